@@ -1,0 +1,76 @@
+// Logging for people and for machines. Any thread. Messages are formatted only when their level is
+// on. What can repeat goes through LogLimiter, so that trouble is logged once and counted, not
+// shouted (DESIGN.md promise 7).
+#pragma once
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace ringmaster {
+
+enum class LogLevel : int { kDebug, kInfo, kWarning, kError, kOff };
+
+struct LogOptions {
+  LogLevel level = LogLevel::kInfo;
+  std::string file;   // empty: standard error
+  bool json = false;  // one JSON object a line, otherwise text
+};
+
+// Opens the log; until then messages go to standard error as text. Call again to change options.
+Status OpenLog(const LogOptions& options);
+// Opens the file again under its name, after a rotation (SIGUSR1).
+Status ReopenLog();
+void SetLogLevel(LogLevel level);
+LogLevel CurrentLogLevel();
+Result<LogLevel> ParseLogLevel(std::string_view name);
+std::string_view LogLevelName(LogLevel level);
+
+bool LogEnabled(LogLevel level);
+void LogMessage(LogLevel level, std::string_view message);
+
+template <typename... Args>
+void LogDebug(fmt::format_string<Args...> format, Args&&... args) {
+  if (LogEnabled(LogLevel::kDebug)) {
+    LogMessage(LogLevel::kDebug, fmt::format(format, std::forward<Args>(args)...));
+  }
+}
+template <typename... Args>
+void LogInfo(fmt::format_string<Args...> format, Args&&... args) {
+  if (LogEnabled(LogLevel::kInfo)) {
+    LogMessage(LogLevel::kInfo, fmt::format(format, std::forward<Args>(args)...));
+  }
+}
+template <typename... Args>
+void LogWarning(fmt::format_string<Args...> format, Args&&... args) {
+  if (LogEnabled(LogLevel::kWarning)) {
+    LogMessage(LogLevel::kWarning, fmt::format(format, std::forward<Args>(args)...));
+  }
+}
+template <typename... Args>
+void LogError(fmt::format_string<Args...> format, Args&&... args) {
+  if (LogEnabled(LogLevel::kError)) {
+    LogMessage(LogLevel::kError, fmt::format(format, std::forward<Args>(args)...));
+  }
+}
+
+// Lets one message through each `every`; `suppressed` is how many were held back since the last.
+// Any thread.
+class LogLimiter {
+ public:
+  explicit LogLimiter(Duration every = std::chrono::seconds(1)) : every_(every) {}
+  bool Allow(TimePoint now, uint64_t* suppressed);
+
+ private:
+  const Duration every_;
+  std::atomic<int64_t> next_{INT64_MIN};
+  std::atomic<uint64_t> held_{0};
+};
+
+}  // namespace ringmaster
