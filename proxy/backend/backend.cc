@@ -1,0 +1,134 @@
+#include "backend/backend.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "net/loop.h"
+
+namespace ringmaster {
+namespace {
+
+// A connection nobody used for this long is closed; the next use opens it again.
+constexpr Duration kIdleAfter = std::chrono::minutes(5);
+// Lent connections kept open for the next borrower.
+constexpr size_t kSpare = 4;
+
+std::unique_ptr<Connection> TakeOut(std::vector<std::unique_ptr<Connection>>& from,
+                                    const Connection* connection) {
+  for (auto& place : from) {
+    if (place.get() != connection) continue;
+    std::swap(place, from.back());
+    std::unique_ptr<Connection> found = std::move(from.back());
+    from.pop_back();
+    return found;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Backend::Backend(BackendContext& context, std::shared_ptr<ShardLink> link, ShardMetrics& metrics,
+                 int databases)
+    : context_(context), link_(std::move(link)), metrics_(metrics) {
+  shared_.resize(static_cast<size_t>(databases) * 2);
+}
+
+Backend::~Backend() = default;
+
+Connection& Backend::MakeShared(int database, int resp) {
+  auto& place = shared_[Index(database, resp)];
+  place = std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp);
+  return *place;
+}
+
+Connection* Backend::Borrow(int database, int resp) {
+  for (auto& place : spare_) {
+    if (place->database() != database || place->resp() != resp) continue;
+    std::swap(place, spare_.back());
+    lent_.push_back(std::move(spare_.back()));
+    spare_.pop_back();
+    return lent_.back().get();
+  }
+  if (connections() >= link_->limits().max_connections) return nullptr;
+  lent_.push_back(std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));
+  return lent_.back().get();
+}
+
+void Backend::Return(Connection* connection) {
+  connection->SetDrained(nullptr, nullptr);
+  connection->SetPushSink(nullptr, nullptr);
+  std::unique_ptr<Connection> back = TakeOut(lent_, connection);
+  if (back == nullptr) return;
+  auto& to = back->ready() && back->idle() && spare_.size() < kSpare ? spare_ : discarded_;
+  to.push_back(std::move(back));
+}
+
+void Backend::Discard(Connection* connection) {
+  connection->SetDrained(nullptr, nullptr);
+  connection->SetPushSink(nullptr, nullptr);
+  std::unique_ptr<Connection> back = TakeOut(lent_, connection);
+  if (back != nullptr) discarded_.push_back(std::move(back));
+}
+
+void Backend::OnLargeReply(Connection& connection) {
+  auto& place = shared_[Index(connection.database(), connection.resp())];
+  if (place.get() != &connection || connections() >= link_->limits().max_connections) return;
+  leaving_.push_back(std::move(place));
+}
+
+void Backend::OnDrained(Connection& connection) {
+  if (leaving_.empty()) return;
+  std::unique_ptr<Connection> drained = TakeOut(leaving_, &connection);
+  if (drained == nullptr) return;
+  auto& to = drained->ready() && spare_.size() < kSpare ? spare_ : discarded_;
+  to.push_back(std::move(drained));
+}
+
+size_t Backend::connections() const {
+  size_t count = leaving_.size() + lent_.size() + spare_.size();
+  for (const auto& connection : shared_) count += connection != nullptr ? 1 : 0;
+  return count;
+}
+
+bool Backend::idle() const {
+  const auto is_idle = [](const auto& connection) {
+    return connection == nullptr || connection->idle();
+  };
+  return std::all_of(shared_.begin(), shared_.end(), is_idle) && leaving_.empty() &&
+         std::all_of(lent_.begin(), lent_.end(), is_idle);
+}
+
+void Backend::Tick(TimePoint now) {
+  // By index: a timeout answers askers, and they may borrow or send.
+  for (size_t i = 0; i < shared_.size(); ++i) {
+    if (shared_[i] == nullptr) continue;
+    shared_[i]->Tick(now);
+    if (shared_[i] != nullptr && shared_[i]->idle() && now - shared_[i]->last_used() > kIdleAfter) {
+      discarded_.push_back(std::move(shared_[i]));
+    }
+  }
+  for (size_t i = 0; i < leaving_.size(); ++i) leaving_[i]->Tick(now);
+  for (size_t i = 0; i < lent_.size(); ++i) lent_[i]->Tick(now);
+  std::erase_if(leaving_, [this](auto& connection) {
+    if (!connection->idle()) return false;
+    discarded_.push_back(std::move(connection));
+    return true;
+  });
+  std::erase_if(spare_, [this, now](auto& connection) {
+    if (connection->ready() && now - connection->last_used() <= kIdleAfter) return false;
+    discarded_.push_back(std::move(connection));
+    return true;
+  });
+  const std::vector<std::unique_ptr<Connection>> gone = std::exchange(discarded_, {});
+}
+
+void Backend::Close(const std::string& why) {
+  for (const auto& connection : shared_) {
+    if (connection != nullptr) connection->Close(why);
+  }
+  for (size_t i = 0; i < leaving_.size(); ++i) leaving_[i]->Close(why);
+  for (size_t i = 0; i < lent_.size(); ++i) lent_[i]->Close(why);
+  spare_.clear();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,66 @@
+// One worker's way to one shard: a shared connection for each database and protocol version in use,
+// and connections lent to one asker at a time (large transfers, stateful modes).
+//
+// Owner: the worker's Router. A connection on which a large reply began leaves the shared place, so
+// that others do not wait behind it, and serves as a lent one when it is done.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "backend/connection.h"
+
+namespace ringmaster {
+
+class Backend final : private Connection::Owner {
+ public:
+  Backend(BackendContext& context, std::shared_ptr<ShardLink> link, ShardMetrics& metrics,
+          int databases);
+  ~Backend();
+
+  // The connection for ordinary requests; made on first use, connected when first sent to.
+  Connection& Shared(int database, int resp) {
+    Connection* connection = shared_[Index(database, resp)].get();
+    return connection != nullptr ? *connection : MakeShared(database, resp);
+  }
+
+  // Some connection still carries a large transfer and earlier requests behind it. Whoever has
+  // requests under way there must not be overtaken by its own later ones: see StillOn().
+  bool has_leaving() const { return !leaving_.empty(); }
+
+  // Lends a connection of its own, or nullptr when max_connections are in use.
+  Connection* Borrow(int database, int resp);
+  // Gives it back. REQUIRES: it is idle and in no stateful mode.
+  void Return(Connection* connection);
+  // Gives it back to be closed, whatever state it is in.
+  void Discard(Connection* connection);
+
+  ShardLink& link() { return *link_; }
+  ShardMetrics& metrics() { return metrics_; }
+  size_t connections() const;
+  // Nothing waits for any reply.
+  bool idle() const;
+
+  void Tick(TimePoint now);
+  void Close(const std::string& why);
+
+ private:
+  size_t Index(int database, int resp) const {
+    return static_cast<size_t>(database) * 2 + (resp == 3 ? 1 : 0);
+  }
+  Connection& MakeShared(int database, int resp);
+  void OnLargeReply(Connection& connection) override;
+  void OnDrained(Connection& connection) override;
+
+  BackendContext& context_;
+  std::shared_ptr<ShardLink> link_;
+  ShardMetrics& metrics_;
+  std::vector<std::unique_ptr<Connection>> shared_;
+  std::vector<std::unique_ptr<Connection>> leaving_;
+  std::vector<std::unique_ptr<Connection>> lent_;
+  std::vector<std::unique_ptr<Connection>> spare_;
+  std::vector<std::unique_ptr<Connection>>
+      discarded_;  // freed at the next Tick, never in a callback
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,440 @@
+#include "backend/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "net/loop.h"
+#include "resp/errors.h"
+#include "resp/request_writer.h"
+
+namespace ringmaster {
+namespace {
+
+// Alive, and its clients shall see for themselves what it says.
+bool IsBusy(Bytes error) {
+  return error.starts_with("-LOADING ") || error.starts_with("-BUSY ") ||
+         error.starts_with("-MASTERDOWN ");
+}
+
+}  // namespace
+
+Connection::Connection(BackendContext& context, ShardLink& link, ShardMetrics& metrics,
+                       Owner* owner, int database, int resp)
+    : context_(context),
+      link_(link),
+      metrics_(metrics),
+      owner_(owner),
+      database_(database),
+      resp_(resp),
+      handshake_(context.blocks),
+      output_(context.blocks),
+      last_used_(context.loop.Now()) {}
+
+Connection::~Connection() {
+  Close("the proxy closed the connection");
+  if (linked()) IntrusiveList<Connection>::Remove(*this);
+}
+
+void Connection::Push(Exchange& exchange) {
+  exchange.next = nullptr;
+  (head_ == nullptr ? head_ : tail_->next) = &exchange;
+  tail_ = &exchange;
+  ++queued_;
+}
+
+Exchange* Connection::Pop() {
+  Exchange* exchange = head_;
+  head_ = exchange->next;
+  if (head_ == nullptr) tail_ = nullptr;
+  --queued_;
+  exchange->next = nullptr;
+  exchange->connection = nullptr;
+  exchange->state = Exchange::State::kDone;
+  exchange->request = Slice();
+  return exchange;
+}
+
+void Connection::Touch() {
+  if (!linked()) context_.to_flush.PushBack(*this);
+}
+
+void Connection::Send(Exchange& exchange) {
+  RM_DCHECK(!streaming_);
+  const TimePoint now = context_.loop.Now();
+  exchange.state = Exchange::State::kQueued;
+  exchange.outcome = Outcome::kReplied;
+  exchange.queued_at = now;
+  last_used_ = now;
+  if (state_ != State::kReady) [[unlikely]] {
+    if (link_.failing()) return Fail(exchange, Outcome::kNotApplied, link_.last_error());
+    if (queued_ >= link_.limits().max_queued || output_.size() > link_.limits().max_queued_bytes) {
+      return Fail(exchange, Outcome::kNotApplied, "too many requests wait for it to connect");
+    }
+  }
+  const size_t size = exchange.request.bytes.size();
+  if (exchange.request.block && size > Output::kCopyLimit) {
+    output_.Append(exchange.request);
+  } else {
+    exchange.request = output_.Append(exchange.request.bytes);
+  }
+  position_ += size;
+  exchange.end = position_;
+  exchange.connection = this;
+  streaming_ = exchange.streamed;
+  if (head_ == nullptr) progress_ = now;
+  Push(exchange);
+  metrics_.requests.Add();
+  metrics_.bytes_out.Add(size);
+  Touch();
+  if (state_ == State::kIdle) Connect();
+}
+
+void Connection::AppendToLast(const Slice& bytes) {
+  if (!streaming_) return;  // lost meanwhile; the asker has its answer
+  output_.Append(bytes);
+  position_ += bytes.bytes.size();
+  tail_->end = position_;
+  metrics_.bytes_out.Add(bytes.bytes.size());
+  Touch();
+}
+
+void Connection::EndOfLast() { streaming_ = false; }
+
+void Connection::Flush() {
+  if (stream_ == nullptr) return;
+  Output& output = handshake_.empty() && state_ == State::kReady ? output_ : handshake_;
+  if (output.empty()) return;
+  const uint64_t before = output.accepted();
+  const IoStatus status = output.Flush(*stream_);
+  if (output.accepted() != before) progress_ = context_.loop.Now();
+  if (status == IoStatus::kError) {
+    Lose("write failed: " + stream_->error(), true);
+    return;
+  }
+  stream_->WatchWrites(status == IoStatus::kAgain);
+}
+
+void Connection::OnWritable() {
+  Flush();
+  if (drained_ != nullptr && output_.empty()) drained_(drained_asker_);
+}
+
+void Connection::SetPaused(bool paused) {
+  if (paused == paused_ || stream_ == nullptr) return;
+  paused_ = paused;
+  progress_ = context_.loop.Now();
+  stream_->WatchReads(!paused);
+}
+
+// --- coming up ---
+
+void Connection::Connect() {
+  const TimePoint now = context_.loop.Now();
+  if (!link_.AllowAttempt(now)) {
+    state_ = State::kWaiting;
+    return;
+  }
+  state_ = State::kConnecting;
+  progress_ = now;
+  connector_ = std::make_unique<Connector>(context_.loop, link_.shard().address,
+                                           link_.limits().connect_timeout,
+                                           [this](Result<int> fd) { OnConnected(std::move(fd)); });
+}
+
+void Connection::OnConnected(Result<int> fd) {
+  connector_.reset();
+  if (!fd) {
+    Lose(fd.error().text, true);
+    return;
+  }
+  stream_ = std::make_unique<Stream>(context_.loop, *fd);
+  if (link_.shard().tls != nullptr) {
+    const Status started = stream_->StartTls(*link_.shard().tls, link_.shard().tls_server_name);
+    if (!started) {
+      Lose(started.error().text, true);
+      return;
+    }
+  }
+  stream_->Attach(
+      this, [](void* self) { static_cast<Connection*>(self)->OnReadable(); },
+      [](void* self) { static_cast<Connection*>(self)->OnWritable(); });
+  metrics_.connects.Add();
+  metrics_.connections.Add();
+  StartHandshake();
+}
+
+void Connection::StartHandshake() {
+  const ShardAddress& shard = link_.shard();
+  const Bytes user = shard.username.empty() ? Bytes("default") : Bytes(shard.username);
+  std::string bytes;
+  handshake_left_ = 0;
+  const auto ask = [&](std::initializer_list<Bytes> args) {
+    bytes += MakeRequest(args);
+    ++handshake_left_;
+  };
+  if (resp_ == 3) {
+    if (shard.password.empty()) {
+      ask({"HELLO", "3"});
+    } else {
+      ask({"HELLO", "3", "AUTH", user, shard.password});
+    }
+  } else if (!shard.password.empty()) {
+    if (shard.username.empty()) {
+      ask({"AUTH", shard.password});
+    } else {
+      ask({"AUTH", user, shard.password});
+    }
+  }
+  if (database_ != 0) ask({"SELECT", std::to_string(database_)});
+  // A frozen server still accepts connections: only an answer says that it is alive.
+  ask({"PING"});
+  state_ = State::kHandshake;
+  handshake_.Put(bytes);
+  Touch();
+}
+
+// False when the connection was given up.
+bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
+  handshake_reply_.append(reply.bytes);
+  if (handshake_reply_.size() > 64 * 1024) {
+    Lose("its answer to the handshake is too long", true);
+    return false;
+  }
+  if (!complete) return true;
+  const std::string answer = std::exchange(handshake_reply_, std::string());
+  if (answer[0] == '-' && !IsBusy(answer)) {
+    Lose("it refused the handshake: " + answer.substr(1, answer.find('\r') - 1), true);
+    return false;
+  }
+  if (--handshake_left_ == 0) BecomeReady();
+  return stream_ != nullptr;
+}
+
+void Connection::BecomeReady() {
+  state_ = State::kReady;
+  const TimePoint now = context_.loop.Now();
+  progress_ = now;
+  link_.OnConnected(now);
+  Touch();
+}
+
+// --- replies ---
+
+void Connection::OnReadable() {
+  do {
+    BlockRef& block = context_.read_block;
+    if (!block || !block.unique()) block = context_.blocks.Allocate(BlockPool::kLarge);
+    size_t read = 0;
+    switch (stream_->Read(block.data(), block.capacity(), &read)) {
+      case IoStatus::kOk:
+        break;
+      case IoStatus::kAgain:
+        // A TLS handshake may have gone on and can take our bytes now.
+        if (stream_->tls()) Touch();
+        return;
+      case IoStatus::kEnd:
+        return Lose("it closed the connection", true);
+      case IoStatus::kError:
+        return Lose("read failed: " + stream_->error(), true);
+    }
+    metrics_.bytes_in.Add(read);
+    progress_ = context_.loop.Now();
+    if (!Consume(Bytes(block.data(), read), block)) return;
+  } while (!paused_ && stream_->HasBuffered());
+}
+
+// False when the connection is gone.
+bool Connection::Consume(Bytes input, const BlockRef& block) {
+  while (!input.empty()) {
+    size_t used = 0;
+    const ReplyScanner::Status status = scanner_.Scan(input, &used);
+    if (status == ReplyScanner::Status::kBad) [[unlikely]] {
+      Lose("it does not speak RESP: " + std::string(scanner_.error()), true);
+      return false;
+    }
+    Slice reply{input.substr(0, used), {}};
+    if (used > Output::kCopyLimit) reply.block = block;
+    input.remove_prefix(used);
+    if (!Deliver(reply, status == ReplyScanner::Status::kComplete)) return false;
+  }
+  return true;
+}
+
+// False when the connection is gone.
+bool Connection::Deliver(const Slice& reply, bool complete) {
+  if (state_ != State::kReady) [[unlikely]]
+    return OnHandshakeReply(reply, complete);
+  if (scanner_.type() == '>') [[unlikely]] {
+    if (push_sink_ != nullptr) push_sink_(push_owner_, reply);
+    return stream_ != nullptr;
+  }
+  if (head_ == nullptr) [[unlikely]] {
+    Lose("it sent a reply that nobody asked for", true);
+    return false;
+  }
+  if (!complete) {
+    DeliverPart(reply);
+    return stream_ != nullptr;
+  }
+  // A shard answers before it has the whole request only to refuse it, and then hangs up.
+  const bool early = !WasSent(*head_) || streaming_;
+  if (early && !(head_ == tail_ && streaming_)) {
+    Lose("it answered a request that it was not sent yet", true);
+    return false;
+  }
+  streaming_ = false;
+  large_reported_ = false;
+  Exchange* exchange = Pop();
+  metrics_.replies.Add();
+  metrics_.latency.Record(context_.loop.Now() - exchange->queued_at);
+  exchange->sink->OnReply(*exchange, reply);
+  if (early) Lose("it refused a request before its end", true);
+  if (head_ == nullptr && owner_ != nullptr) owner_->OnDrained(*this);
+  return stream_ != nullptr;
+}
+
+void Connection::DeliverPart(const Slice& part) {
+  head_->in_parts = true;
+  if (!large_reported_ && scanner_.content_left() > kLargeReply) {
+    large_reported_ = true;
+    if (owner_ != nullptr) owner_->OnLargeReply(*this);
+  }
+  head_->sink->OnReplyPart(*head_, part);
+}
+
+// --- trouble ---
+
+bool Connection::MaySurvive(const Exchange& exchange) const {
+  if (exchange.streamed || exchange.in_parts) return false;
+  if (!WasSent(exchange)) return true;
+  return exchange.read_only && !exchange.resent && !exchange.no_timeout;
+}
+
+void Connection::Lose(const std::string& why, bool shard_fault) {
+  const bool was_up = stream_ != nullptr;
+  stream_.reset();
+  connector_.reset();
+  scanner_ = ReplyScanner();
+  handshake_.Clear();
+  handshake_reply_.clear();
+  paused_ = false;
+  large_reported_ = false;
+  if (was_up) {
+    metrics_.losses.Add();
+    metrics_.connections.Subtract(1);
+  }
+  // An idle connection that a shard closed is no sign of trouble, and is not missed until needed.
+  const bool idle = head_ == nullptr && state_ == State::kReady;
+  if (shard_fault && !idle) link_.OnFailure(context_.loop.Now(), why);
+  Exchange* survivors = nullptr;
+  Exchange** survivors_end = &survivors;
+  Exchange* lost = nullptr;
+  Exchange** lost_end = &lost;
+  for (Exchange* at = head_; at != nullptr;) {
+    Exchange* next = std::exchange(at->next, nullptr);
+    Exchange**& end = MaySurvive(*at) ? survivors_end : lost_end;
+    at->outcome =
+        WasSent(*at) && !(streaming_ && at == tail_) ? Outcome::kUncertain : Outcome::kNotApplied;
+    *end = at;
+    end = &at->next;
+    at = next;
+  }
+  Requeue(survivors);
+  state_ = head_ == nullptr ? State::kIdle : State::kWaiting;
+  while (lost != nullptr) {
+    Exchange* exchange = lost;
+    lost = lost->next;
+    const bool unsure = exchange->outcome == Outcome::kUncertain && !exchange->read_only;
+    Fail(*exchange, unsure ? Outcome::kUncertain : Outcome::kNotApplied, why);
+  }
+  if (link_.failing()) FailWaiting(why);
+}
+
+// What may be sent again, in its order, on the next stream.
+void Connection::Requeue(Exchange* survivors) {
+  output_.Clear();
+  position_ = 0;
+  streaming_ = false;
+  head_ = tail_ = nullptr;
+  queued_ = 0;
+  while (survivors != nullptr) {
+    Exchange& exchange = *survivors;
+    survivors = survivors->next;
+    if (exchange.outcome == Outcome::kUncertain) {
+      exchange.resent = true;
+      metrics_.resent.Add();
+    }
+    exchange.outcome = Outcome::kReplied;
+    output_.Append(exchange.request);
+    position_ += exchange.request.bytes.size();
+    exchange.end = position_;
+    Push(exchange);
+  }
+}
+
+void Connection::FailWaiting(const std::string& why) {
+  while (head_ != nullptr) {
+    Exchange* exchange = Pop();
+    Fail(*exchange, Outcome::kNotApplied, why);
+  }
+  output_.Clear();
+  position_ = 0;
+  if (state_ == State::kWaiting) state_ = State::kIdle;
+}
+
+void Connection::Fail(Exchange& exchange, Outcome outcome, const std::string& why) {
+  exchange.next = nullptr;
+  exchange.connection = nullptr;
+  exchange.state = Exchange::State::kDone;
+  exchange.outcome = outcome;
+  exchange.request = Slice();
+  const bool uncertain = outcome == Outcome::kUncertain;
+  (uncertain ? metrics_.uncertain : metrics_.not_applied).Add();
+  const std::string text =
+      uncertain ? errors::Uncertain(link_.name(), why) : errors::NotApplied(link_.name(), why);
+  exchange.sink->OnReply(exchange, Slice{text, {}});
+}
+
+void Connection::ExpireWaiting(TimePoint now) {
+  const Duration timeout = link_.limits().command_timeout;
+  while (head_ != nullptr && timeout > Duration(0) && now - head_->queued_at > timeout) {
+    // Nothing of it was written: output_ is rebuilt without it below.
+    Exchange* exchange = Pop();
+    Fail(*exchange, Outcome::kNotApplied, "no connection to it in time");
+  }
+  Requeue(std::exchange(head_, nullptr));
+  if (head_ == nullptr && state_ == State::kWaiting) state_ = State::kIdle;
+}
+
+void Connection::Tick(TimePoint now) {
+  const BackendLimits& limits = link_.limits();
+  if (state_ == State::kReady) {
+    const bool waiting = head_ != nullptr && !paused_ && !head_->no_timeout;
+    if (waiting && limits.command_timeout > Duration(0) &&
+        now - std::max(head_->queued_at, progress_) > limits.command_timeout) {
+      metrics_.timeouts.Add();
+      Lose("no reply within the command timeout", true);
+    }
+    return;
+  }
+  if (state_ == State::kHandshake && now - progress_ > limits.connect_timeout) {
+    Lose("no answer to the handshake in time", true);
+    return;
+  }
+  if (head_ == nullptr) return;
+  if (link_.failing() && state_ == State::kWaiting) FailWaiting(link_.last_error());
+  if (head_ != nullptr && limits.command_timeout > Duration(0) &&
+      now - head_->queued_at > limits.command_timeout) {
+    ExpireWaiting(now);
+  }
+  if (state_ == State::kWaiting) Connect();
+}
+
+void Connection::Close(const std::string& why) {
+  Lose(why, false);
+  FailWaiting(why);
+  state_ = State::kIdle;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,153 @@
+// A pipelined connection to one shard, in one database and one protocol version. Requests go out in
+// the order they came; replies are matched to them by a FIFO. It connects when first needed, comes
+// back by itself after a loss, and never hands a reply to the wrong asker: at the first doubt it is
+// closed (PROTOCOLS section 7, P4).
+//
+// Owner: a Backend, on one worker's thread. The rule for a lost connection: a request whose last
+// byte the socket never took cannot have run, it waits for the next connection; a sent read-only
+// one is sent once more; a sent write is answered -UNCERTAIN.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backend/exchange.h"
+#include "backend/shard_link.h"
+#include "base/block.h"
+#include "base/intrusive_list.h"
+#include "metrics/metrics.h"
+#include "net/connector.h"
+#include "net/output.h"
+#include "net/stream.h"
+#include "net/timer.h"
+#include "resp/reply_scanner.h"
+
+namespace ringmaster {
+
+class Loop;
+class Connection;
+
+// What the connections of one worker share.
+struct BackendContext {
+  Loop& loop;
+  BlockPool& blocks;
+  BlockRef& read_block;                 // one block that every read of the worker goes through
+  IntrusiveList<Connection>& to_flush;  // touched this turn; the worker flushes them once
+};
+
+class Connection : public ListHook<> {
+ public:
+  enum class State : uint8_t { kIdle, kWaiting, kConnecting, kHandshake, kReady };
+  struct Owner {
+    virtual void OnLargeReply(Connection& connection) = 0;  // a reply of over kLargeReply began
+    virtual void OnDrained(Connection& connection) = 0;     // its FIFO became empty
+   protected:
+    ~Owner() = default;
+  };
+  static constexpr uint64_t kLargeReply = 256 * 1024;
+
+  Connection(BackendContext& context, ShardLink& link, ShardMetrics& metrics, Owner* owner,
+             int database, int resp);
+  // Whatever waits is answered first, as after a loss.
+  ~Connection();
+
+  // Queues the request in exchange.request (its bytes; with a block when they may be referenced,
+  // without one they are copied) and answers through exchange.sink, at once if there is no hope.
+  void Send(Exchange& exchange);
+
+  // A large request whose bytes are passed on as they arrive: Send() it with `streamed` set and its
+  // first bytes, then append the rest. REQUIRES: nothing else is queued behind it.
+  void AppendToLast(const Slice& bytes);
+  // The last appended byte was the request's last.
+  void EndOfLast();
+  // Bytes waiting for the socket: how a streaming asker knows when to stop reading its client, and
+  // whom to call when they are all out.
+  size_t unsent() const { return output_.size(); }
+  using Drained = void (*)(void* asker);
+  void SetDrained(Drained drained, void* asker) {
+    drained_ = drained;
+    drained_asker_ = asker;
+  }
+
+  // One write for all that was queued in this turn. Called by the worker.
+  void Flush();
+
+  // A slow reader of a large reply holds back its shard connection. REQUIRES: the reply under way
+  // is its only one, that is, alone().
+  void SetPaused(bool paused);
+  bool alone() const { return head_ != nullptr && head_ == tail_; }
+
+  bool idle() const { return head_ == nullptr; }
+  bool ready() const { return state_ == State::kReady; }
+  State state() const { return state_; }
+  size_t queued() const { return queued_; }
+  TimePoint last_used() const { return last_used_; }
+  int database() const { return database_; }
+  int resp() const { return resp_; }
+
+  // Called by the worker several times a second: command timeouts, next attempt to connect.
+  void Tick(TimePoint now);
+  // Closes and answers everything. For a shard that left the ring or a worker that stops.
+  void Close(const std::string& why);
+
+  // Push messages ('>' outside any reply) go here; nobody: dropped.
+  using PushSink = void (*)(void* owner, const Slice& message);
+  void SetPushSink(PushSink sink, void* owner) {
+    push_sink_ = sink;
+    push_owner_ = owner;
+  }
+
+ private:
+  void Connect();
+  void OnConnected(Result<int> fd);
+  void StartHandshake();
+  bool OnHandshakeReply(const Slice& reply, bool complete);
+  void BecomeReady();
+  void OnReadable();
+  void OnWritable();
+  bool Consume(Bytes input, const BlockRef& block);
+  bool Deliver(const Slice& reply, bool complete);
+  void DeliverPart(const Slice& part);
+  bool WasSent(const Exchange& exchange) const { return exchange.end <= output_.accepted(); }
+  bool MaySurvive(const Exchange& exchange) const;
+  void Lose(const std::string& why, bool shard_fault);
+  void Requeue(Exchange* survivors);
+  void ExpireWaiting(TimePoint now);
+  void FailWaiting(const std::string& why);
+  void Fail(Exchange& exchange, Outcome outcome, const std::string& why);
+  void Touch();
+  void Push(Exchange& exchange);
+  Exchange* Pop();
+
+  BackendContext& context_;
+  ShardLink& link_;
+  ShardMetrics& metrics_;
+  Owner* const owner_;
+  const int database_;
+  const int resp_;
+  State state_ = State::kIdle;
+  bool paused_ = false;
+  bool large_reported_ = false;
+  bool streaming_ = false;  // the last exchange's bytes are still arriving
+  int handshake_left_ = 0;  // replies of the handshake still to come
+  std::unique_ptr<Connector> connector_;
+  std::unique_ptr<Stream> stream_;
+  Output handshake_;  // goes out before output_
+  Output output_;
+  ReplyScanner scanner_;
+  std::string handshake_reply_;
+  Exchange* head_ = nullptr;
+  Exchange* tail_ = nullptr;
+  size_t queued_ = 0;
+  uint64_t position_ = 0;  // bytes ever queued for this stream
+  TimePoint last_used_{};
+  TimePoint progress_{};  // bytes last came or went, or the attempt to connect began
+  PushSink push_sink_ = nullptr;
+  void* push_owner_ = nullptr;
+  Drained drained_ = nullptr;
+  void* drained_asker_ = nullptr;
+};
+
+}  // namespace ringmaster

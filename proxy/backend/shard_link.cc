@@ -1,0 +1,46 @@
+#include "backend/shard_link.h"
+
+namespace ringmaster {
+
+bool ShardLink::AllowAttempt(TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return breaker_.AllowAttempt(now);
+}
+
+TimePoint ShardLink::NextAttempt(TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return breaker_.NextAttempt(now);
+}
+
+void ShardLink::OnConnected(TimePoint) {
+  const std::lock_guard lock(mutex_);
+  if (breaker_.failures() > 0) {
+    LogInfo("shard {} at {} answers again", shard_.name, shard_.address.ToString());
+  }
+  breaker_.OnSuccess();
+  last_error_.clear();
+  failing_.store(false, std::memory_order_relaxed);
+}
+
+void ShardLink::OnFailure(TimePoint now, const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  breaker_.OnFailure(now);
+  last_error_ = why;
+  failures_.fetch_add(1, std::memory_order_relaxed);
+  const bool was_failing = failing_.exchange(breaker_.open(), std::memory_order_relaxed);
+  uint64_t held = 0;
+  if (breaker_.open() && !was_failing) {
+    LogError("shard {} at {} is unavailable, its commands fail at once until it answers: {}",
+             shard_.name, shard_.address.ToString(), why);
+  } else if (log_limiter_.Allow(now, &held)) {
+    LogWarning("shard {} at {}: {} ({} more since the last such line)", shard_.name,
+               shard_.address.ToString(), why, held);
+  }
+}
+
+std::string ShardLink::last_error() const {
+  const std::lock_guard lock(mutex_);
+  return last_error_;
+}
+
+}  // namespace ringmaster

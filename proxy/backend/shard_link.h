@@ -1,0 +1,67 @@
+// What the workers share about one shard: where it is, how to log in, and whether it answers.
+// Made by server/ for each shard of a pool; lives as long as any connection to it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "backend/breaker.h"
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/tls.h"
+
+namespace ringmaster {
+
+struct ShardAddress {
+  std::string name;
+  Address address;
+  std::string username;
+  std::string password;
+  std::shared_ptr<TlsContext> tls;  // empty: plain
+  std::string tls_server_name;
+};
+
+struct BackendLimits {
+  Duration connect_timeout = std::chrono::seconds(1);
+  Duration command_timeout = std::chrono::seconds(5);  // zero: none
+  size_t max_queued = 16384;                           // exchanges waiting on one connection
+  size_t max_queued_bytes = 64U << 20;
+  size_t max_connections = 256;  // to one shard from one worker, borrowed ones included
+};
+
+// Any thread; the mutex is taken only when a connection comes up or breaks.
+class ShardLink {
+ public:
+  ShardLink(ShardAddress shard, const BackendLimits& limits, uint64_t seed)
+      : shard_(std::move(shard)), limits_(limits), breaker_(BreakerOptions{}, seed) {}
+
+  const ShardAddress& shard() const { return shard_; }
+  const std::string& name() const { return shard_.name; }
+  const BackendLimits& limits() const { return limits_; }
+
+  // Commands for the shard should fail at once.
+  bool failing() const { return failing_.load(std::memory_order_relaxed); }
+  bool AllowAttempt(TimePoint now);
+  TimePoint NextAttempt(TimePoint now);
+  void OnConnected(TimePoint now);
+  void OnFailure(TimePoint now, const std::string& why);
+  // What the last failure was, for error replies and PROXY SHARDS; empty when healthy.
+  std::string last_error() const;
+  uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
+
+ private:
+  const ShardAddress shard_;
+  const BackendLimits limits_;
+  mutable std::mutex mutex_;
+  Breaker breaker_;         // guarded by mutex_
+  std::string last_error_;  // guarded by mutex_
+  std::atomic<bool> failing_{false};
+  std::atomic<uint64_t> failures_{0};
+  LogLimiter log_limiter_;
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,51 @@
+// One command of one client on its way through dispatch. Views into the session's buffers: valid
+// until Dispatch returns; a recipe gets copies (command/recipe.h).
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "backend/exchange.h"
+#include "base/block.h"
+#include "base/bytes.h"
+#include "command/client_state.h"
+#include "command/proxy.h"
+#include "command/table.h"
+#include "metrics/metrics.h"
+#include "route/router.h"
+#include "route/scatter.h"
+
+namespace ringmaster {
+
+class RecipeSet;
+
+// What the commands of one worker and pool share.
+struct CommandContext {
+  const CommandTable& table;
+  Router& router;
+  ScatterPool& scatters;
+  BlockPool& blocks;
+  RecipeSet& recipes;
+  WorkerMetrics& metrics;
+  Proxy& proxy;
+};
+
+struct Call {
+  std::span<const Bytes> args;
+  // The request as the client sent it, with the block it lies in when it may be referenced. Empty
+  // for an inline request: then it is written anew from args.
+  Slice wire;
+  const Command& command;
+  ClientState& client;
+  CommandContext& context;
+  // Gets the reply through its sink, exactly once, maybe before Dispatch returns.
+  Exchange& exchange;
+};
+
+// Serves the call by its command's plan. REQUIRES: the arity fits.
+void Dispatch(Call& call);
+
+// Positions of the keys in args, by the row. False when the arguments make no sense.
+bool FindKeys(const Row& row, std::span<const Bytes> args, std::vector<uint32_t>& positions);
+
+}  // namespace ringmaster

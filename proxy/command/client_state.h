@@ -1,0 +1,50 @@
+// What commands see and change of a client's connection. Owned by its session; travels with it when
+// the session moves to another worker.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+
+namespace ringmaster {
+
+struct Command;
+
+struct ClientState {
+  enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext };
+
+  // What most clients never set, kept apart so that an idle connection stays small.
+  struct Details {
+    std::string name;
+    std::string lib_name;
+    std::string lib_version;
+  };
+
+  uint64_t id = 0;  // unique in the process, growing
+  int database = 0;
+  int resp = 2;
+  ReplyMode reply_mode = ReplyMode::kOn;
+  bool authenticated = true;
+  bool no_evict = false;
+  bool no_touch = false;
+  bool close_after_reply = false;  // QUIT, or a CLIENT KILL of itself
+  const char* user = "default";
+  const Command* last_command = nullptr;
+  TimePoint connected_at{};
+  TimePoint last_active_at{};
+  uint64_t requests = 0;
+  std::unique_ptr<Details> details;
+
+  const std::string& name() const {
+    static const std::string kNone;
+    return details == nullptr ? kNone : details->name;
+  }
+  Details& MutableDetails() {
+    if (details == nullptr) details = std::make_unique<Details>();
+    return *details;
+  }
+};
+
+}  // namespace ringmaster

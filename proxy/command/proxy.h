@@ -1,0 +1,86 @@
+// What commands may ask of the process around them; server/ implements it, one object per worker
+// and pool, used on that worker's thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "command/client_state.h"
+#include "metrics/metrics.h"
+
+namespace ringmaster {
+
+class Router;
+class Topology;
+
+// One client, seen on its own worker's thread.
+class ClientView {
+ public:
+  virtual ClientState& state() = 0;
+  virtual std::string address() const = 0;        // as CLIENT LIST's addr
+  virtual std::string local_address() const = 0;  // laddr
+  virtual int fd() const = 0;
+  virtual size_t in_flight() const = 0;      // requests without a reply
+  virtual size_t query_buffer() const = 0;   // bytes read and not yet understood
+  virtual size_t output_buffer() const = 0;  // bytes not yet taken by the client
+  virtual size_t memory() const = 0;         // all it holds, roughly
+  // Closes it: at once, or, for the client asking itself, after its reply is out.
+  virtual void Kill(bool after_reply) = 0;
+
+ protected:
+  ~ClientView() = default;
+};
+
+// One worker, seen on its own thread.
+class WorkerView {
+ public:
+  virtual size_t index() const = 0;
+  // Clients of the asking pool.
+  virtual void EachClient(const std::function<void(ClientView&)>& visit) = 0;
+  virtual const WorkerMetrics& metrics() const = 0;
+  virtual Router& router() = 0;
+
+ protected:
+  ~WorkerView() = default;
+};
+
+// Facts that do not change while the process runs, and snapshots of what a reload changes.
+struct ProxyFacts {
+  std::string version;
+  std::string config_file;
+  std::string run_id;  // 40 hex digits, new at each start
+  std::string pool;
+  std::vector<Address> listen;
+  int databases = 16;
+  size_t workers = 1;
+  size_t max_clients = 10000;
+  TimePoint started_at{};
+  int64_t started_unix = 0;
+};
+
+class Proxy {
+ public:
+  using Visit = std::function<void(WorkerView& worker, std::string& out)>;
+
+  virtual const ProxyFacts& facts() const = 0;
+  virtual TimePoint Now() = 0;
+
+  // Runs `visit` on every worker's thread and then `done` on this one with what each wrote, in the
+  // order of the workers.
+  virtual void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) = 0;
+  // Runs `then` on this worker's thread after at least `delay`. Never runs after a shutdown began.
+  virtual void After(Duration delay, std::function<void()> then) = 0;
+  // Reads the configuration again, as SIGHUP does; `done` gets what changed or what is wrong with
+  // it. On this thread.
+  virtual void Reload(std::function<void(Result<std::string>)> done) = 0;
+
+ protected:
+  ~Proxy() = default;
+};
+
+}  // namespace ringmaster

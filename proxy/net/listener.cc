@@ -1,0 +1,160 @@
+#include "net/listener.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "net/loop.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int kBacklog = 1024;
+
+Error SystemError(const std::string& what) {
+  return Error{ErrorCode::kIo, what + ": " + std::strerror(errno)};
+}
+
+// A socket file left behind by a process that is gone would make bind() fail for ever.
+bool ServedBySomebody(const sockaddr_un& name) {
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return true;
+  const bool served = connect(probe, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0 ||
+                      errno != ECONNREFUSED;
+  close(probe);
+  return served;
+}
+
+Result<int> BindUnix(const Address& address) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (address.path.size() >= sizeof(name.sun_path)) {
+    return Error{ErrorCode::kInvalid, "the path of socket " + address.path + " is too long"};
+  }
+  std::memcpy(name.sun_path, address.path.data(), address.path.size());
+  struct stat info {};
+  if (stat(address.path.c_str(), &info) == 0) {
+    if (!S_ISSOCK(info.st_mode)) {
+      return Error{ErrorCode::kInvalid, address.path + " exists and is not a socket"};
+    }
+    if (!ServedBySomebody(name)) unlink(address.path.c_str());
+  }
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return SystemError("socket");
+  if (bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0 ||
+      listen(fd, kBacklog) != 0) {
+    const Error error = SystemError("cannot listen on " + address.ToString());
+    close(fd);
+    return error;
+  }
+  return fd;
+}
+
+Result<int> BindTcp(const Address& address) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const std::string port = std::to_string(address.port);
+  const int failed = getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(),
+                                 port.c_str(), &hints, &found);
+  if (failed != 0) {
+    return Error{ErrorCode::kInvalid,
+                 "cannot resolve " + address.ToString() + ": " + gai_strerror(failed)};
+  }
+  Error error{ErrorCode::kIo, "no usable address in " + address.ToString()};
+  for (addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    const int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) continue;
+    const int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (at->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, kBacklog) == 0) {
+      freeaddrinfo(found);
+      return fd;
+    }
+    error = SystemError("cannot listen on " + address.ToString());
+    close(fd);
+  }
+  freeaddrinfo(found);
+  return error;
+}
+
+}  // namespace
+
+struct Listener::Watcher {
+  uv_poll_t poll;
+  Listener* listener;
+};
+
+Result<std::unique_ptr<Listener>> Listener::Open(Loop& loop, const Address& address,
+                                                 Accepted accepted) {
+  Result<int> fd = address.kind == Address::kUnix ? BindUnix(address) : BindTcp(address);
+  if (!fd) return fd.error();
+  return std::unique_ptr<Listener>(new Listener(loop, address, *fd, std::move(accepted)));
+}
+
+Listener::Listener(Loop& loop, Address address, int fd, Accepted accepted)
+    : address_(std::move(address)),
+      fd_(fd),
+      spare_fd_(open("/dev/null", O_RDONLY | O_CLOEXEC)),
+      accepted_(std::move(accepted)),
+      watcher_(new Watcher) {
+  watcher_->listener = this;
+  RM_CHECK(uv_poll_init(loop.raw(), &watcher_->poll, fd) == 0);
+  watcher_->poll.data = watcher_;
+  uv_poll_start(&watcher_->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    auto* watcher = static_cast<Watcher*>(poll->data);
+    if (watcher->listener != nullptr) watcher->listener->AcceptAll();
+  });
+}
+
+Listener::~Listener() {
+  watcher_->listener = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(&watcher_->poll),
+           [](uv_handle_t* handle) { delete static_cast<Watcher*>(handle->data); });
+  close(fd_);
+  if (spare_fd_ >= 0) close(spare_fd_);
+  if (address_.kind == Address::kUnix) unlink(address_.path.c_str());
+}
+
+void Listener::AcceptAll() {
+  // Bounded, so that a flood of connections does not keep the thread from its other work.
+  for (int i = 0; i < 256; ++i) {
+    const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      accepted_(fd);
+      continue;
+    }
+    if (errno == EAGAIN) return;
+    if (errno == EMFILE || errno == ENFILE) {
+      // Out of descriptors: the waiting peer is told by a close instead of hanging, and the loop
+      // does not spin on a socket that stays readable.
+      static LogLimiter limiter;
+      uint64_t held = 0;
+      if (limiter.Allow(MonotonicNow(), &held)) {
+        LogError("out of file descriptors at {}; raise `ulimit -n` ({} more times)",
+                 address_.ToString(), held);
+      }
+      if (spare_fd_ >= 0) close(spare_fd_);
+      const int refused = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (refused >= 0) close(refused);
+      spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+      if (refused < 0) return;
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      return;
+    }
+  }
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,56 @@
+// One thread's event loop. Owned by its thread; every object made on a loop lives and dies on that
+// loop's thread. A turn is: events of sockets and timers, then the prepare callback, then sleep.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/clock.h"
+
+struct uv_loop_s;
+
+namespace ringmaster {
+
+class Loop {
+ public:
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Runs until Stop(). Call once at a time.
+  void Run();
+  // Ends Run() after the current turn. Own thread only (others post it through a Mailbox).
+  void Stop();
+  // Runs what is due without waiting: for tests and for closing handles at the end.
+  void RunOnce();
+
+  // The time of this turn: one clock reading each turn.
+  TimePoint Now();
+
+  // Called at the end of each turn, before the loop sleeps: the place where collected writes go
+  // out. One callback; set before Run().
+  void OnPrepare(std::function<void()> callback);
+  // While true, the loop only polls and never sleeps: work is left over for the next turn.
+  void SetBusy(bool busy);
+
+  // Share of wall time since the last call that the loop was not asleep, 0..1.
+  double BusyShare();
+
+  uv_loop_s* raw() { return loop_; }  // for net/ only
+
+ private:
+  struct Handles;
+  static void Forget(Handles* handles);
+
+  uv_loop_s* loop_;
+  std::unique_ptr<Handles, void (*)(Handles*)> handles_;
+  std::function<void()> prepare_;
+  TimePoint now_{};
+  bool now_valid_ = false;
+  bool busy_ = false;
+  TimePoint share_since_{};
+  uint64_t idle_since_ = 0;
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,69 @@
+// Bytes on their way to one socket: small ones are packed into blocks, large ones are referenced
+// where they lie, and a flush is one gathering write. Empty, it holds no block.
+//
+// Owner: a session or a connection to a shard, on their worker's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/block.h"
+#include "net/stream.h"
+
+namespace ringmaster {
+
+class Output {
+ public:
+  // Below this, copying is cheaper than an entry of its own in the gathering write.
+  static constexpr size_t kCopyLimit = 1024;
+
+  explicit Output(BlockPool& pool) : pool_(pool) {}
+
+  // Copies. The slice is where the bytes now lie.
+  Slice Append(Bytes bytes) {
+    if (!segments_.empty()) [[likely]] {
+      Segment& tail = segments_.back();
+      if (tail.room >= bytes.size()) [[likely]] {
+        return AppendToTail(tail, bytes);
+      }
+    }
+    return AppendToNewBlock(bytes);
+  }
+  // Copies without handing out where: for replies, which nobody looks at again.
+  void Put(Bytes bytes);
+  // References when large, copies when small.
+  void Append(const Slice& slice);
+
+  // Bytes not yet taken by the socket.
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  // All bytes the socket has ever taken from this queue.
+  uint64_t accepted() const { return accepted_; }
+
+  // Writes what the socket takes. kOk: everything is out. kAgain: some is left; watch for writable.
+  IoStatus Flush(Stream& stream);
+  // Forgets everything unsent; accepted() starts at 0 again.
+  void Clear();
+
+ private:
+  struct Segment {
+    const char* data;
+    size_t size;
+    size_t room;  // bytes free behind data + size in a block that only we append to
+    BlockRef block;
+  };
+  static constexpr int kMaxParts = 64;
+
+  Slice AppendToTail(Segment& tail, Bytes bytes);
+  Slice AppendToNewBlock(Bytes bytes);
+  void Consume(size_t bytes);
+
+  BlockPool& pool_;
+  std::vector<Segment> segments_;
+  size_t head_ = 0;  // segments before it are out
+  size_t size_ = 0;
+  uint64_t accepted_ = 0;
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,231 @@
+#include "net/stream.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/check.h"
+#include "net/loop.h"
+#include "net/tls.h"
+
+namespace ringmaster {
+
+// Outlives the stream until libuv has forgotten it.
+struct Stream::Watcher {
+  uv_poll_t poll;
+  Stream* stream;
+  void* owner = nullptr;
+  Callback readable = nullptr;
+  Callback writable = nullptr;
+
+  static void OnEvent(uv_poll_t* poll, int status, int events) {
+    auto* watcher = static_cast<Watcher*>(poll->data);
+    if (watcher->stream == nullptr) return;
+    if (status < 0) {
+      // libuv has stopped watching; a read will tell the owner why.
+      watcher->stream->armed_ = 0;
+      events = UV_READABLE;
+    }
+    if ((events & UV_WRITABLE) != 0) {
+      watcher->stream->tls_wants_write_ = false;
+      watcher->writable(watcher->owner);
+      if (watcher->stream == nullptr) return;
+      watcher->stream->Update();
+    }
+    if ((events & (UV_READABLE | UV_DISCONNECT)) != 0) watcher->readable(watcher->owner);
+  }
+};
+
+Stream::Stream(Loop& loop, int fd) : loop_(loop), watcher_(new Watcher), fd_(fd) {
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // Unix sockets refuse it: no matter
+  watcher_->stream = this;
+  RM_CHECK(uv_poll_init(loop.raw(), &watcher_->poll, fd) == 0);
+  watcher_->poll.data = watcher_;
+}
+
+Stream::~Stream() {
+  watcher_->stream = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(&watcher_->poll),
+           [](uv_handle_t* handle) { delete static_cast<Watcher*>(handle->data); });
+  if (tls_ != nullptr) SSL_shutdown(tls_->ssl);
+  if (fd_ >= 0) close(fd_);
+}
+
+void Stream::Attach(void* owner, Callback readable, Callback writable) {
+  watcher_->owner = owner;
+  watcher_->readable = readable;
+  watcher_->writable = writable;
+  WatchReads(true);
+}
+
+void Stream::WatchReads(bool on) {
+  wanted_ = on ? wanted_ | UV_READABLE : wanted_ & ~UV_READABLE;
+  Update();
+}
+
+void Stream::WatchWrites(bool on) {
+  wanted_ = on ? wanted_ | UV_WRITABLE : wanted_ & ~UV_WRITABLE;
+  Update();
+}
+
+void Stream::Update() {
+  const int events = wanted_ | (tls_wants_write_ ? UV_WRITABLE : 0);
+  if (events == armed_) return;
+  armed_ = events;
+  if (events == 0) {
+    uv_poll_stop(&watcher_->poll);
+  } else {
+    uv_poll_start(&watcher_->poll, events, &Watcher::OnEvent);
+  }
+}
+
+IoStatus Stream::Fail(const char* what) {
+  error_ = what;
+  return IoStatus::kError;
+}
+
+IoStatus Stream::Read(char* to, size_t capacity, size_t* read) {
+  *read = 0;
+  if (tls_ != nullptr) {
+    ERR_clear_error();
+    const int wanted = static_cast<int>(std::min<size_t>(capacity, 1 << 30));
+    int got = SSL_read(tls_->ssl, to, wanted);
+    if (got <= 0) return TlsResult(got, true);
+    *read = static_cast<size_t>(got);
+    // One record at a time comes out of SSL_read; a turn takes all that fits.
+    while (*read < capacity && SSL_pending(tls_->ssl) > 0) {
+      got = SSL_read(tls_->ssl, to + *read, static_cast<int>(capacity - *read));
+      if (got <= 0) break;
+      *read += static_cast<size_t>(got);
+    }
+    return IoStatus::kOk;
+  }
+  for (;;) {
+    const ssize_t got = recv(fd_, to, capacity, 0);
+    if (got > 0) {
+      *read = static_cast<size_t>(got);
+      return IoStatus::kOk;
+    }
+    if (got == 0) return IoStatus::kEnd;
+    if (errno == EAGAIN) return IoStatus::kAgain;
+    if (errno != EINTR) return Fail(std::strerror(errno));
+  }
+}
+
+IoStatus Stream::Write(const iovec* parts, int count, size_t* written) {
+  *written = 0;
+  if (tls_ != nullptr) {
+    for (int i = 0; i < count; ++i) {
+      size_t done = 0;
+      while (done < parts[i].iov_len) {
+        ERR_clear_error();
+        const int chunk = static_cast<int>(std::min<size_t>(parts[i].iov_len - done, 1 << 30));
+        const int put =
+            SSL_write(tls_->ssl, static_cast<const char*>(parts[i].iov_base) + done, chunk);
+        if (put <= 0) {
+          const IoStatus status = TlsResult(put, false);
+          return status == IoStatus::kAgain && *written > 0 ? IoStatus::kOk : status;
+        }
+        done += static_cast<size_t>(put);
+        *written += static_cast<size_t>(put);
+      }
+    }
+    return IoStatus::kOk;
+  }
+  for (;;) {
+    ssize_t put;
+    if (count == 1) {
+      put = send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(parts);
+      message.msg_iovlen = static_cast<size_t>(count);
+      put = sendmsg(fd_, &message, MSG_NOSIGNAL);
+    }
+    if (put >= 0) {
+      *written = static_cast<size_t>(put);
+      return IoStatus::kOk;
+    }
+    if (errno == EAGAIN) return IoStatus::kAgain;
+    if (errno != EINTR) return Fail(std::strerror(errno));
+  }
+}
+
+bool Stream::HasBuffered() const { return tls_ != nullptr && SSL_pending(tls_->ssl) > 0; }
+
+void Stream::ShutdownWrites() {
+  if (tls_ != nullptr) SSL_shutdown(tls_->ssl);
+  shutdown(fd_, SHUT_WR);
+}
+
+Status Stream::StartTls(TlsContext& context, const std::string& server_name) {
+  SSL* ssl = SSL_new(context.raw());
+  if (ssl == nullptr || SSL_set_fd(ssl, fd_) != 1) {
+    SSL_free(ssl);
+    return Error{ErrorCode::kIo, "cannot start TLS"};
+  }
+  tls_ = std::make_unique<TlsState>(ssl);
+  if (context.server()) {
+    SSL_set_accept_state(ssl);
+    return Done();
+  }
+  SSL_set_connect_state(ssl);
+  if (!server_name.empty()) {
+    SSL_set_tlsext_host_name(ssl, server_name.c_str());
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (SSL_set1_host(ssl, server_name.c_str()) != 1) {
+      return Error{ErrorCode::kInvalid, "TLS server_name is not a host name: " + server_name};
+    }
+  }
+  return Done();
+}
+
+IoStatus Stream::TlsResult(int result, bool reading) {
+  switch (SSL_get_error(tls_->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+      return IoStatus::kAgain;
+    case SSL_ERROR_WANT_WRITE:
+      if (reading) {
+        tls_wants_write_ = true;
+        Update();
+      }
+      return IoStatus::kAgain;
+    case SSL_ERROR_ZERO_RETURN:
+      return reading ? IoStatus::kEnd : Fail("TLS session was closed");
+    case SSL_ERROR_SYSCALL:
+      if (reading && errno == 0) return IoStatus::kEnd;
+      return Fail(errno == 0 ? "connection closed during TLS" : std::strerror(errno));
+    default: {
+      const long verify = SSL_get_verify_result(tls_->ssl);
+      if (verify != X509_V_OK) return Fail(X509_verify_cert_error_string(verify));
+      const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+      if (reading && reason != nullptr && std::strstr(reason, "unexpected eof") != nullptr) {
+        return IoStatus::kEnd;
+      }
+      return Fail(reason != nullptr ? reason : "TLS failed");
+    }
+  }
+}
+
+int Stream::Release() {
+  uv_poll_stop(&watcher_->poll);
+  armed_ = 0;
+  return std::exchange(fd_, -1);
+}
+
+std::unique_ptr<TlsState> Stream::ReleaseTls() { return std::move(tls_); }
+
+void Stream::AdoptTls(std::unique_ptr<TlsState> tls) { tls_ = std::move(tls); }
+
+}  // namespace ringmaster

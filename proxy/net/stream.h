@@ -1,0 +1,85 @@
+// A connected non-blocking socket on a loop: TCP, Unix, or either with TLS on top. It only says
+// when there may be something to do; whoever owns it reads and writes, so that one read and one
+// write each turn is the owner's choice.
+//
+// Owner: a session or a connection to a shard. Destruction closes the socket at once.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+
+namespace ringmaster {
+
+class Loop;
+class TlsContext;
+struct TlsState;
+
+enum class IoStatus : uint8_t {
+  kOk,     // some bytes went through
+  kAgain,  // none now; the next callback says when
+  kEnd,    // the peer closed its side (reads only)
+  kError,  // the connection is gone; errno-style text in Stream::error()
+};
+
+class Stream {
+ public:
+  using Callback = void (*)(void* owner);
+
+  // Takes over `fd`, which must be a socket; makes it non-blocking, without Nagle's delay.
+  Stream(Loop& loop, int fd);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // The callbacks may destroy the stream. Reading is watched from now on.
+  void Attach(void* owner, Callback readable, Callback writable);
+  void WatchReads(bool on);
+  // Calls `writable` when the socket takes bytes again. Also signals the end of connecting.
+  void WatchWrites(bool on);
+
+  IoStatus Read(char* to, size_t capacity, size_t* read);
+  // Writes as much as the socket takes; *written may be less than the sum, with kOk.
+  IoStatus Write(const iovec* parts, int count, size_t* written);
+  // TLS holds decrypted bytes that no socket event will announce: read again.
+  bool HasBuffered() const;
+  // Closes our sending side after what was written; the peer sees the end.
+  void ShutdownWrites();
+
+  // Speaks TLS from here on; the handshake happens inside Read and Write. `server_name` (client
+  // side) is checked against the certificate and sent as SNI when not empty.
+  Status StartTls(TlsContext& context, const std::string& server_name);
+  bool tls() const { return tls_ != nullptr; }
+
+  // Gives the socket away (to another worker's loop); the stream is then only good for destruction.
+  // REQUIRES: !tls().
+  int Release();
+  // A TLS session travels whole: what Release() would lose is in here.
+  std::unique_ptr<TlsState> ReleaseTls();
+  void AdoptTls(std::unique_ptr<TlsState> tls);
+
+  int fd() const { return fd_; }
+  const std::string& error() const { return error_; }
+
+ private:
+  struct Watcher;
+  void Update();
+  IoStatus Fail(const char* what);
+  IoStatus TlsResult(int result, bool reading);
+
+  Loop& loop_;
+  Watcher* watcher_;  // freed by the loop after closing
+  int fd_;
+  int wanted_ = 0;
+  int armed_ = 0;
+  bool tls_wants_write_ = false;
+  std::unique_ptr<TlsState> tls_;
+  std::string error_;
+};
+
+}  // namespace ringmaster

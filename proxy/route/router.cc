@@ -1,0 +1,54 @@
+#include "route/router.h"
+
+#include <utility>
+
+namespace ringmaster {
+
+void Router::Use(std::shared_ptr<const RouteSnapshot> snapshot) {
+  std::vector<std::unique_ptr<Backend>> next;
+  for (const std::shared_ptr<ShardLink>& link : snapshot->links) {
+    std::unique_ptr<Backend> kept;
+    for (auto& backend : backends_) {
+      if (backend != nullptr && &backend->link() == link.get()) kept = std::move(backend);
+    }
+    if (kept == nullptr) {
+      kept = std::make_unique<Backend>(context_, link, MetricsOf(link->name()), databases_);
+    }
+    next.push_back(std::move(kept));
+  }
+  for (auto& backend : backends_) {
+    if (backend != nullptr) leaving_.push_back(std::move(backend));
+  }
+  backends_ = std::move(next);
+  snapshot_ = std::move(snapshot);
+  topology_ = snapshot_->topology.get();
+  ++version_;
+}
+
+ShardMetrics& Router::MetricsOf(const std::string& name) {
+  for (const NamedMetrics& known : metrics_) {
+    if (known.name == name) return *known.metrics;
+  }
+  metrics_.push_back({name, std::make_unique<ShardMetrics>()});
+  return *metrics_.back().metrics;
+}
+
+void Router::Tick(TimePoint now) {
+  for (const auto& backend : backends_) backend->Tick(now);
+  for (const auto& backend : leaving_) backend->Tick(now);
+  std::erase_if(leaving_, [](const auto& backend) { return backend->idle(); });
+}
+
+bool Router::idle() const {
+  for (const auto& backend : backends_) {
+    if (!backend->idle()) return false;
+  }
+  return leaving_.empty();
+}
+
+void Router::Close(const std::string& why) {
+  for (const auto& backend : backends_) backend->Close(why);
+  for (const auto& backend : leaving_) backend->Close(why);
+}
+
+}  // namespace ringmaster

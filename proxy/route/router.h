@@ -1,0 +1,62 @@
+// One worker's view of one pool: the topology in force and a Backend for each of its shards.
+//
+// Owner: a worker, used on its thread. The topology is an immutable snapshot that a reload
+// replaces.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "ring/topology.h"
+
+namespace ringmaster {
+
+// What a reload hands to every worker. Immutable, shared by all of them.
+struct RouteSnapshot {
+  std::shared_ptr<const Topology> topology;
+  std::vector<std::shared_ptr<ShardLink>> links;  // by shard index of the topology
+};
+
+class Router {
+ public:
+  Router(BackendContext& context, int databases) : context_(context), databases_(databases) {}
+
+  // Takes a new topology. Backends whose link stays are kept with their connections; a backend that
+  // left serves what it has under way and is closed when that is done.
+  void Use(std::shared_ptr<const RouteSnapshot> snapshot);
+
+  const Topology& topology() const { return *snapshot_->topology; }
+  uint32_t ShardOf(Bytes key) const { return topology_->ShardOf(key); }
+  uint32_t shard_count() const { return static_cast<uint32_t>(backends_.size()); }
+  Backend& backend(uint32_t shard) { return *backends_[shard]; }
+  const std::string& shard_name(uint32_t shard) const { return snapshot_->links[shard]->name(); }
+  // Counts the topologies taken so far: what was computed under an older one is stale.
+  uint64_t version() const { return version_; }
+
+  void Tick(TimePoint now);
+  bool idle() const;
+  void Close(const std::string& why);
+  // Figures of all backends that ever were, by shard name, for this worker. Any thread may read the
+  // metrics; the list itself belongs to the worker's thread.
+  struct NamedMetrics {
+    std::string name;
+    std::unique_ptr<ShardMetrics> metrics;
+  };
+  const std::vector<NamedMetrics>& metrics() const { return metrics_; }
+
+ private:
+  ShardMetrics& MetricsOf(const std::string& name);
+
+  BackendContext& context_;
+  const int databases_;
+  std::shared_ptr<const RouteSnapshot> snapshot_;
+  const Topology* topology_ = nullptr;
+  uint64_t version_ = 0;
+  std::vector<std::unique_ptr<Backend>> backends_;
+  std::vector<std::unique_ptr<Backend>> leaving_;
+  std::vector<NamedMetrics> metrics_;
+};
+
+}  // namespace ringmaster
