@@ -1,0 +1,37 @@
+// The families of commands: each file has the rows of one and this function that shows them.
+// CommandTable lists them; nothing registers itself.
+#pragma once
+
+#include <span>
+
+#include "command/row.h"
+
+namespace ringmaster {
+
+std::span<const Row> BitmapFamily();
+std::span<const Row> ClusterFamily();
+std::span<const Row> ConnectionFamily();
+std::span<const Row> GenericFamily();
+std::span<const Row> GeoFamily();
+std::span<const Row> HashFamily();
+std::span<const Row> HyperloglogFamily();
+std::span<const Row> ListFamily();
+std::span<const Row> ProxyFamily();
+std::span<const Row> PubsubFamily();
+std::span<const Row> ScriptingFamily();
+std::span<const Row> ServerFamily();
+std::span<const Row> SetFamily();
+std::span<const Row> SortedSetFamily();
+std::span<const Row> StreamFamily();
+std::span<const Row> StringFamily();
+std::span<const Row> TransactionsFamily();
+
+// Why some families are refused as a whole.
+inline constexpr char kTransactionsLater[] =
+    "is not served by this version; a script (EVAL) on keys of one hash tag is atomic";
+inline constexpr char kBlockingLater[] =
+    "is not served by this version; use the form that does not block";
+inline constexpr char kPubSubLater[] =
+    "is not served by this version; connect to a shard for publish and subscribe";
+
+}  // namespace ringmaster
