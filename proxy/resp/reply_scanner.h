@@ -26,25 +26,29 @@ class ReplyScanner {
   // follows it and does not change its type. 0 before any byte.
   char type() const { return type_; }
   // True between replies.
-  bool at_start() const { return elements_left_ == 0 || (type_ == 0 && state_ == State::kType); }
+  bool at_start() const { return !started_; }
   // After kNeedMore: bytes of the bulk under way that are still to come, including its line end.
   uint64_t content_left() const { return content_left_; }
   Bytes error() const { return error_; }
 
  private:
-  enum class State : uint8_t { kType, kSign, kNumber, kLine, kLineFeed, kContent, kBad };
+  enum class State : uint8_t { kType, kLine, kContent, kBad };
 
   Status Fail(Bytes error);
+  bool TakeLine(Bytes input, size_t* at);
+  bool EndLine();
+  bool CountElement(int64_t count);
 
-  uint64_t elements_left_ = 0;  // of the current reply; 0 between replies
+  uint64_t elements_left_ = 1;  // of the current reply, the one under way included
   uint64_t content_left_ = 0;
-  uint64_t number_ = 0;
   Bytes error_;
   State state_ = State::kType;
+  bool started_ = false;
   char type_ = 0;     // of the whole reply
   char element_ = 0;  // of the element under way
-  bool negative_ = false;
   uint8_t digits_ = 0;
+  char number_[24];        // a header line that was cut
+  bool carriage_ = false;  // the last byte of the line so far was '\r'
 };
 
 }  // namespace ringmaster

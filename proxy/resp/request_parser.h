@@ -61,6 +61,7 @@ class RequestParser {
 
  private:
   friend class RequestTail;
+  // Everything below parses from where position_ stands.
   Status ParseHeader(Bytes input);
   Status ParseBulks(Bytes input);
   Status ParseInline(Bytes input);
@@ -99,6 +100,8 @@ class RequestTail {
 
  private:
   enum class State : uint8_t { kContent, kEnding, kHeader };
+  bool TakeHeader();
+
   const RequestLimits* limits_;
   uint64_t content_left_;
   uint32_t bulks_left_;  // behind the current one
