@@ -43,8 +43,8 @@ uint32_t Spread(uint32_t hash) {
 Error Invalid(std::string text) { return Error{ErrorCode::kInvalid, std::move(text)}; }
 
 // In steps that cannot overflow: each factor has 32 bits at most, and the sum stops at the bound.
+// `ketama` has as many points for any weights, but computes with their sum in 32 bits.
 bool HasTooManyPoints(const TopologySpec& spec) {
-  if (spec.distribution == DistributionKind::kKetama) return false;
   const uint64_t per_weight = spec.distribution == DistributionKind::kRing
                                   ? uint64_t{spec.virtual_nodes} * kPointsPerVirtualNode
                                   : 1;
@@ -187,7 +187,7 @@ void Topology::CutCircle(const std::vector<Point>& points) {
 // At most one boundary for two buckets on average, so that nine of ten hold one or none and answer
 // by themselves.
 void Topology::FillBuckets() {
-  const int wanted = std::bit_width(2 * intervals_.size() - 1);
+  const int wanted = static_cast<int>(std::bit_width(2 * intervals_.size() - 1));
   const int bits = std::clamp(wanted, kMinBucketBits, kMaxBucketBits);
   bucket_shift_ = 32 - bits;
   buckets_.resize(size_t{1} << bits);
