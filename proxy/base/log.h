@@ -21,6 +21,7 @@ struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   std::string file;   // empty: standard error
   bool json = false;  // one JSON object a line, otherwise text
+  bool operator==(const LogOptions&) const = default;
 };
 
 // Opens the log; until then messages go to standard error as text. Call again to change options.

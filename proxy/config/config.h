@@ -1,0 +1,152 @@
+// The whole configuration, checked: the schema of conf/ringmaster.yml as plain structs. Every
+// member's initial value is the key's default. Made at start and at each reload, then immutable.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+
+namespace ringmaster {
+
+// TLS of a listener or towards a shard. All members have their initial values unless enabled.
+struct TlsConfig {
+  bool enabled = false;
+  std::string certificate;  // readable PEM files; never one of these two without the other
+  std::string key;
+  std::string authorities;  // who may sign the peer's certificate; empty: the system's
+  std::string server_name;  // shards: expected in the certificate; empty: the host of the address
+  bool verify = true;       // shards: their certificate; listeners: clients need one
+  bool operator==(const TlsConfig&) const = default;
+};
+
+struct ListenConfig {
+  Address address;
+  TlsConfig tls;  // never with a Unix socket
+  bool operator==(const ListenConfig&) const = default;
+};
+
+struct RingConfig {
+  std::string hash = "xxh3";
+  std::string distribution = "ring";
+  uint32_t virtual_nodes = 1024;
+  std::string hash_tag = "{}";  // two characters, or empty: none
+  bool operator==(const RingConfig&) const = default;
+};
+
+struct ShardConfig {
+  std::string name;  // unique in its pool
+  Address address;   // unique in its pool
+  uint32_t weight = 1;
+  std::string username;  // empty: the shard's default user
+  std::string password;  // empty: none
+  TlsConfig tls;
+  std::vector<Address> replicas;
+  bool operator==(const ShardConfig&) const = default;
+};
+
+// In the words of Redis's ACL.
+struct UserConfig {
+  std::string name;
+  std::vector<std::string> passwords;
+  std::vector<std::string> password_sha256;  // 64 lowercase hexadecimal digits each
+  bool nopass = false;                       // true exactly when there is no password
+  std::string commands = "+@all";
+  std::vector<std::string> keys = {"*"};
+  std::vector<std::string> channels = {"*"};
+  bool operator==(const UserConfig&) const = default;
+};
+
+struct PoolConfig {
+  std::string name = "main";
+  std::vector<ListenConfig> listen;  // at least one; by default 127.0.0.1:6380
+  RingConfig ring;
+  std::vector<ShardConfig> shards;  // at least one
+  uint32_t databases = 16;
+  std::vector<UserConfig> users;  // empty: a default user without password who may do all
+  bool operator==(const PoolConfig&) const = default;
+};
+
+struct BalanceConfig {
+  bool push = true;
+  bool pull = true;
+  Duration interval = std::chrono::milliseconds(100);
+  double threshold = 0.15;
+  bool operator==(const BalanceConfig&) const = default;
+};
+
+struct ScheduleConfig {
+  uint32_t quantum = 32;
+  uint32_t window = 256;
+  double background_share = 0.05;
+  bool operator==(const ScheduleConfig&) const = default;
+};
+
+enum class FsyncPolicy : uint8_t { kAlways, kEverySecond, kNo };
+// How a multi-key write is carried out when its keys live on several shards.
+enum class CommandMode : uint8_t { kSaga, kFanout, kReject };
+
+struct SagaConfig {
+  std::string journal = "/var/lib/ringmaster/state.db";
+  FsyncPolicy fsync = FsyncPolicy::kEverySecond;
+  std::map<std::string, CommandMode> modes;  // by command, in capitals; others: as their row says
+  bool operator==(const SagaConfig&) const = default;
+};
+
+struct RebalanceConfig {
+  uint32_t batch = 64;
+  uint64_t max_keys_per_second = 0;  // 0: as fast as interactive latency allows
+  bool operator==(const RebalanceConfig&) const = default;
+};
+
+struct TimeoutsConfig {
+  Duration connect = std::chrono::seconds(1);
+  Duration command = std::chrono::seconds(5);
+  Duration idle_client = Duration(0);  // 0: never
+  Duration drain = std::chrono::seconds(10);
+  bool operator==(const TimeoutsConfig&) const = default;
+};
+
+struct LimitsConfig {
+  uint32_t clients = 10000;
+  uint64_t query_buffer = uint64_t{64} << 20;  // of one client
+  uint64_t reply_buffer = uint64_t{64} << 20;  // of one client
+  uint64_t memory = 0;                         // of all clients; 0: unlimited
+  uint32_t max_args = 1 << 20;
+  uint64_t max_bulk = uint64_t{512} << 20;
+  uint32_t nesting = 32;
+  bool operator==(const LimitsConfig&) const = default;
+};
+
+struct AdminConfig {
+  std::optional<Address> listen = Address{Address::kTcp, "127.0.0.1", 9180, ""};  // none: off
+  bool operator==(const AdminConfig&) const = default;
+};
+
+struct Config {
+  std::vector<PoolConfig> pools;  // at least one
+  uint32_t workers = 0;           // 0: one for each core
+  BalanceConfig balance;
+  ScheduleConfig schedule;
+  SagaConfig saga;
+  RebalanceConfig rebalance;
+  TimeoutsConfig timeouts;
+  LimitsConfig limits;
+  AdminConfig admin;
+  LogOptions log;
+  bool operator==(const Config&) const = default;
+};
+
+// `file_name` stands in front of each error. An error holds everything that was found, one
+// "file:line:column: what is wrong and what to do" a line. Looks whether the TLS files named in
+// `text` can be read; touches nothing else outside.
+Result<Config> ParseConfig(std::string_view text, std::string_view file_name);
+Result<Config> LoadConfig(const std::string& path);
+
+}  // namespace ringmaster
