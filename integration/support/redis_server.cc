@@ -1,0 +1,74 @@
+#include "support/redis_server.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <utility>
+
+namespace ringmaster::integration {
+
+RedisServer::RedisServer(Options options) : options_(std::move(options)) {
+  if (options_.unix_socket) {
+    address_ = Address{Address::kUnix, "", 0, folder_.File("redis.sock")};
+  } else {
+    reserved_ = std::make_unique<Port>(options_.ipv6);
+    address_ = Address{Address::kTcp, options_.ipv6 ? "::1" : "127.0.0.1", reserved_->number(), ""};
+  }
+  Start();
+}
+
+RedisServer::~RedisServer() {
+  Resume();  // a stopped process would keep its end waiting
+  process_.Kill();
+}
+
+bool RedisServer::Start() {
+  std::string config = "save \"\"\nappendonly no\nenable-debug-command yes\n";
+  config += "dir " + folder() + "\n";
+  if (options_.unix_socket) {
+    config += "port 0\nunixsocket " + address_.path + "\n";
+  } else {
+    config += "port " + std::to_string(address_.port) + "\nbind " + address_.host + "\n";
+  }
+  for (const std::string& line : options_.config) config += line + "\n";
+  process_ = ChildProcess({"redis-server", folder_.Write("redis.conf", config)},
+                          folder_.File("redis.log"));
+  serving_ = Eventually([this] {
+    if (!process_.running()) return true;
+    return Command({"PING"}) == "PONG";
+  });
+  serving_ = serving_ && process_.running();
+  if (!serving_) ADD_FAILURE() << "redis-server does not start:\n" << Log();
+  return serving_;
+}
+
+std::string RedisServer::Log() const { return ReadFile(folder_.File("redis.log")); }
+
+std::string RedisServer::Command(const std::vector<std::string>& words) const {
+  Client client = Connect();
+  if (!options_.password.empty()) client.Command({"AUTH", options_.password});
+  return client.Command(words);
+}
+
+void RedisServer::Stop() {
+  serving_ = false;
+  process_.Signal(SIGTERM);
+  if (!process_.Wait()) process_.Kill();
+}
+
+void RedisServer::Kill() {
+  serving_ = false;
+  process_.Kill();
+}
+
+void RedisServer::Pause() { process_.Signal(SIGSTOP); }
+void RedisServer::Resume() { process_.Signal(SIGCONT); }
+
+bool RedisServer::Restart(Data data) {
+  if (data == Data::kKept && process_.running()) Command({"SAVE"});
+  Kill();
+  if (data == Data::kLost) std::filesystem::remove(folder_.File("dump.rdb"));
+  return Start();
+}
+
+}  // namespace ringmaster::integration
