@@ -1,0 +1,42 @@
+#include "command/scan_cursor.h"
+
+#include <cctype>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+
+namespace ringmaster {
+
+uint32_t ScanTag(const Topology& topology) {
+  // FNV-1a, folded to eight bits.
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  const auto add = [&hash](Bytes bytes) {
+    for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    hash = (hash ^ 0xff) * 0x100000001b3ULL;
+  };
+  const TopologySpec& spec = topology.spec();
+  add(HashName(spec.hash));
+  add(DistributionName(spec.distribution));
+  add(std::to_string(spec.virtual_nodes));
+  add(spec.hash_tag);
+  for (const ShardSpec& shard : spec.shards) {
+    add(shard.name);
+    add(std::to_string(shard.weight));
+  }
+  hash ^= hash >> 32;
+  hash ^= hash >> 16;
+  hash ^= hash >> 8;
+  return static_cast<uint32_t>(hash & 0xff);
+}
+
+std::optional<uint64_t> ParseScanCursor(Bytes text) {
+  const std::string copy(text);
+  if (std::isspace(static_cast<unsigned char>(copy[0])) != 0) return std::nullopt;
+  char* end = nullptr;
+  errno = 0;
+  const uint64_t cursor = std::strtoull(copy.c_str(), &end, 10);
+  if (*end != '\0' || errno == ERANGE) return std::nullopt;
+  return cursor;
+}
+
+}  // namespace ringmaster
