@@ -74,6 +74,7 @@ void Backend::OnLargeReply(Connection& connection) {
   auto& place = shared_[Index(connection.database(), connection.resp())];
   if (place.get() != &connection || connections() >= link_->limits().max_connections) return;
   leaving_.push_back(std::move(place));
+  ++context_.route_epoch;
 }
 
 void Backend::OnDrained(Connection& connection) {

@@ -12,7 +12,7 @@
 
 namespace ringmaster {
 
-class Backend final : private Connection::Owner {
+class Backend final : public Connection::Owner {
  public:
   Backend(BackendContext& context, std::shared_ptr<ShardLink> link, ShardMetrics& metrics,
           int databases);
@@ -23,10 +23,6 @@ class Backend final : private Connection::Owner {
     Connection* connection = shared_[Index(database, resp)].get();
     return connection != nullptr ? *connection : MakeShared(database, resp);
   }
-
-  // Some connection still carries a large transfer and earlier requests behind it. Whoever has
-  // requests under way there must not be overtaken by its own later ones: see StillOn().
-  bool has_leaving() const { return !leaving_.empty(); }
 
   // Lends a connection of its own, or nullptr when max_connections are in use.
   Connection* Borrow(int database, int resp);

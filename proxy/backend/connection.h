@@ -35,6 +35,10 @@ struct BackendContext {
   BlockPool& blocks;
   BlockRef& read_block;                 // one block that every read of the worker goes through
   IntrusiveList<Connection>& to_flush;  // touched this turn; the worker flushes them once
+  // Grows whenever requests may take another way than earlier ones did: a connection left the
+  // shared place, the topology changed. A client with requests under way from before must see them
+  // answered before it sends more, or a later one could overtake an earlier one.
+  uint64_t route_epoch = 1;
 };
 
 class Connection : public ListHook<> {

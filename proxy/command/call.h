@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "backend/exchange.h"
 #include "base/block.h"
@@ -28,6 +30,9 @@ struct CommandContext {
   RecipeSet& recipes;
   WorkerMetrics& metrics;
   Proxy& proxy;
+  // Reused from call to call, so that the warm path does not allocate.
+  std::string scratch = {};
+  std::vector<uint32_t> key_positions = {};
 };
 
 struct Call {
@@ -44,8 +49,5 @@ struct Call {
 
 // Serves the call by its command's plan. REQUIRES: the arity fits.
 void Dispatch(Call& call);
-
-// Positions of the keys in args, by the row. False when the arguments make no sense.
-bool FindKeys(const Row& row, std::span<const Bytes> args, std::vector<uint32_t>& positions);
 
 }  // namespace ringmaster

@@ -2,6 +2,7 @@
 // CommandTable lists them; nothing registers itself.
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "command/row.h"
@@ -25,6 +26,31 @@ std::span<const Row> SortedSetFamily();
 std::span<const Row> StreamFamily();
 std::span<const Row> StringFamily();
 std::span<const Row> TransactionsFamily();
+
+struct Family {
+  const char* title;
+  std::span<const Row> rows;
+};
+// All of them, in the order of docs/compatibility.md.
+inline std::array<Family, 17> Families() {
+  return {{{"Strings", StringFamily()},
+           {"Keys of any type", GenericFamily()},
+           {"Hashes", HashFamily()},
+           {"Lists", ListFamily()},
+           {"Sets", SetFamily()},
+           {"Sorted sets", SortedSetFamily()},
+           {"Streams", StreamFamily()},
+           {"Geo", GeoFamily()},
+           {"HyperLogLog", HyperloglogFamily()},
+           {"Bitmaps", BitmapFamily()},
+           {"Scripts and functions", ScriptingFamily()},
+           {"Transactions", TransactionsFamily()},
+           {"Publish and subscribe", PubsubFamily()},
+           {"Connection", ConnectionFamily()},
+           {"Server", ServerFamily()},
+           {"Redis Cluster", ClusterFamily()},
+           {"Ringmaster's own", ProxyFamily()}}};
+}
 
 // Why some families are refused as a whole.
 inline constexpr char kTransactionsLater[] =

@@ -10,8 +10,9 @@
 #include "backend/exchange.h"
 #include "base/object_pool.h"
 #include "command/call.h"
-#include "coro/event.h"
+#include "coro/completion.h"
 #include "coro/task.h"
+#include "coro/task_set.h"
 
 namespace ringmaster {
 
@@ -30,6 +31,8 @@ class RecipeCall {
   RecipeCall& operator=(const RecipeCall&) = delete;
 
   std::span<const Bytes> args() const { return args_; }
+  // The request as a shard would see it.
+  const std::string& wire() const { return bytes_; }
   const Command& command() const { return command_; }
   CommandContext& context() { return context_; }
   Router& router() { return context_.router; }
@@ -43,39 +46,42 @@ class RecipeCall {
   Task<Answer> Ask(uint32_t shard, std::string request, bool read_only);
   // The same to every shard at once, answers in shard order.
   Task<std::vector<Answer>> AskAll(std::string request, bool read_only);
+  // Over a connection that the caller borrowed from the backend. Never sent a second time.
+  Task<Answer> AskOver(Connection& connection, std::string request);
   Task<void> Sleep(Duration delay);
   // What `visit` writes on each worker, in worker order.
   Task<std::vector<std::string>> VisitWorkers(Proxy::Visit visit);
   Task<Result<std::string>> Reload();
+  // Nobody waits for the reply any more. For recipes that wait long.
+  bool client_gone() const { return exchange_.sink != sink_; }
 
  private:
   CommandContext& context_;
   const Command& command_;
-  std::string bytes_;
+  const Exchange& exchange_;
+  const Sink* const sink_;  // of exchange_, while the client is there
+  std::string bytes_;       // the request as a shard would see it
+  std::string arg_bytes_;   // what args_ point into
   std::vector<Bytes> args_;
   uint64_t client_id_;
   int database_;
   int resp_;
 };
 
-// The recipes under way on one worker. Owner: the worker; must outlive nothing that is under way,
-// so the worker drains it before it goes.
+// The recipes under way on one worker. Owner: the worker, which outlives none of them: it waits
+// until running() is zero, or destroys them with the set when it gives up.
 class RecipeSet {
  public:
   RecipeSet() = default;
-  ~RecipeSet();
   RecipeSet(const RecipeSet&) = delete;
   RecipeSet& operator=(const RecipeSet&) = delete;
 
   // Starts the call's recipe; its reply goes to call.exchange.
   void Start(Call& call);
-  size_t running() const { return running_.size(); }
+  size_t running() const { return tasks_.count(); }
 
  private:
-  struct Running;
-  Task<void> Run(Running& running);
-  std::vector<std::unique_ptr<Running>> running_;
-  std::vector<std::unique_ptr<Running>> finished_;  // freed at the next Start
+  TaskSet tasks_;
 };
 
 }  // namespace ringmaster

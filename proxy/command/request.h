@@ -17,10 +17,9 @@
 
 namespace ringmaster {
 
-struct Request : ListHook<> {
+struct Request final : Exchange, ListHook<> {
   static constexpr size_t kInlineReply = 96;
 
-  Exchange exchange;
   const Command* command = nullptr;  // nullptr: refused before there was one
   TimePoint started{};
   // The reply, while earlier ones are not out yet.
@@ -34,10 +33,7 @@ struct Request : ListHook<> {
   std::unique_ptr<std::vector<Slice>> parts;  // earlier parts
   char inline_reply[kInlineReply];
 
-  static Request& Of(Exchange& exchange) {
-    return *reinterpret_cast<Request*>(reinterpret_cast<char*>(&exchange) -
-                                       offsetof(Request, exchange));
-  }
+  static Request& Of(Exchange& exchange) { return static_cast<Request&>(exchange); }
 };
 
 }  // namespace ringmaster

@@ -17,6 +17,7 @@ namespace ringmaster {
 
 class RecipeCall;
 class ReplyWriter;
+class Topology;
 struct Call;
 
 enum class PlanKind : uint8_t {
@@ -56,19 +57,80 @@ constexpr PlanSpec Recipe(RecipeFunction recipe) {
 }
 constexpr PlanSpec Refuse(const char* why) { return {.kind = PlanKind::kRefuse, .why = why}; }
 
-// Finds the positions of the keys in args (as COMMAND GETKEYS does); false when the arguments make
-// no sense, in which case a shard shall say so in its own words.
-using KeyFinder = bool (*)(std::span<const Bytes> args, std::vector<uint32_t>& positions);
+// Where the arguments have keys, in the terms of Redis's key specifications (redis.io, "Command key
+// specifications"): how to find the first, and how to go on from it.
+struct KeySpec {
+  enum class Begin : uint8_t { kNone, kIndex, kKeyword, kUnknown };
+  enum class Find : uint8_t { kRange, kCounted, kUnknown };
 
-struct KeySpan {
-  int16_t first = 0;  // 0: no keys
-  int16_t last = 0;   // negative: counted from the end, -1 is the last argument
-  int16_t step = 0;
-  KeyFinder finder = nullptr;  // set for what first/last/step cannot say
+  Begin begin = Begin::kNone;
+  Find find = Find::kRange;
+  const char* access = "";   // what the command does to the key, as COMMAND INFO lists it
+  const char* keyword = "";  // kKeyword: the keys follow this word
+  int16_t index = 0;  // kIndex: of the first key, or of the count; kKeyword: where to look from
+  int16_t last = 0;   // kRange: relative to the first key; negative: from the end, -1 is the last
+  int16_t step = 1;
+  int16_t limit = 0;  // kRange with last -1: 2 for the first half of what is left, and so on
+  const char* notes = nullptr;  // as COMMAND INFO shows them
 };
-constexpr KeySpan NoKeys() { return {}; }
-constexpr KeySpan Keys(int16_t first, int16_t last, int16_t step) { return {first, last, step}; }
-constexpr KeySpan KeysFound(KeyFinder finder) { return {.finder = finder}; }
+constexpr KeySpec Key(const char* access, int16_t index) {
+  return {.begin = KeySpec::Begin::kIndex, .access = access, .index = index};
+}
+constexpr KeySpec KeyRange(const char* access, int16_t index, int16_t last, int16_t step) {
+  return {.begin = KeySpec::Begin::kIndex,
+          .access = access,
+          .index = index,
+          .last = last,
+          .step = step};
+}
+// A count and then as many keys.
+constexpr KeySpec CountedKeys(const char* access, int16_t index) {
+  return {.begin = KeySpec::Begin::kIndex,
+          .find = KeySpec::Find::kCounted,
+          .access = access,
+          .index = index};
+}
+constexpr KeySpec KeyAfter(const char* access, const char* keyword, int16_t from) {
+  return {.begin = KeySpec::Begin::kKeyword, .access = access, .keyword = keyword, .index = from};
+}
+constexpr KeySpec KeysAfter(const char* access, const char* keyword, int16_t from, int16_t last,
+                            int16_t step, int16_t limit) {
+  return {.begin = KeySpec::Begin::kKeyword,
+          .access = access,
+          .keyword = keyword,
+          .index = from,
+          .last = last,
+          .step = step,
+          .limit = limit};
+}
+// Keys that only the server can name.
+constexpr KeySpec UnknownKeys(const char* access) {
+  return {.begin = KeySpec::Begin::kUnknown, .find = KeySpec::Find::kUnknown, .access = access};
+}
+constexpr KeySpec Noted(KeySpec spec, const char* notes) {
+  spec.notes = notes;
+  return spec;
+}
+
+// Where a KeyFinder puts what it finds.
+struct FoundKeys {
+  std::vector<uint32_t>& positions;
+  // What the command does to each key, as in KeySpec::access; nullptr: nobody asks.
+  std::vector<const char*>* access = nullptr;
+
+  void Add(size_t position, const char* how) {
+    positions.push_back(static_cast<uint32_t>(position));
+    if (access != nullptr) access->push_back(how);
+  }
+};
+// For commands whose keys the specifications do not tell exactly: finds all of them, reading the
+// arguments as the command itself does. Finds none where the command would see a mistake.
+using KeyFinder = void (*)(std::span<const Bytes> args, FoundKeys& found);
+// Calls that are refused though their command is served otherwise.
+struct Exception {
+  bool (*applies)(std::span<const Bytes> args, const Topology& topology) = nullptr;
+  const char* why = nullptr;  // as PlanSpec::why
+};
 
 // Redis's command flags, then ours.
 enum RowFlag : uint32_t {
@@ -86,13 +148,11 @@ enum RowFlag : uint32_t {
   kAsking = 1U << 11,
   kFast = 1U << 12,
   kNoAuth = 1U << 13,
-  kMayReplicate = 1U << 14,
-  kMovableKeys = 1U << 15,
-  kNoAsyncLoading = 1U << 16,
-  kNoMulti = 1U << 17,
-  kNoMandatoryKeys = 1U << 18,
-  kAllowBusy = 1U << 19,
-  kSentinelOnly = 1U << 20,
+  kMovableKeys = 1U << 14,
+  kNoAsyncLoading = 1U << 15,
+  kNoMulti = 1U << 16,
+  kNoMandatoryKeys = 1U << 17,
+  kAllowBusy = 1U << 18,
   // Ours: starts only when every earlier command of its client is answered, and later ones wait for
   // it. For what changes the client's state or takes several steps.
   kBarrier = 1U << 28,
@@ -104,13 +164,13 @@ struct Row {
   const char* name = nullptr;  // lower case; a subcommand alone, such as "setname"
   int arity = 0;               // as Redis counts: with the name; negative: at least
   uint32_t flags = 0;
-  KeySpan keys;
   PlanSpec plan;
-  // For COMMAND INFO as a real server answers it: space-separated ACL categories without the ones
-  // that follow from the flags, tips, and key specifications (see command/introspection.h).
+  // ACL categories without those that follow from the flags, and tips: separated by spaces.
   const char* categories = "";
   const char* tips = "";
-  const char* key_specs = "";
+  KeySpec specs[3] = {};
+  KeyFinder finder = nullptr;
+  Exception except = {};
   std::span<const Row> subcommands = {};
 };
 

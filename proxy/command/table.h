@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "command/row.h"
@@ -17,8 +17,15 @@ struct Command {
   const Row* row = nullptr;
   uint32_t id = 0;        // dense, for metrics
   std::string full_name;  // "get", "client|setname"
+  // What of the key specifications first, last and step can say, as in COMMAND's reply (and Redis's
+  // populateCommandLegacyRangeSpec): last is relative to the end where it is negative.
+  int first_key = 0;  // 0: none
+  int last_key = 0;
+  int key_step = 0;
+  // The position of the command's only key; 0: none or more than one. What the warm path asks.
+  uint32_t single_key = 0;
   const Command* parent = nullptr;
-  std::vector<const Command*> subcommands;
+  std::vector<Command*> subcommands;
 
   bool Is(RowFlag flag) const { return (row->flags & flag) != 0; }
   bool ArityFits(size_t args) const {
@@ -45,15 +52,25 @@ class CommandTable {
   size_t size() const { return all_.size(); }
 
  private:
-  struct Place {
-    uint64_t hash = 0;
-    const Command* command = nullptr;
+  // A name's bytes with letters folded to lower case.
+  struct Fold {
+    uint64_t first = 0;
+    uint64_t last = 0;
+    size_t size = 0;
+    bool operator==(const Fold&) const = default;
   };
-  void Add(std::span<const Row> family);
+  struct Place {
+    Fold fold;
+    const Command* command = nullptr;
+    bool told_by_fold = false;  // no other name has this fold
+  };
+  static Fold FoldOf(Bytes name);
+  size_t PlaceOf(const Fold& fold) const;
+  Command* Add(const Row& row, Command* parent);
   const Command* Lookup(Bytes name) const;
 
   std::vector<std::unique_ptr<Command>> all_;
-  std::vector<Place> places_;  // open addressing by hash of the lower-case name
+  std::vector<Place> places_;  // open addressing by hash of the fold; commands, not subcommands
 };
 
 }  // namespace ringmaster

@@ -36,7 +36,8 @@ void Output::Put(Bytes bytes) {
 }
 
 void Output::Append(const Slice& slice) {
-  if (slice.bytes.size() <= kCopyLimit) {
+  // Bytes without a block are gone when the caller returns.
+  if (slice.bytes.size() <= kCopyLimit || !slice.block) {
     Put(slice.bytes);
     return;
   }

@@ -32,7 +32,7 @@ class Output {
   }
   // Copies without handing out where: for replies, which nobody looks at again.
   void Put(Bytes bytes);
-  // References when large, copies when small.
+  // References when large, copies when small or when there is no block to hold on to.
   void Append(const Slice& slice);
 
   // Bytes not yet taken by the socket.

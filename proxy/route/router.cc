@@ -23,6 +23,7 @@ void Router::Use(std::shared_ptr<const RouteSnapshot> snapshot) {
   snapshot_ = std::move(snapshot);
   topology_ = snapshot_->topology.get();
   ++version_;
+  ++context_.route_epoch;
 }
 
 ShardMetrics& Router::MetricsOf(const std::string& name) {

@@ -48,50 +48,60 @@ class Scatter final : private Sink {
   };
 
   // Cuts args into parts: each part has args[0..first) and then, for each of its keys, `step`
-  // arguments (the key and what belongs to it). Keys are args[first], args[first+step], ...
-  // REQUIRES: the keys reach to the end of args.
+  // arguments (the key and what belongs to it). Keys are args[first], args[first+step], ... When
+  // they all live on one shard, the parent itself goes there as `wire`. REQUIRES: the keys with
+  // what belongs to them reach exactly to the end of args.
   static void ByKeys(ScatterPool& pool, Router& router, std::span<const Bytes> args, size_t first,
-                     size_t step, const Plan& plan, int database, int resp, Exchange& parent);
+                     size_t step, const Slice& wire, const Plan& plan, int database, int resp,
+                     Exchange& parent);
   // The same bytes to every shard.
   static void ToAll(ScatterPool& pool, Router& router, Bytes request, const Plan& plan,
                     int database, int resp, Exchange& parent);
 
  private:
   friend class ScatterPool;
-  struct Part {
-    Exchange exchange;
+  struct Part : Exchange {
     uint32_t shard = 0;
     uint32_t keys = 0;
     size_t request_size = 0;
-    std::string collected;  // a reply that came in parts
-    Slice reply;            // a whole one
-    Bytes bytes;            // the reply, wherever it lies
-    size_t read_to = 0;     // merging: how much of it has been taken
+    BlockRef writing;       // the request while it is being written
+    char* end = nullptr;    // of what is written of it
+    std::string collected;  // a reply that came in parts, or in a buffer that does not stay
+    Slice kept;             // one that stays
+    Bytes bytes;            // the complete reply, wherever it lies
+    bool failed = false;
   };
 
-  void Start(Router& router, const Plan& plan, int database, int resp, Exchange& parent);
+  void Begin(Router& router, const Plan& plan, int resp, Exchange& parent);
+  void SortKeys(std::span<const Bytes> args, size_t first, size_t step);
+  void WriteParts(std::span<const Bytes> args, size_t first, size_t step);
+  void SendParts(int database, int resp);
+  static Part& PartOf(Exchange& exchange) { return static_cast<Part&>(exchange); }
+  Part& AddPart(uint32_t shard);
   void OnReply(Exchange& exchange, const Slice& reply) override;
   void OnReplyPart(Exchange& exchange, const Slice& part) override;
-  Part& PartOf(Exchange& exchange);
-  Part& AddPart(uint32_t shard);
-  void SendParts(Router& router, int database, int resp);
   void Finish();
-  bool FinishWithError();
-  void MergeInKeyOrder();
-  void MergeNumbers();
+  bool FindError(std::string* text);
+  void MergeReplies();
+  void MergeKeyOrder();
+  void MergeInteger();
+  void MergeIntegers();
   void MergeConcat();
+  void Malformed();
+  void Flush();
 
   ScatterPool& pool_;
   Plan plan_;
+  Router* router_ = nullptr;
   Exchange* parent_ = nullptr;
   int resp_ = 2;
   std::vector<std::unique_ptr<Part>> parts_;  // the first part_count_ are in use
   size_t part_count_ = 0;
   size_t waiting_ = 0;
   bool sending_ = false;
+  bool too_large_ = false;
   std::vector<uint32_t> key_parts_;   // part of each key, in key order
   std::vector<int32_t> shard_parts_;  // shard -> part, -1: none
-  std::string request_;
   std::string merged_;
 };
 

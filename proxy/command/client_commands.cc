@@ -1,0 +1,316 @@
+// CLIENT and its subcommands. Clients are those of the proxy, on all of its workers.
+#include <algorithm>
+#include <optional>
+
+#include "command/call.h"
+#include "command/handlers.h"
+#include "command/recipe.h"
+#include "command/request.h"
+#include "resp/errors.h"
+#include "resp/reply_writer.h"
+
+namespace ringmaster {
+namespace {
+
+bool ValidWord(Bytes word) {
+  return std::all_of(word.begin(), word.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
+int64_t Seconds(Duration d) { return Milliseconds(d) / 1000; }
+
+// One line of CLIENT LIST, with Redis 7.0's fields in its order.
+void DescribeClient(ClientView& client, TimePoint now, std::string& out) {
+  const ClientState& state = client.state();
+  const auto field = [&out](const char* name, int64_t value) {
+    out.append(name);
+    AppendInteger(out, value);
+  };
+  field("id=", static_cast<int64_t>(state.id));
+  out += " addr=" + client.address() + " laddr=" + client.local_address();
+  field(" fd=", client.fd());
+  out += " name=" + state.name();
+  field(" age=", Seconds(now - state.connected_at));
+  field(" idle=", Seconds(now - state.last_active_at));
+  out += state.no_evict ? " flags=e" : " flags=N";
+  field(" db=", state.database);
+  out += " sub=0 psub=0 ssub=0 multi=-1";
+  field(" qbuf=", static_cast<int64_t>(client.query_buffer()));
+  out += " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0";
+  field(" oll=", static_cast<int64_t>(client.in_flight()));
+  field(" omem=", static_cast<int64_t>(client.output_buffer()));
+  field(" tot-mem=", static_cast<int64_t>(client.memory()));
+  out += " events=r cmd=";
+  out += state.last_command == nullptr ? "NULL" : state.last_command->full_name;
+  out += " user=" + std::string(state.user) + " redir=-1";
+  field(" resp=", state.resp);
+  out += "\n";
+}
+
+bool KnownType(Bytes type) {
+  return EqualsIgnoreCase(type, "normal") || EqualsIgnoreCase(type, "master") ||
+         EqualsIgnoreCase(type, "replica") || EqualsIgnoreCase(type, "slave") ||
+         EqualsIgnoreCase(type, "pubsub");
+}
+
+// What CLIENT KILL and CLIENT LIST choose by. Empty fields choose everything.
+struct ClientFilter {
+  std::vector<uint64_t> ids;
+  std::string address;
+  std::string local_address;
+  std::string type;
+  std::string user;
+  std::optional<uint64_t> except;
+
+  bool Matches(ClientView& client) const {
+    const ClientState& state = client.state();
+    if (except && *except == state.id) return false;
+    if (!ids.empty() && std::find(ids.begin(), ids.end(), state.id) == ids.end()) return false;
+    if (!type.empty() && !EqualsIgnoreCase(type, "normal")) return false;
+    if (!user.empty() && user != state.user) return false;
+    if (!address.empty() && address != client.address()) return false;
+    return local_address.empty() || local_address == client.local_address();
+  }
+};
+
+// One option of CLIENT KILL with its value. Empty: fine; otherwise the error reply.
+std::string KillOption(Bytes option, Bytes value, ClientFilter& filter, bool& skip_me) {
+  if (EqualsIgnoreCase(option, "id")) {
+    const auto id = ParseInteger(value);
+    if (!id || *id <= 0) return "-ERR client-id should be greater than 0\r\n";
+    filter.ids = {static_cast<uint64_t>(*id)};
+  } else if (EqualsIgnoreCase(option, "type")) {
+    if (!KnownType(value)) {
+      return "-ERR Unknown client type '" + std::string(value) + "'\r\n";
+    }
+    filter.type = std::string(value);
+  } else if (EqualsIgnoreCase(option, "addr")) {
+    filter.address = std::string(value);
+  } else if (EqualsIgnoreCase(option, "laddr")) {
+    filter.local_address = std::string(value);
+  } else if (EqualsIgnoreCase(option, "user")) {
+    if (value != "default") return "-ERR No such user '" + std::string(value) + "'\r\n";
+    filter.user = std::string(value);
+  } else if (EqualsIgnoreCase(option, "skipme")) {
+    if (!EqualsIgnoreCase(value, "yes") && !EqualsIgnoreCase(value, "no")) {
+      return errors::Syntax();
+    }
+    skip_me = EqualsIgnoreCase(value, "yes");
+  } else {
+    return errors::Syntax();
+  }
+  return "";
+}
+
+std::string KillArguments(std::span<const Bytes> args, uint64_t self, ClientFilter& filter) {
+  if (args.size() == 3) {
+    filter.address = std::string(args[2]);
+    return "";
+  }
+  if (args.size() % 2 != 0) return errors::Syntax();
+  bool skip_me = true;
+  for (size_t i = 2; i + 1 < args.size(); i += 2) {
+    std::string error = KillOption(args[i], args[i + 1], filter, skip_me);
+    if (!error.empty()) return error;
+  }
+  if (skip_me) filter.except = self;
+  return "";
+}
+
+std::string ListArguments(std::span<const Bytes> args, ClientFilter& filter) {
+  if (args.size() == 2) return "";
+  if (args.size() == 4 && EqualsIgnoreCase(args[2], "type")) {
+    if (!KnownType(args[3])) {
+      return "-ERR Unknown client type '" + std::string(args[3]) + "'\r\n";
+    }
+    filter.type = std::string(args[3]);
+    return "";
+  }
+  if (args.size() > 3 && EqualsIgnoreCase(args[2], "id")) {
+    for (const Bytes arg : args.subspan(3)) {
+      const auto id = ParseInteger(arg);
+      if (!id) return "-ERR Invalid client ID\r\n";
+      filter.ids.push_back(static_cast<uint64_t>(*id));
+    }
+    return "";
+  }
+  return errors::Syntax();
+}
+
+// The lines of all clients that the filter lets through.
+Task<std::string> ListClients(RecipeCall& call, ClientFilter filter) {
+  const TimePoint now = call.context().proxy.Now();
+  // Named before it is awaited: GCC 12 destroys a lambda in an awaited expression twice.
+  const Proxy::Visit describe = [filter, now](WorkerView& worker, std::string& out) {
+    worker.EachClient([&](ClientView& client) {
+      if (filter.Matches(client)) DescribeClient(client, now, out);
+    });
+  };
+  const std::vector<std::string> reports = co_await call.VisitWorkers(describe);
+  std::string lines;
+  for (const std::string& report : reports) lines += report;
+  co_return lines;
+}
+
+}  // namespace
+
+void ClientId(Call& call, ReplyWriter& out) { out.Integer(static_cast<int64_t>(call.client.id)); }
+
+void ClientSetName(Call& call, ReplyWriter& out) {
+  if (!ValidWord(call.args[2])) {
+    out.Error("ERR Client names cannot contain spaces, newlines or special characters.");
+    return;
+  }
+  call.client.MutableDetails().name = std::string(call.args[2]);
+  out.Ok();
+}
+
+void ClientGetName(Call& call, ReplyWriter& out) {
+  if (call.client.name().empty()) {
+    out.Null();
+  } else {
+    out.Bulk(call.client.name());
+  }
+}
+
+// Of Redis 7.2; client libraries send it and go on when it is refused, but it costs nothing to
+// keep.
+void ClientSetInfo(Call& call, ReplyWriter& out) {
+  const bool name = EqualsIgnoreCase(call.args[2], "lib-name");
+  if (!name && !EqualsIgnoreCase(call.args[2], "lib-ver")) {
+    out.Error("ERR Unrecognized option '" + std::string(call.args[2]) + "'");
+    return;
+  }
+  if (!ValidWord(call.args[3])) {
+    out.Error("ERR " + std::string(call.args[2]) +
+              " cannot contain spaces, newlines or special characters.");
+    return;
+  }
+  ClientState::Details& details = call.client.MutableDetails();
+  (name ? details.lib_name : details.lib_version) = std::string(call.args[3]);
+  out.Ok();
+}
+
+namespace {
+
+void OnOrOff(Bytes word, bool& flag, ReplyWriter& out) {
+  const bool on = EqualsIgnoreCase(word, "on");
+  if (!on && !EqualsIgnoreCase(word, "off")) {
+    out.out() += errors::Syntax();
+    return;
+  }
+  flag = on;
+  out.Ok();
+}
+
+}  // namespace
+
+void ClientNoEvict(Call& call, ReplyWriter& out) {
+  OnOrOff(call.args[2], call.client.no_evict, out);
+}
+
+void ClientNoTouch(Call& call, ReplyWriter& out) {
+  OnOrOff(call.args[2], call.client.no_touch, out);
+}
+
+// OFF and SKIP get no reply themselves; ON gets one even when replies were off.
+void ClientReply(Call& call, ReplyWriter& out) {
+  if (EqualsIgnoreCase(call.args[2], "on")) {
+    call.client.reply_mode = ClientState::ReplyMode::kOn;
+    Request::Of(call.exchange).silent = false;
+    out.Ok();
+  } else if (EqualsIgnoreCase(call.args[2], "off")) {
+    call.client.reply_mode = ClientState::ReplyMode::kOff;
+  } else if (EqualsIgnoreCase(call.args[2], "skip")) {
+    if (call.client.reply_mode == ClientState::ReplyMode::kOn) {
+      call.client.reply_mode = ClientState::ReplyMode::kSkipNext;
+    }
+  } else {
+    out.out() += errors::Syntax();
+  }
+}
+
+void ClientHelp(Call&, ReplyWriter& out) {
+  static constexpr Bytes kLines[] = {
+      "CLIENT <subcommand> [<arg> [value] [opt] ...]. The proxy serves:",
+      "GETNAME | SETNAME <name> | SETINFO (LIB-NAME|LIB-VER) <value> | ID | INFO",
+      "LIST [TYPE <type>] [ID <id> [...]]",
+      "KILL <ip:port> | KILL (ID|ADDR|LADDR|TYPE|USER|SKIPME) <value> [...]",
+      "NO-EVICT (ON|OFF) | NO-TOUCH (ON|OFF) | REPLY (ON|OFF|SKIP)",
+      "GETREDIR | TRACKINGINFO | UNBLOCK <id> | HELP"};
+  out.Array(std::size(kLines));
+  for (const Bytes line : kLines) out.Simple(line);
+}
+
+void ClientGetRedir(Call&, ReplyWriter& out) { out.Integer(-1); }
+
+void ClientTrackingInfo(Call&, ReplyWriter& out) {
+  out.Map(3);
+  out.Bulk("flags");
+  out.Set(1);
+  out.Bulk("off");
+  out.Bulk("redirect");
+  out.Integer(-1);
+  out.Bulk("prefixes");
+  out.Array(0);
+}
+
+// No client of the proxy is ever blocked.
+void ClientUnblock(Call& call, ReplyWriter& out) {
+  if (call.args.size() > 4 ||
+      (call.args.size() == 4 && !EqualsIgnoreCase(call.args[3], "timeout") &&
+       !EqualsIgnoreCase(call.args[3], "error"))) {
+    out.Error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+  } else if (!ParseInteger(call.args[2])) {
+    out.out() += errors::NotAnInteger();
+  } else {
+    out.Integer(0);
+  }
+}
+
+Task<std::string> ClientInfoRecipe(RecipeCall& call) {
+  ClientFilter filter;
+  filter.ids = {call.client_id()};
+  const std::string lines = co_await ListClients(call, filter);
+  std::string reply;
+  ReplyWriter(reply, call.resp()).Verbatim("txt", lines);
+  co_return reply;
+}
+
+Task<std::string> ClientListRecipe(RecipeCall& call) {
+  ClientFilter filter;
+  std::string error = ListArguments(call.args(), filter);
+  if (!error.empty()) co_return error;
+  const std::string lines = co_await ListClients(call, filter);
+  std::string reply;
+  ReplyWriter(reply, call.resp()).Verbatim("txt", lines);
+  co_return reply;
+}
+
+Task<std::string> ClientKillRecipe(RecipeCall& call) {
+  ClientFilter filter;
+  std::string error = KillArguments(call.args(), call.client_id(), filter);
+  if (!error.empty()) co_return error;
+  const uint64_t self = call.client_id();
+  const Proxy::Visit kill = [filter, self](WorkerView& worker, std::string& out) {
+    worker.EachClient([&](ClientView& client) {
+      if (!filter.Matches(client)) return;
+      out.push_back('x');
+      client.Kill(client.state().id == self);
+    });
+  };
+  const std::vector<std::string> reports = co_await call.VisitWorkers(kill);
+  size_t killed = 0;
+  for (const std::string& report : reports) killed += report.size();
+  std::string reply;
+  ReplyWriter writer(reply, call.resp());
+  if (call.args().size() > 3) {
+    writer.Integer(static_cast<int64_t>(killed));
+  } else if (killed == 0) {
+    reply = errors::NoSuchClient();
+  } else {
+    writer.Ok();
+  }
+  co_return reply;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,103 @@
+#include "command/compatibility.h"
+
+#include "command/families.h"
+#include "command/keys.h"
+#include "resp/errors.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr char kIntroduction[] =
+    "# Commands\n"
+    "\n"
+    "Every command of Redis 7.0 and how Ringmaster serves it. This page is made from the rows in\n"
+    "`proxy/command/`; a test holds it against them and, run with `RM_UPDATE=1`, writes it anew.\n";
+
+const char* MergeText(Merge merge) {
+  switch (merge) {
+    case Merge::kKeyOrder:
+      return "values in the order of the keys";
+    case Merge::kSum:
+      return "the sum";
+    case Merge::kMin:
+      return "the smallest number";
+    case Merge::kMax:
+      return "the largest number";
+    case Merge::kAllSucceeded:
+      return "an error if one failed";
+    case Merge::kOneSucceeded:
+      return "an error only if all failed";
+    case Merge::kAnd:
+      return "true where all say so";
+    case Merge::kOr:
+      return "true where one says so";
+    case Merge::kConcat:
+      return "all elements";
+    case Merge::kSpecial:
+      return "merged by its own rule";
+  }
+  return "";
+}
+
+// What a client reads that calls it, without the dash and the line's end.
+std::string RefusalText(const Command& command, const char* why) {
+  const std::string reply = errors::Refused(command.full_name, why);
+  return reply.substr(1, reply.size() - 3);
+}
+
+std::string ForwardText(const Command& command) {
+  if (!HasKeys(*command.row)) return "by any shard";
+  if (command.single_key != 0) return "by the shard of its key";
+  return "by the shard of its keys, if it is one";
+}
+
+std::string HowServed(const Command& command) {
+  const Row& row = *command.row;
+  switch (row.plan.kind) {
+    case PlanKind::kForward:
+      return ForwardText(command);
+    case PlanKind::kScatter:
+      return std::string("cut by shard; ") + MergeText(row.plan.merge);
+    case PlanKind::kEveryShard:
+      return std::string("by every shard; ") + MergeText(row.plan.merge);
+    case PlanKind::kLocal:
+      return "by the proxy";
+    case PlanKind::kRecipe:
+      return "by the proxy, in steps";
+    case PlanKind::kRefuse:
+      return "refused: `" + RefusalText(command, row.plan.why) + "`";
+  }
+  return "";
+}
+
+std::string NameOf(const Command& command) {
+  std::string name = Uppercase(command.full_name);
+  for (char& c : name) c = c == '|' ? ' ' : c;
+  return name;
+}
+
+void AppendCommand(const Command& command, std::string& out) {
+  const Row& row = *command.row;
+  // Most containers do nothing themselves.
+  if (command.subcommands.empty() || row.flags != 0) {
+    out += "| `" + NameOf(command) + "` | " + HowServed(command);
+    if (row.except.applies != nullptr) {
+      out += "; refused: `" + RefusalText(command, row.except.why) + "`";
+    }
+    out += " |\n";
+  }
+  for (const Command* subcommand : command.subcommands) AppendCommand(*subcommand, out);
+}
+
+}  // namespace
+
+std::string CompatibilityTable(const CommandTable& table) {
+  std::string out = kIntroduction;
+  for (const Family& family : Families()) {
+    out += std::string("\n## ") + family.title + "\n\n| command | served |\n|---|---|\n";
+    for (const Row& row : family.rows) AppendCommand(*table.FindByName(row.name), out);
+  }
+  return out;
+}
+
+}  // namespace ringmaster

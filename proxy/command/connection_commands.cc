@@ -1,0 +1,135 @@
+// AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT: the proxy itself is the server the client talks to.
+#include "command/call.h"
+#include "command/handlers.h"
+#include "resp/errors.h"
+#include "resp/reply_writer.h"
+
+namespace ringmaster {
+namespace {
+
+// The Redis whose behaviour clients may expect: what HELLO and INFO say.
+constexpr char kRedisVersion[] = "7.0.15";
+
+bool ValidName(Bytes name) {
+  for (const char c : name) {
+    if (c < '!' || c > '~') return false;
+  }
+  return true;
+}
+
+// Without configured users there is Redis's default user, without a password.
+bool Authenticate(Bytes user, ReplyWriter& out) {
+  if (user == "default") return true;
+  out.out() += errors::WrongPass();
+  return false;
+}
+
+// The options of HELLO behind the version. False: answered with an error.
+bool HelloOptions(Call& call, ReplyWriter& out) {
+  for (size_t i = 2; i < call.args.size(); ++i) {
+    const size_t left = call.args.size() - i - 1;
+    if (EqualsIgnoreCase(call.args[i], "auth") && left >= 2) {
+      if (!Authenticate(call.args[i + 1], out)) return false;
+      i += 2;
+    } else if (EqualsIgnoreCase(call.args[i], "setname") && left >= 1) {
+      if (!ValidName(call.args[i + 1])) {
+        out.Error("ERR Client names cannot contain spaces, newlines or special characters.");
+        return false;
+      }
+      call.client.MutableDetails().name = std::string(call.args[++i]);
+    } else {
+      out.Error("ERR Syntax error in HELLO option '" + std::string(call.args[i]) + "'");
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void Auth(Call& call, ReplyWriter& out) {
+  if (call.args.size() > 3) {
+    out.out() += errors::Syntax();
+  } else if (call.args.size() == 2) {
+    out.out() += errors::NoPasswordSet();
+  } else if (Authenticate(call.args[1], out)) {
+    out.Ok();
+  }
+}
+
+void Hello(Call& call, ReplyWriter& out) {
+  int resp = call.client.resp;
+  if (call.args.size() > 1) {
+    const auto version = ParseInteger(call.args[1]);
+    if (!version) {
+      out.Error("ERR Protocol version is not an integer or out of range");
+      return;
+    }
+    if (*version != 2 && *version != 3) {
+      out.out() += errors::NoProto();
+      return;
+    }
+    resp = static_cast<int>(*version);
+    if (!HelloOptions(call, out)) return;
+  }
+  call.client.resp = resp;
+  ReplyWriter reply(out.out(), resp);
+  reply.Map(7);
+  reply.Bulk("server");
+  reply.Bulk("redis");
+  reply.Bulk("version");
+  reply.Bulk(kRedisVersion);
+  reply.Bulk("proto");
+  reply.Integer(resp);
+  reply.Bulk("id");
+  reply.Integer(static_cast<int64_t>(call.client.id));
+  reply.Bulk("mode");
+  reply.Bulk("standalone");
+  reply.Bulk("role");
+  reply.Bulk("master");
+  reply.Bulk("modules");
+  reply.Array(0);
+}
+
+void Echo(Call& call, ReplyWriter& out) { out.Bulk(call.args[1]); }
+
+void Ping(Call& call, ReplyWriter& out) {
+  if (call.args.size() > 2) {
+    out.out() += errors::WrongArity("ping");
+  } else if (call.args.size() == 2) {
+    out.Bulk(call.args[1]);
+  } else {
+    out.Simple("PONG");
+  }
+}
+
+void Quit(Call& call, ReplyWriter& out) {
+  call.client.close_after_reply = true;
+  out.Ok();
+}
+
+void Reset(Call& call, ReplyWriter& out) {
+  ClientState& client = call.client;
+  client.database = 0;
+  client.resp = 2;
+  client.reply_mode = ClientState::ReplyMode::kOn;
+  client.no_evict = false;
+  client.no_touch = false;
+  client.user = "default";
+  if (client.details != nullptr) client.details->name.clear();
+  out.Simple("RESET");
+}
+
+void Select(Call& call, ReplyWriter& out) {
+  const auto index = ParseInteger(call.args[1]);
+  if (!index || *index < INT32_MIN || *index > INT32_MAX) {
+    out.out() += errors::NotAnInteger();
+  } else if (*index < 0 || *index >= call.context.proxy.facts().databases) {
+    out.out() += errors::DbOutOfRange();
+  } else {
+    call.client.database = static_cast<int>(*index);
+    out.Ok();
+  }
+}
+
+}  // namespace ringmaster

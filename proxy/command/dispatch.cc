@@ -1,0 +1,119 @@
+#include "command/call.h"
+#include "command/keys.h"
+#include "command/recipe.h"
+#include "resp/errors.h"
+#include "resp/reply_writer.h"
+#include "resp/request_writer.h"
+
+namespace ringmaster {
+namespace {
+
+void AnswerWith(Call& call, Bytes reply) {
+  call.exchange.state = Exchange::State::kDone;
+  call.exchange.sink->OnReply(call.exchange, Slice{reply, {}});
+}
+
+// The request's bytes as a shard shall see them. An inline request is written anew, into the
+// context's scratch: whoever keeps it copies it.
+Slice WireOf(Call& call) {
+  if (!call.wire.bytes.empty()) [[likely]]
+    return call.wire;
+  call.context.scratch.clear();
+  AppendRequest(call.context.scratch, call.args);
+  return Slice{call.context.scratch, {}};
+}
+
+void SendTo(Call& call, uint32_t shard) {
+  call.exchange.read_only = call.command.Is(kReadOnly);
+  call.exchange.request = WireOf(call);
+  call.context.router.backend(shard)
+      .Shared(call.client.database, call.client.resp)
+      .Send(call.exchange);
+}
+
+// Any shard will do: the first that answers.
+uint32_t AnyShard(Router& router) {
+  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
+    if (!router.backend(shard).link().failing()) return shard;
+  }
+  return 0;
+}
+
+void ForwardManyKeys(Call& call) {
+  Router& router = call.context.router;
+  std::vector<uint32_t>& keys = call.context.key_positions;
+  keys.clear();
+  // Arguments that make no sense go to a shard, which says so in Redis's own words.
+  const bool found = FindKeys(*call.command.row, call.args, keys);
+  if (!found || keys.empty()) return SendTo(call, AnyShard(router));
+  const uint32_t shard = router.ShardOf(call.args[keys[0]]);
+  for (const uint32_t key : keys) {
+    if (router.ShardOf(call.args[key]) != shard) {
+      return AnswerWith(call, errors::ManyShards(call.command.full_name));
+    }
+  }
+  SendTo(call, shard);
+}
+
+void Forward(Call& call) {
+  const uint32_t key = call.command.single_key;
+  if (key != 0) [[likely]]
+    return SendTo(call, call.context.router.ShardOf(call.args[key]));
+  ForwardManyKeys(call);
+}
+
+void ScatterKeys(Call& call) {
+  const Row& row = *call.command.row;
+  const auto first = static_cast<size_t>(call.command.first_key);
+  const auto step = static_cast<size_t>(call.command.key_step);
+  if ((call.args.size() - first) % step != 0) {
+    return AnswerWith(call, errors::WrongArity(call.command.full_name));
+  }
+  const Scatter::Plan plan{row.plan.merge, row.plan.special, call.command.Is(kReadOnly)};
+  Scatter::ByKeys(call.context.scatters, call.context.router, call.args, first, step, WireOf(call),
+                  plan, call.client.database, call.client.resp, call.exchange);
+}
+
+void ToEveryShard(Call& call) {
+  const PlanSpec& spec = call.command.row->plan;
+  // Only a write can be half done; what is neither (CONFIG, SCRIPT) counts as one.
+  const Scatter::Plan plan{spec.merge, spec.special, call.command.Is(kReadOnly)};
+  Scatter::ToAll(call.context.scatters, call.context.router, WireOf(call).bytes, plan,
+                 call.client.database, call.client.resp, call.exchange);
+}
+
+void Locally(Call& call) {
+  std::string& reply = call.context.scratch;
+  reply.clear();
+  ReplyWriter writer(reply, call.client.resp);
+  call.command.row->plan.local(call, writer);
+  AnswerWith(call, reply);
+}
+
+}  // namespace
+
+void Dispatch(Call& call) {
+  const PlanSpec& plan = call.command.row->plan;
+  const Exception& except = call.command.row->except;
+  if (except.applies != nullptr) [[unlikely]] {
+    if (except.applies(call.args, call.context.router.topology())) {
+      return AnswerWith(call, errors::Refused(call.command.full_name, except.why));
+    }
+  }
+  switch (plan.kind) {
+    case PlanKind::kForward:
+      return Forward(call);
+    case PlanKind::kScatter:
+      return ScatterKeys(call);
+    case PlanKind::kEveryShard:
+      return ToEveryShard(call);
+    case PlanKind::kLocal:
+      return Locally(call);
+    case PlanKind::kRecipe:
+      return call.context.recipes.Start(call);
+    case PlanKind::kRefuse:
+      return AnswerWith(call, errors::Refused(call.command.full_name, plan.why));
+  }
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,62 @@
+// Functions that rows name: commands answered in the proxy, and recipes. Each is described by
+// the Redis documentation of its command; what differs is said where it is implemented.
+#pragma once
+
+#include <string>
+
+#include "command/keys.h"
+#include "command/row.h"
+
+namespace ringmaster {
+
+// connection_commands.cc
+void Auth(Call& call, ReplyWriter& out);
+void Hello(Call& call, ReplyWriter& out);
+void Echo(Call& call, ReplyWriter& out);
+void Ping(Call& call, ReplyWriter& out);
+void Quit(Call& call, ReplyWriter& out);
+void Reset(Call& call, ReplyWriter& out);
+void Select(Call& call, ReplyWriter& out);
+
+// client_commands.cc
+void ClientId(Call& call, ReplyWriter& out);
+void ClientSetName(Call& call, ReplyWriter& out);
+void ClientGetName(Call& call, ReplyWriter& out);
+void ClientSetInfo(Call& call, ReplyWriter& out);
+void ClientNoEvict(Call& call, ReplyWriter& out);
+void ClientNoTouch(Call& call, ReplyWriter& out);
+void ClientReply(Call& call, ReplyWriter& out);
+void ClientHelp(Call& call, ReplyWriter& out);
+void ClientGetRedir(Call& call, ReplyWriter& out);
+void ClientTrackingInfo(Call& call, ReplyWriter& out);
+void ClientUnblock(Call& call, ReplyWriter& out);
+Task<std::string> ClientInfoRecipe(RecipeCall& call);
+Task<std::string> ClientListRecipe(RecipeCall& call);
+Task<std::string> ClientKillRecipe(RecipeCall& call);
+
+// introspection.cc
+void CommandAll(Call& call, ReplyWriter& out);
+void CommandCount(Call& call, ReplyWriter& out);
+void CommandInfo(Call& call, ReplyWriter& out);
+void CommandList(Call& call, ReplyWriter& out);
+void CommandGetKeys(Call& call, ReplyWriter& out);
+void CommandGetKeysAndFlags(Call& call, ReplyWriter& out);
+void CommandHelp(Call& call, ReplyWriter& out);
+
+// server_commands.cc
+void Time(Call& call, ReplyWriter& out);
+void Role(Call& call, ReplyWriter& out);
+void AclWhoAmI(Call& call, ReplyWriter& out);
+void ClusterDisabled(Call& call, ReplyWriter& out);
+
+// info.cc
+Task<std::string> InfoRecipe(RecipeCall& call);
+
+// keyspace_recipes.cc
+Task<std::string> ScanRecipe(RecipeCall& call);
+Task<std::string> RandomKeyRecipe(RecipeCall& call);
+
+// wait.cc
+Task<std::string> WaitRecipe(RecipeCall& call);
+
+}  // namespace ringmaster

@@ -1,0 +1,331 @@
+#include "command/introspection.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "command/call.h"
+#include "command/handlers.h"
+#include "resp/errors.h"
+
+namespace ringmaster {
+namespace {
+
+struct FlagName {
+  uint32_t flag;
+  const char* name;
+};
+
+// In the order in which Redis lists them.
+constexpr FlagName kFlags[] = {
+    {kWrite, "write"},
+    {kReadOnly, "readonly"},
+    {kDenyOom, "denyoom"},
+    {kAdmin, "admin"},
+    {kPubSub, "pubsub"},
+    {kNoScript, "noscript"},
+    {kBlocking, "blocking"},
+    {kLoading, "loading"},
+    {kStale, "stale"},
+    {kSkipMonitor, "skip_monitor"},
+    {kSkipSlowlog, "skip_slowlog"},
+    {kAsking, "asking"},
+    {kFast, "fast"},
+    {kNoAuth, "no_auth"},
+    {kNoMandatoryKeys, "no_mandatory_keys"},
+    {kNoAsyncLoading, "no_async_loading"},
+    {kNoMulti, "no_multi"},
+    {kMovableKeys, "movablekeys"},
+    {kAllowBusy, "allow_busy"},
+};
+
+// In the order of Redis's category table.
+constexpr const char* kCategories[] = {
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting"};
+
+std::vector<Bytes> Words(Bytes text) {
+  std::vector<Bytes> words;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    words.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+bool Has(const std::vector<Bytes>& words, Bytes word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+void WriteFlags(const Command& command, ReplyWriter& out) {
+  std::vector<const char*> names;
+  for (const FlagName& flag : kFlags) {
+    if ((command.row->flags & flag.flag) != 0) names.push_back(flag.name);
+  }
+  out.Set(names.size());
+  for (const char* name : names) out.Simple(name);
+}
+
+void WriteWords(Bytes text, ReplyWriter& out) {
+  const std::vector<Bytes> words = Words(text);
+  out.Set(words.size());
+  for (const Bytes word : words) out.Simple(word);
+}
+
+// The row's own categories and those that follow from its flags, as Redis adds them.
+std::vector<Bytes> CategoriesOf(const Command& command) {
+  std::vector<Bytes> words = Words(command.row->categories);
+  const auto imply = [&](RowFlag flag, Bytes category) {
+    if (command.Is(flag)) words.push_back(category);
+  };
+  // What a script may do says nothing of what this one does.
+  if (!Has(words, "scripting")) {
+    imply(kWrite, "write");
+    imply(kReadOnly, "read");
+  }
+  imply(kAdmin, "admin");
+  imply(kAdmin, "dangerous");
+  imply(kPubSub, "pubsub");
+  imply(kBlocking, "blocking");
+  words.push_back(command.Is(kFast) ? "fast" : "slow");
+  std::vector<Bytes> categories;
+  for (const char* category : kCategories) {
+    if (Has(words, category)) categories.push_back(category);
+  }
+  return categories;
+}
+
+void WriteCategories(const Command& command, ReplyWriter& out) {
+  const std::vector<Bytes> categories = CategoriesOf(command);
+  out.Set(categories.size());
+  for (const Bytes category : categories) out.Simple("@" + std::string(category));
+}
+
+void WriteBegin(const KeySpec& spec, ReplyWriter& out) {
+  out.Bulk("begin_search");
+  out.Map(2);
+  out.Bulk("type");
+  switch (spec.begin) {
+    case KeySpec::Begin::kIndex:
+      out.Bulk("index");
+      out.Bulk("spec");
+      out.Map(1);
+      out.Bulk("index");
+      out.Integer(spec.index);
+      return;
+    case KeySpec::Begin::kKeyword:
+      out.Bulk("keyword");
+      out.Bulk("spec");
+      out.Map(2);
+      out.Bulk("keyword");
+      out.Bulk(spec.keyword);
+      out.Bulk("startfrom");
+      out.Integer(spec.index);
+      return;
+    default:
+      out.Bulk("unknown");
+      out.Bulk("spec");
+      out.Map(0);
+  }
+}
+
+void WriteFind(const KeySpec& spec, ReplyWriter& out) {
+  out.Bulk("find_keys");
+  out.Map(2);
+  out.Bulk("type");
+  const auto number = [&out](const char* name, int64_t value) {
+    out.Bulk(name);
+    out.Integer(value);
+  };
+  switch (spec.find) {
+    case KeySpec::Find::kRange:
+      out.Bulk("range");
+      out.Bulk("spec");
+      out.Map(3);
+      number("lastkey", spec.last);
+      number("keystep", spec.step);
+      number("limit", spec.limit);
+      return;
+    case KeySpec::Find::kCounted:
+      out.Bulk("keynum");
+      out.Bulk("spec");
+      out.Map(3);
+      number("keynumidx", 0);
+      number("firstkey", 1);
+      number("keystep", 1);
+      return;
+    default:
+      out.Bulk("unknown");
+      out.Bulk("spec");
+      out.Map(0);
+  }
+}
+
+void WriteKeySpecs(const Row& row, ReplyWriter& out) {
+  size_t count = 0;
+  while (count < std::size(row.specs) && row.specs[count].begin != KeySpec::Begin::kNone) ++count;
+  out.Set(count);
+  for (size_t i = 0; i < count; ++i) {
+    const KeySpec& spec = row.specs[i];
+    out.Map(spec.notes == nullptr ? 3 : 4);
+    if (spec.notes != nullptr) {
+      out.Bulk("notes");
+      out.Bulk(spec.notes);
+    }
+    out.Bulk("flags");
+    WriteWords(spec.access, out);
+    WriteBegin(spec, out);
+    WriteFind(spec, out);
+  }
+}
+
+std::vector<const Command*> Shown(const CommandTable& table) {
+  std::vector<const Command*> shown;
+  for (const auto& command : table.all()) {
+    if (command->parent == nullptr && !command->Is(kHidden)) shown.push_back(command.get());
+  }
+  return shown;
+}
+
+void WriteAll(const CommandTable& table, ReplyWriter& out) {
+  const std::vector<const Command*> shown = Shown(table);
+  out.Array(shown.size());
+  for (const Command* command : shown) WriteCommandInfo(command, out);
+}
+
+}  // namespace
+
+void WriteCommandInfo(const Command* command, ReplyWriter& out) {
+  if (command == nullptr || command->Is(kHidden)) return out.Null();
+  const Row& row = *command->row;
+  out.Array(10);
+  out.Bulk(command->full_name);
+  out.Integer(row.arity);
+  WriteFlags(*command, out);
+  out.Integer(command->first_key);
+  out.Integer(command->last_key);
+  out.Integer(command->key_step);
+  WriteCategories(*command, out);
+  const std::vector<Bytes> tips = Words(row.tips);
+  out.Set(tips.size());
+  for (const Bytes tip : tips) out.Bulk(tip);
+  WriteKeySpecs(row, out);
+  if (command->subcommands.empty()) return out.Set(0);
+  std::vector<const Command*> shown;
+  for (const Command* subcommand : command->subcommands) {
+    if (!subcommand->Is(kHidden)) shown.push_back(subcommand);
+  }
+  out.Array(shown.size());
+  for (const Command* subcommand : shown) WriteCommandInfo(subcommand, out);
+}
+
+void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bool with_flags,
+                      ReplyWriter& out) {
+  const Command* command = table.Find(args);
+  const bool unknown = command == nullptr || command->Is(kHidden) ||
+                       (!command->subcommands.empty() && args.size() > 1);
+  if (unknown) return out.Error("ERR Invalid command specified");
+  if (!HasKeys(*command->row)) return out.Error("ERR The command has no key arguments");
+  if (!command->ArityFits(args.size())) {
+    return out.Error("ERR Invalid number of arguments specified for command");
+  }
+  std::vector<uint32_t> positions;
+  std::vector<const char*> access;
+  FoundKeys found{positions, &access};
+  ListKeys(*command->row, args, found);
+  if (positions.empty() && !command->Is(kNoMandatoryKeys)) {
+    return out.Error("ERR Invalid arguments specified for command");
+  }
+  out.Array(positions.size());
+  for (size_t i = 0; i < positions.size(); ++i) {
+    if (with_flags) out.Array(2);
+    out.Bulk(args[positions[i]]);
+    if (with_flags) WriteWords(access[i], out);
+  }
+}
+
+void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, ReplyWriter& out) {
+  const bool filtered = filter.size() == 3 && EqualsIgnoreCase(filter[0], "filterby");
+  const auto is_by = [&](Bytes kind) { return filtered && EqualsIgnoreCase(filter[1], kind); };
+  const bool by_category = is_by("aclcat");
+  const bool by_pattern = is_by("pattern");
+  // No command here comes from a module.
+  const bool by_module = is_by("module");
+  if (!filter.empty() && !by_category && !by_pattern && !by_module) {
+    out.out() += errors::Syntax();
+    return;
+  }
+  std::vector<Bytes> names;
+  for (const auto& command : table.all()) {
+    if (command->Is(kHidden) || by_module) continue;
+    if (by_category && !IsInCategory(*command, filter[2])) continue;
+    if (by_pattern && !GlobMatch(filter[2], command->full_name, true)) continue;
+    names.push_back(command->full_name);
+  }
+  out.Array(names.size());
+  for (const Bytes name : names) out.Bulk(name);
+}
+
+bool IsInCategory(const Command& command, Bytes category) {
+  const std::vector<Bytes> categories = CategoriesOf(command);
+  return std::any_of(categories.begin(), categories.end(),
+                     [category](Bytes each) { return EqualsIgnoreCase(each, category); });
+}
+
+void CommandAll(Call& call, ReplyWriter& out) { WriteAll(call.context.table, out); }
+
+void CommandCount(Call& call, ReplyWriter& out) {
+  out.Integer(static_cast<int64_t>(Shown(call.context.table).size()));
+}
+
+void CommandInfo(Call& call, ReplyWriter& out) {
+  if (call.args.size() == 2) return WriteAll(call.context.table, out);
+  out.Array(call.args.size() - 2);
+  for (const Bytes name : call.args.subspan(2)) {
+    WriteCommandInfo(call.context.table.FindByName(name), out);
+  }
+}
+
+void CommandList(Call& call, ReplyWriter& out) {
+  WriteCommandList(call.context.table, call.args.subspan(2), out);
+}
+
+void CommandGetKeys(Call& call, ReplyWriter& out) {
+  WriteCommandKeys(call.context.table, call.args.subspan(2), false, out);
+}
+
+void CommandGetKeysAndFlags(Call& call, ReplyWriter& out) {
+  WriteCommandKeys(call.context.table, call.args.subspan(2), true, out);
+}
+
+void CommandHelp(Call& call, ReplyWriter& out) {
+  static constexpr Bytes kLines[] = {
+      "(no subcommand)",
+      "    Return details about all Redis commands.",
+      "COUNT",
+      "    Return the total number of commands in this Redis server.",
+      "LIST",
+      "    Return a list of all commands in this Redis server.",
+      "INFO [<command-name> ...]",
+      "    Return details about multiple Redis commands.",
+      "    If no command names are given, documentation details for all",
+      "    commands are returned.",
+      "DOCS [<command-name> ...]",
+      "    Return documentation details about multiple Redis commands.",
+      "    If no command names are given, documentation details for all",
+      "    commands are returned.",
+      "GETKEYS <full-command>",
+      "    Return the keys from a full Redis command.",
+      "GETKEYSANDFLAGS <full-command>",
+      "    Return the keys and the access flags from a full Redis command.",
+      "HELP",
+      "    Prints this help.",
+  };
+  out.Array(std::size(kLines) + 1);
+  out.Simple(Uppercase(call.args[0]) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  for (const Bytes line : kLines) out.Simple(line);
+}
+
+}  // namespace ringmaster

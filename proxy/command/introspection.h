@@ -1,0 +1,26 @@
+// What COMMAND and its subcommands say of commands, from their rows, as a Redis 7.0 says it. Pure
+// functions; the commands themselves are in command/handlers.h.
+#pragma once
+
+#include <span>
+
+#include "base/bytes.h"
+#include "command/table.h"
+#include "resp/reply_writer.h"
+
+namespace ringmaster {
+
+// COMMAND INFO of one command, its subcommands included. nullptr or a hidden one: null.
+void WriteCommandInfo(const Command* command, ReplyWriter& out);
+
+// COMMAND GETKEYS of a full command, or COMMAND GETKEYSANDFLAGS. REQUIRES: args is not empty.
+void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bool with_flags,
+                      ReplyWriter& out);
+
+// COMMAND LIST. `filter` is what stands behind it: nothing, or FILTERBY kind value.
+void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, ReplyWriter& out);
+
+// Whether ACL's category (without "@", in any case) contains the command.
+bool IsInCategory(const Command& command, Bytes category);
+
+}  // namespace ringmaster

@@ -1,0 +1,39 @@
+// Finding the keys in a command's arguments by its row.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/bytes.h"
+#include "command/row.h"
+
+namespace ringmaster {
+
+// Whether the row has keys at all, whatever the arguments.
+bool HasKeys(const Row& row);
+
+// Appends the positions of the keys in args: those that decide where the call goes. False when the
+// arguments make no sense (a count that is no number or reaches behind the end): a shard shall say
+// so in its own words. Keys that only the server can name are not among them.
+bool FindKeys(const Row& row, std::span<const Bytes> args, std::vector<uint32_t>& positions);
+
+// The keys as COMMAND GETKEYS names them: the same for every call that its command accepts, but by
+// Redis's rules also where the arguments make no sense. None: Redis calls them invalid.
+void ListKeys(const Row& row, std::span<const Bytes> args, FoundKeys& found);
+
+// Finders of rows; each is named after its command.
+void BitfieldKeys(std::span<const Bytes> args, FoundKeys& found);
+void GeoradiusKeys(std::span<const Bytes> args, FoundKeys& found);
+void MigrateKeys(std::span<const Bytes> args, FoundKeys& found);
+void SetKeys(std::span<const Bytes> args, FoundKeys& found);
+void SortKeys(std::span<const Bytes> args, FoundKeys& found);
+void SortRoKeys(std::span<const Bytes> args, FoundKeys& found);
+void XreadKeys(std::span<const Bytes> args, FoundKeys& found);
+
+// What rows make exceptions of.
+// XREAD and XREADGROUP with BLOCK.
+bool HasBlock(std::span<const Bytes> args, const Topology& topology);
+// SORT and SORT_RO with a BY or GET pattern that may name keys of other shards.
+bool HasForeignPattern(std::span<const Bytes> args, const Topology& topology);
+
+}  // namespace ringmaster

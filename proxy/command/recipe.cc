@@ -1,0 +1,121 @@
+#include "command/recipe.h"
+
+#include <utility>
+
+#include "coro/all.h"
+#include "resp/errors.h"
+#include "resp/request_writer.h"
+
+namespace ringmaster {
+namespace {
+
+// One step's exchange with a shard, awaited by the recipe. A reply larger than `max_reply` is read
+// to its end and answered by an error.
+class Question final : private Sink {
+ public:
+  explicit Question(size_t max_reply) : max_reply_(max_reply) { exchange_.sink = this; }
+
+  void Send(Connection& connection, Bytes request, bool read_only) {
+    exchange_.read_only = read_only;
+    exchange_.request = Slice{request, {}};
+    connection.Send(exchange_);
+  }
+  Completion<Answer>& answer() { return answer_; }
+
+ private:
+  void OnReplyPart(Exchange&, const Slice& part) override {
+    too_large_ = too_large_ || collected_.size() + part.bytes.size() > max_reply_;
+    if (!too_large_) collected_.append(part.bytes);
+  }
+  void OnReply(Exchange& exchange, const Slice& reply) override {
+    const bool cut_short = exchange.in_parts && exchange.outcome != Outcome::kReplied;
+    if (cut_short) {
+      collected_.clear();
+      too_large_ = false;
+    }
+    OnReplyPart(exchange, reply);
+    if (too_large_) collected_ = errors::ReplyTooLarge(max_reply_);
+    answer_.Complete(Answer{exchange.outcome, std::move(collected_)});
+  }
+
+  const size_t max_reply_;
+  Exchange exchange_;
+  bool too_large_ = false;
+  std::string collected_;
+  Completion<Answer> answer_;
+};
+
+// Keeps the call beside its task until both are done.
+Task<void> RunRecipe(std::unique_ptr<RecipeCall> call, RecipeFunction recipe, Exchange& exchange) {
+  const std::string reply = co_await recipe(*call);
+  call.reset();
+  exchange.state = Exchange::State::kDone;
+  exchange.sink->OnReply(exchange, Slice{reply, {}});
+}
+
+}  // namespace
+
+RecipeCall::RecipeCall(const Call& call)
+    : context_(call.context),
+      command_(call.command),
+      exchange_(call.exchange),
+      sink_(call.exchange.sink),
+      bytes_(MakeRequest(call.args)),
+      client_id_(call.client.id),
+      database_(call.client.database),
+      resp_(call.client.resp) {
+  size_t total = 0;
+  for (const Bytes arg : call.args) total += arg.size();
+  arg_bytes_.reserve(total);
+  for (const Bytes arg : call.args) {
+    args_.emplace_back(arg_bytes_.data() + arg_bytes_.size(), arg.size());
+    arg_bytes_.append(arg);
+  }
+}
+
+Task<Answer> RecipeCall::Ask(uint32_t shard, std::string request, bool read_only) {
+  Question question(context_.scatters.max_reply());
+  question.Send(context_.router.backend(shard).Shared(database_, resp_), request, read_only);
+  co_return co_await question.answer();
+}
+
+Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request) {
+  Question question(context_.scatters.max_reply());
+  question.Send(connection, request, false);
+  co_return co_await question.answer();
+}
+
+Task<std::vector<Answer>> RecipeCall::AskAll(std::string request, bool read_only) {
+  std::vector<Task<Answer>> tasks;
+  for (uint32_t shard = 0; shard < context_.router.shard_count(); ++shard) {
+    tasks.push_back(Ask(shard, request, read_only));
+  }
+  co_return co_await All(std::move(tasks));
+}
+
+Task<void> RecipeCall::Sleep(Duration delay) {
+  auto over = std::make_shared<Completion<bool>>();
+  context_.proxy.After(delay, [over] { over->Complete(true); });
+  co_await *over;
+}
+
+Task<std::vector<std::string>> RecipeCall::VisitWorkers(Proxy::Visit visit) {
+  using Reports = std::vector<std::string>;
+  auto over = std::make_shared<Completion<Reports>>();
+  context_.proxy.VisitWorkers(std::move(visit),
+                              [over](Reports reports) { over->Complete(std::move(reports)); });
+  co_return co_await *over;
+}
+
+Task<Result<std::string>> RecipeCall::Reload() {
+  auto over = std::make_shared<Completion<Result<std::string>>>();
+  context_.proxy.Reload([over](Result<std::string> result) { over->Complete(std::move(result)); });
+  co_return co_await *over;
+}
+
+void RecipeSet::Start(Call& call) {
+  tasks_.Add(
+      RunRecipe(std::make_unique<RecipeCall>(call), call.command.row->plan.recipe, call.exchange));
+}
+
+}  // namespace ringmaster

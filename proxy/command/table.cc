@@ -1,0 +1,163 @@
+#include "command/table.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+
+#include "base/check.h"
+#include "command/families.h"
+
+namespace ringmaster {
+namespace {
+
+uint64_t Load8(const char* at) {
+  uint64_t word;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+uint64_t Load4(const char* at) {
+  uint32_t word;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+
+// Setting the case bit folds letters to lower case, but also a few other characters together: a
+// name of letters that is covered as a whole is told by its fold alone, others are compared too.
+bool IsToldByFold(Bytes name) {
+  return name.size() <= 16 &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+// As Redis derives first, last and step for COMMAND's reply from the specifications.
+void DeriveKeySpan(Command& command) {
+  const Row& row = *command.row;
+  const auto is_range = [](const KeySpec& spec) {
+    return spec.begin == KeySpec::Begin::kIndex && spec.find == KeySpec::Find::kRange;
+  };
+  size_t specs = 0;
+  while (specs < std::size(row.specs) && row.specs[specs].begin != KeySpec::Begin::kNone) ++specs;
+  if (specs == 0) return;
+  if (specs == 1) {
+    if (!is_range(row.specs[0])) return;
+    command.first_key = row.specs[0].index;
+    command.last_key =
+        row.specs[0].last < 0 ? row.specs[0].last : row.specs[0].index + row.specs[0].last;
+    command.key_step = row.specs[0].step;
+    if (row.specs[0].last == 0 && std::strstr(row.specs[0].access, "not_key") == nullptr) {
+      command.single_key = static_cast<uint32_t>(command.first_key);
+    }
+    return;
+  }
+  int first = std::numeric_limits<int>::max();
+  unsigned last = 0;
+  int previous = 0;
+  for (size_t i = 0; i < specs; ++i) {
+    const KeySpec& spec = row.specs[i];
+    if (!is_range(spec)) continue;
+    if (spec.step != 1) return;
+    if (previous != 0 && previous != spec.index - 1) return;
+    first = std::min<int>(first, spec.index);
+    const int end = spec.last < 0 ? spec.last : spec.index + spec.last;
+    last = std::max(last, static_cast<unsigned>(end));
+    previous = end;
+  }
+  if (first == std::numeric_limits<int>::max()) return;
+  command.first_key = first;
+  command.last_key = static_cast<int>(last);
+  command.key_step = 1;
+}
+
+}  // namespace
+
+// The first and the last eight bytes, which may overlap.
+CommandTable::Fold CommandTable::FoldOf(Bytes name) {
+  constexpr uint64_t kCase = 0x2020202020202020ULL;
+  const char* begin = name.data();
+  const size_t size = name.size();
+  Fold fold{.size = size};
+  if (size >= 8) {
+    fold.first = Load8(begin);
+    fold.last = Load8(begin + size - 8);
+  } else if (size >= 4) {
+    fold.first = Load4(begin);
+    fold.last = Load4(begin + size - 4);
+  } else if (size > 0) {
+    fold.first = static_cast<unsigned char>(begin[0]);
+    fold.last = static_cast<uint64_t>(static_cast<unsigned char>(begin[size / 2])) << 8 |
+                static_cast<unsigned char>(begin[size - 1]);
+  }
+  fold.first |= kCase;
+  fold.last |= kCase;
+  return fold;
+}
+
+size_t CommandTable::PlaceOf(const Fold& fold) const {
+  uint64_t hash = (fold.first + fold.size) * 0x9e3779b97f4a7c15ULL;
+  hash = (hash ^ hash >> 32 ^ fold.last) * 0xbf58476d1ce4e5b9ULL;
+  return (hash ^ hash >> 32) & (places_.size() - 1);
+}
+
+CommandTable::CommandTable() {
+  size_t commands = 0;
+  for (const Family& family : Families()) {
+    for (const Row& row : family.rows) Add(row, nullptr);
+    commands += family.rows.size();
+  }
+  places_.resize(std::bit_ceil(commands * 2));
+  for (const auto& command : all_) {
+    if (command->parent != nullptr) continue;
+    const Bytes name = command->full_name;
+    RM_CHECK(Lookup(name) == nullptr);
+    const Fold fold = FoldOf(name);
+    size_t at = PlaceOf(fold);
+    while (places_[at].command != nullptr) at = (at + 1) & (places_.size() - 1);
+    places_[at] = Place{fold, command.get(), IsToldByFold(name)};
+  }
+}
+
+Command* CommandTable::Add(const Row& row, Command* parent) {
+  auto command = std::make_unique<Command>();
+  command->row = &row;
+  command->id = static_cast<uint32_t>(all_.size());
+  command->parent = parent;
+  command->full_name = parent == nullptr ? row.name : parent->full_name + "|" + row.name;
+  DeriveKeySpan(*command);
+  Command* added = command.get();
+  all_.push_back(std::move(command));
+  for (const Row& subcommand : row.subcommands) {
+    added->subcommands.push_back(Add(subcommand, added));
+  }
+  return added;
+}
+
+const Command* CommandTable::Lookup(Bytes name) const {
+  const Fold fold = FoldOf(name);
+  for (size_t at = PlaceOf(fold);; at = (at + 1) & (places_.size() - 1)) {
+    const Place& place = places_[at];
+    if (place.command == nullptr) return nullptr;
+    if (place.fold == fold &&
+        (place.told_by_fold || EqualsIgnoreCase(place.command->full_name, name))) {
+      return place.command;
+    }
+  }
+}
+
+const Command* CommandTable::Find(std::span<const Bytes> args) const {
+  const Command* command = Lookup(args[0]);
+  if (command == nullptr || command->subcommands.empty() || args.size() < 2) return command;
+  for (const Command* subcommand : command->subcommands) {
+    if (EqualsIgnoreCase(args[1], subcommand->row->name)) return subcommand;
+  }
+  return command;
+}
+
+const Command* CommandTable::FindByName(Bytes full_name) const {
+  const size_t bar = full_name.find('|');
+  if (bar == Bytes::npos) return Lookup(full_name);
+  const Bytes names[] = {full_name.substr(0, bar), full_name.substr(bar + 1)};
+  const Command* command = Find(names);
+  return command != nullptr && command->parent != nullptr ? command : nullptr;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,89 @@
+// The command line: see DESIGN section 2 and `ringmaster --help`.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "server/demo.h"
+#include "server/server.h"
+
+namespace ringmaster {
+namespace {
+
+// Every client and every shard connection is a descriptor.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int Fail(const std::string& text) {
+  fmt::print(stderr, "{}\n", text);
+  return 1;
+}
+
+int TestConfig(const std::string& path) {
+  const Result<Config> config = LoadConfig(path);
+  if (!config) return Fail(config.error().text);
+  for (const PoolConfig& pool : config->pools) {
+    fmt::print("pool {}: {} shards, {} with {}\n", pool.name, pool.shards.size(),
+               pool.ring.distribution, pool.ring.hash);
+  }
+  fmt::print("{} is correct\n", path);
+  return 0;
+}
+
+int Serve(Config config, const std::string& path) {
+  const Status logging = OpenLog(config.log);
+  if (!logging) return Fail(logging.error().text);
+  Result<std::unique_ptr<Server>> server = Server::Create(std::move(config), path);
+  if (!server) return Fail(server.error().text);
+  (*server)->Run();
+  LogInfo("stopped");
+  return 0;
+}
+
+int Demo(int count, uint16_t port) {
+  Result<std::unique_ptr<DemoServers>> servers = DemoServers::Start(count);
+  if (!servers) return Fail(servers.error().text);
+  fmt::print("{} redis-servers run behind 127.0.0.1:{}; try: redis-cli -p {}\n", count, port, port);
+  std::fflush(stdout);
+  return Serve((*servers)->MakeConfig(port), "");
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Ringmaster: a sharding proxy for Redis");
+  std::string config;
+  std::string tested;
+  int demo = 0;
+  uint16_t port = 6380;
+  app.add_option("--config", config, "run with this configuration (YAML)");
+  app.add_option("--test-config", tested, "say whether this configuration is correct");
+  app.add_option("--demo", demo, "start this many local redis-servers and serve them")
+      ->check(CLI::Range(1, 64));
+  app.add_option("--port", port, "port of the demo")
+      ->check(CLI::Range(1, 65535))
+      ->default_val(6380);
+  app.set_version_flag("--version", "ringmaster 0.1.0");
+  CLI11_PARSE(app, argc, argv);
+  signal(SIGPIPE, SIG_IGN);
+  RaiseDescriptorLimit();
+  if (!tested.empty()) return TestConfig(tested);
+  if (demo > 0) return Demo(demo, port);
+  if (config.empty()) return Fail("say --config FILE or --demo N; --help explains");
+  Result<Config> loaded = LoadConfig(config);
+  if (!loaded) return Fail(loaded.error().text);
+  return Serve(std::move(*loaded), config);
+}
+
+}  // namespace
+}  // namespace ringmaster
+
+int main(int argc, char** argv) { return ringmaster::Main(argc, argv); }

@@ -1,0 +1,122 @@
+#include "server/pool_worker.h"
+
+#include <utility>
+
+#include "server/server.h"
+
+namespace ringmaster {
+
+PoolWorker::Delayed::Delayed(Loop& loop, std::function<void()> callback)
+    : then(std::move(callback)), timer(loop, [this] {
+        done = true;
+        then();
+      }) {}
+
+PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts facts,
+                       std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits)
+    : worker_(worker),
+      server_(server),
+      pool_(pool),
+      facts_(std::move(facts)),
+      limits_(limits),
+      backends_{worker.loop_, worker.blocks_, worker.read_block_, worker.connections_to_flush_},
+      router_(backends_, facts_.databases),
+      scatters_(worker.blocks_, limits.reply_buffer),
+      commands_{worker.table_, router_,         scatters_, worker.blocks_,
+                recipes_,      worker.metrics_, *this},
+      parser_(limits_.request),
+      sessions_{worker.loop_,
+                worker.blocks_,
+                worker.read_block_,
+                backends_,
+                commands_,
+                worker.requests_,
+                worker.reaper_,
+                limits_,
+                parser_,
+                worker.ready_,
+                worker.sessions_to_flush_,
+                worker.stalled_,
+                closed_} {
+  router_.Use(std::move(snapshot));
+}
+
+PoolWorker::~PoolWorker() {
+  CloseClients();
+  FreeClosed();
+}
+
+void PoolWorker::AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext>& tls) {
+  auto* session = new Session(sessions_, fd, id, tls.get());
+  all_.PushBack(*session);
+  worker_.metrics_.accepted.Add();
+  worker_.metrics_.clients.Add();
+  if (worker_.draining_) session->Drain();
+}
+
+void PoolWorker::Use(std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
+                     ProxyFacts facts) {
+  limits_ = limits;
+  facts_ = std::move(facts);
+  router_.Use(std::move(snapshot));
+}
+
+void PoolWorker::Tick(TimePoint now) {
+  router_.Tick(now);
+  std::erase_if(timers_, [](const auto& timer) { return timer->done; });
+}
+
+void PoolWorker::CheckIdle(TimePoint now) {
+  if (limits_.idle_timeout <= Duration(0)) return;
+  for (Session* session = all_.front(); session != nullptr; session = all_.next(*session)) {
+    session->CheckIdle(now);
+  }
+}
+
+void PoolWorker::FreeClosed() {
+  while (Session* session = closed_.PopFront()) {
+    IntrusiveList<Session, AllTag>::Remove(*session);
+    delete session;
+    worker_.metrics_.clients.Subtract(1);
+    worker_.clients_.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+void PoolWorker::Drain() {
+  for (Session* session = all_.front(); session != nullptr; session = all_.next(*session)) {
+    session->Drain();
+  }
+}
+
+void PoolWorker::CloseClients() {
+  for (Session* session = all_.front(); session != nullptr; session = all_.next(*session)) {
+    session->view().Kill(false);
+  }
+}
+
+TimePoint PoolWorker::Now() { return worker_.loop_.Now(); }
+
+void PoolWorker::VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) {
+  server_.VisitWorkers(pool_, worker_.index(), std::move(visit), std::move(done));
+}
+
+void PoolWorker::After(Duration delay, std::function<void()> then) {
+  timers_.push_back(std::make_unique<Delayed>(worker_.loop_, std::move(then)));
+  timers_.back()->timer.StartOnce(delay);
+}
+
+void PoolWorker::Reload(std::function<void(Result<std::string>)> done) {
+  server_.ReloadFor(worker_.index(), std::move(done));
+}
+
+size_t PoolWorker::index() const { return worker_.index(); }
+
+void PoolWorker::EachClient(const std::function<void(ClientView&)>& visit) {
+  for (Session* session = all_.front(); session != nullptr; session = all_.next(*session)) {
+    if (!session->closed()) visit(session->view());
+  }
+}
+
+const WorkerMetrics& PoolWorker::metrics() const { return worker_.metrics_; }
+
+}  // namespace ringmaster

@@ -1,0 +1,76 @@
+// One pool on one worker: its clients, its router, and what its commands see of the process.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/call.h"
+#include "command/proxy.h"
+#include "command/recipe.h"
+#include "route/router.h"
+#include "server/worker.h"
+#include "session/session.h"
+
+namespace ringmaster {
+
+class PoolWorker final : public Proxy, public WorkerView {
+ public:
+  PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts facts,
+             std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits);
+  ~PoolWorker();
+
+  // All on the worker's thread.
+  void AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext>& tls);
+  void Use(std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
+           ProxyFacts facts);
+  void Tick(TimePoint now);
+  void CheckIdle(TimePoint now);
+  void FreeClosed();
+  void Drain();
+  void CloseClients();
+  void CloseBackends(const std::string& why) { router_.Close(why); }
+  // Nothing is under way.
+  bool idle() const { return all_.empty() && recipes_.running() == 0; }
+  void ForgetTimers() { timers_.clear(); }
+
+  // Proxy.
+  const ProxyFacts& facts() const override { return facts_; }
+  TimePoint Now() override;
+  void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) override;
+  void After(Duration delay, std::function<void()> then) override;
+  void Reload(std::function<void(Result<std::string>)> done) override;
+
+  // WorkerView.
+  size_t index() const override;
+  void EachClient(const std::function<void(ClientView&)>& visit) override;
+  const WorkerMetrics& metrics() const override;
+  Router& router() override { return router_; }
+
+ private:
+  // A timer of After(), kept until it has run.
+  struct Delayed {
+    Delayed(Loop& loop, std::function<void()> callback);
+    std::function<void()> then;
+    bool done = false;
+    Timer timer;
+  };
+
+  Worker& worker_;
+  Server& server_;
+  const size_t pool_;
+  ProxyFacts facts_;
+  SessionLimits limits_;
+  BackendContext backends_;
+  Router router_;
+  ScatterPool scatters_;
+  RecipeSet recipes_;
+  CommandContext commands_;
+  RequestParser parser_;
+  IntrusiveList<Session, ClosedTag> closed_;
+  IntrusiveList<Session, AllTag> all_;
+  SessionContext sessions_;
+  std::vector<std::unique_ptr<Delayed>> timers_;
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,316 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <random>
+#include <utility>
+
+#include "base/log.h"
+#include "resp/errors.h"
+#include "server/pool_worker.h"
+#include "server/snapshot.h"
+
+#ifndef RINGMASTER_VERSION
+#define RINGMASTER_VERSION "0.1.0"
+#endif
+
+namespace ringmaster {
+namespace {
+
+std::string NewRunId() {
+  std::random_device random;
+  std::string id;
+  while (id.size() < 40) id += fmt::format("{:08x}", random());
+  return id;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::Create(Config config, std::string config_file) {
+  std::unique_ptr<Server> server(new Server(std::move(config), std::move(config_file)));
+  const Status started = server->Start();
+  if (!started) return started.error();
+  return server;
+}
+
+Server::Server(Config config, std::string config_file)
+    : config_(std::move(config)),
+      config_file_(std::move(config_file)),
+      run_id_(NewRunId()),
+      started_at_(MonotonicNow()),
+      mailbox_(loop_),
+      drain_deadline_(loop_, [this] { Stop(true); }) {
+  worker_count_ =
+      config_.workers != 0 ? config_.workers : std::max(1U, std::thread::hardware_concurrency());
+}
+
+Server::~Server() {
+  listening_.clear();
+  for (const auto& worker : workers_) {
+    Worker* at = worker.get();
+    worker->mailbox().Post([at] { at->Drain(true); });
+  }
+  workers_.clear();
+}
+
+ProxyFacts Server::FactsOf(const PoolConfig& pool) const {
+  ProxyFacts facts;
+  facts.version = RINGMASTER_VERSION;
+  facts.config_file = config_file_;
+  facts.run_id = run_id_;
+  facts.pool = pool.name;
+  for (const ListenConfig& listen : pool.listen) facts.listen.push_back(listen.address);
+  facts.databases = static_cast<int>(pool.databases);
+  facts.workers = worker_count_;
+  facts.max_clients = config_.limits.clients;
+  facts.started_at = started_at_;
+  facts.started_unix = std::chrono::duration_cast<std::chrono::seconds>(
+                           std::chrono::system_clock::now().time_since_epoch())
+                           .count();
+  return facts;
+}
+
+std::unique_ptr<PoolWorker> Server::MakePoolWorker(Worker& worker, size_t pool) {
+  return std::make_unique<PoolWorker>(worker, *this, pool, FactsOf(config_.pools[pool]),
+                                      snapshots_[pool], MakeSessionLimits(config_, worker_count_));
+}
+
+Status Server::Start() {
+  for (const PoolConfig& pool : config_.pools) {
+    auto snapshot = MakeSnapshot(pool, config_, nullptr, epoch_);
+    if (!snapshot) return snapshot.error();
+    snapshots_.push_back(*snapshot);
+  }
+  for (size_t i = 0; i < worker_count_; ++i) {
+    workers_.push_back(std::make_unique<Worker>(*this, i, table_));
+    for (size_t pool = 0; pool < config_.pools.size(); ++pool) workers_.back()->AddPool(pool);
+  }
+  const Status opened = OpenListeners(config_);
+  if (!opened) return opened.error();
+  for (const auto& worker : workers_) worker->Start();
+  return Done();
+}
+
+// Opens what is new before it closes what is gone, so that a failure changes nothing.
+Status Server::OpenListeners(const Config& config) {
+  std::vector<Listening> next;
+  std::vector<size_t> kept;
+  for (size_t pool = 0; pool < config.pools.size(); ++pool) {
+    for (const ListenConfig& listen : config.pools[pool].listen) {
+      const auto known =
+          std::find_if(listening_.begin(), listening_.end(), [&](const Listening& l) {
+            return l.listener != nullptr && l.listener->address() == listen.address &&
+                   l.pool == pool && l.tls == nullptr && !listen.tls.enabled;
+          });
+      if (known != listening_.end()) {
+        kept.push_back(static_cast<size_t>(known - listening_.begin()));
+        continue;
+      }
+      std::shared_ptr<TlsContext> tls;
+      if (listen.tls.enabled) {
+        auto made = TlsContext::Server(
+            {listen.tls.certificate, listen.tls.key, listen.tls.authorities, listen.tls.verify});
+        if (!made) return made.error();
+        tls = *made;
+        // A listener that stays with new certificates must be closed before it can be opened.
+        std::erase_if(listening_,
+                      [&](const Listening& l) { return l.listener->address() == listen.address; });
+      }
+      auto opened = Listener::Open(loop_, listen.address,
+                                   [this, pool, tls](int fd) { Accept(pool, fd, tls); });
+      if (!opened) return opened.error();
+      next.push_back({std::move(*opened), tls, pool});
+    }
+  }
+  for (const size_t i : kept) next.push_back(std::move(listening_[i]));
+  listening_ = std::move(next);
+  return Done();
+}
+
+// Equal numbers of clients on every worker, whatever the order of their coming and going.
+Worker& Server::LeastLoaded() {
+  size_t best = next_worker_;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    const size_t at = (next_worker_ + i) % workers_.size();
+    if (workers_[at]->clients().load(std::memory_order_relaxed) <
+        workers_[best]->clients().load(std::memory_order_relaxed)) {
+      best = at;
+    }
+  }
+  next_worker_ = (best + 1) % workers_.size();
+  return *workers_[best];
+}
+
+void Server::Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls) {
+  size_t clients = 0;
+  for (const auto& worker : workers_) clients += worker->clients().load(std::memory_order_relaxed);
+  if (clients >= config_.limits.clients) {
+    static LogLimiter limiter;
+    uint64_t held = 0;
+    ++refused_;
+    if (limiter.Allow(MonotonicNow(), &held)) {
+      LogWarning("refused a client: limits.clients ({}) is reached ({} more)",
+                 config_.limits.clients, held);
+    }
+    const std::string error = errors::MaxClients();
+    if (tls == nullptr) (void)!send(fd, error.data(), error.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+    return;
+  }
+  Worker& worker = LeastLoaded();
+  worker.clients().fetch_add(1, std::memory_order_relaxed);
+  const uint64_t id = next_client_++;
+  worker.mailbox().Post([&worker, pool, fd, id, tls] { worker.pool(pool).AddClient(fd, id, tls); });
+}
+
+void Server::VisitWorkers(size_t pool, size_t asking, Proxy::Visit visit,
+                          std::function<void(std::vector<std::string>)> done) {
+  struct Round {
+    std::vector<std::string> reports;
+    size_t left;
+    std::function<void(std::vector<std::string>)> done;
+  };
+  auto round = std::make_shared<Round>();
+  round->reports.resize(workers_.size());
+  round->left = workers_.size();
+  round->done = std::move(done);
+  Worker* home = workers_[asking].get();
+  for (const auto& worker : workers_) {
+    Worker* at = worker.get();
+    at->mailbox().Post([at, home, pool, visit, round] {
+      std::string report;
+      visit(at->pool(pool), report);
+      home->mailbox().Post([at, round, report = std::move(report)] {
+        round->reports[at->index()] = report;
+        if (--round->left == 0) round->done(std::move(round->reports));
+      });
+    });
+  }
+}
+
+void Server::ReloadFor(size_t worker, std::function<void(Result<std::string>)> done) {
+  Worker* home = workers_[worker].get();
+  mailbox_.Post([this, home, done = std::move(done)] {
+    const Result<std::string> result = Reload();
+    home->mailbox().Post([done, result] { done(result); });
+  });
+}
+
+// What cannot change while the process runs.
+Status Server::CheckReload(const Config& next) const {
+  if (next.pools.size() != config_.pools.size()) {
+    return Error{ErrorCode::kInvalid, "pools cannot be added or removed by a reload; restart"};
+  }
+  for (size_t i = 0; i < next.pools.size(); ++i) {
+    if (next.pools[i].name != config_.pools[i].name) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("pool '{}' was '{}'; pools keep their names and order in a reload",
+                               next.pools[i].name, config_.pools[i].name)};
+    }
+    if (next.pools[i].databases != config_.pools[i].databases) {
+      return Error{ErrorCode::kInvalid, "'databases' cannot change in a reload; restart"};
+    }
+  }
+  if (next.workers != config_.workers) {
+    return Error{ErrorCode::kInvalid, "'workers' cannot change in a reload; restart"};
+  }
+  return Done();
+}
+
+Result<std::string> Server::Reload() {
+  if (config_file_.empty()) {
+    return Error{ErrorCode::kInvalid, "there is no configuration file to read again"};
+  }
+  Result<Config> next = LoadConfig(config_file_);
+  if (!next) return next.error();
+  if (const Status fits = CheckReload(*next); !fits) return fits.error();
+  std::vector<std::shared_ptr<const RouteSnapshot>> snapshots;
+  for (size_t i = 0; i < next->pools.size(); ++i) {
+    auto snapshot = MakeSnapshot(next->pools[i], *next, snapshots_[i], epoch_ + 1);
+    if (!snapshot) return snapshot.error();
+    snapshots.push_back(*snapshot);
+  }
+  if (const Status opened = OpenListeners(*next); !opened) return opened.error();
+  if (const Status logged = OpenLog(next->log); !logged) return logged.error();
+  ++epoch_;
+  std::string changes;
+  config_ = std::move(*next);
+  const SessionLimits limits = MakeSessionLimits(config_, worker_count_);
+  for (size_t i = 0; i < snapshots.size(); ++i) {
+    const double moved = MovedShare(*snapshots_[i]->topology, *snapshots[i]->topology);
+    changes += fmt::format("{}pool {}: {} shards, {:.2f} % of the keys changed owner",
+                           changes.empty() ? "" : "; ", config_.pools[i].name,
+                           snapshots[i]->links.size(), moved * 100);
+    snapshots_[i] = snapshots[i];
+    for (const auto& worker : workers_) {
+      Worker* at = worker.get();
+      at->mailbox().Post(
+          [at, i, limits, snapshot = snapshots[i], facts = FactsOf(config_.pools[i])] {
+            at->pool(i).Use(snapshot, limits, facts);
+          });
+    }
+  }
+  LogInfo("configuration {} read again: {}", config_file_, changes);
+  return changes;
+}
+
+void Server::Run() {
+  const auto on = [this](int signal, std::function<void()> then) {
+    signals_.push_back(std::make_unique<SignalWatcher>(loop_, signal, std::move(then)));
+  };
+  on(SIGTERM, [this] { OnTerminate(); });
+  on(SIGINT, [this] { OnTerminate(); });
+  on(SIGHUP, [this] {
+    const Result<std::string> changed = Reload();
+    if (!changed) LogError("reload refused, nothing changed: {}", changed.error().text);
+  });
+  on(SIGUSR1, [] {
+    const Status reopened = ReopenLog();
+    if (!reopened) LogError("{}", reopened.error().text);
+  });
+  for (size_t i = 0; i < config_.pools.size(); ++i) {
+    for (const ListenConfig& listen : config_.pools[i].listen) {
+      LogInfo("pool {} listens on {}{}, {} shards, {} workers", config_.pools[i].name,
+              listen.address.ToString(), listen.tls.enabled ? " (TLS)" : "",
+              snapshots_[i]->links.size(), worker_count_);
+    }
+  }
+  loop_.Run();
+  signals_.clear();
+}
+
+void Server::OnTerminate() {
+  if (stopping_) {
+    LogWarning("told to stop a second time: stopping now");
+    Stop(true);
+    return;
+  }
+  LogInfo("stopping: clients have {} ms to get their replies",
+          Milliseconds(config_.timeouts.drain));
+  Stop(false);
+}
+
+void Server::Stop(bool now) {
+  stopping_ = true;
+  listening_.clear();
+  for (const auto& worker : workers_) {
+    Worker* at = worker.get();
+    at->mailbox().Post([at, now] { at->Drain(now); });
+  }
+  if (now) {
+    loop_.Stop();
+    return;
+  }
+  drain_deadline_.StartOnce(config_.timeouts.drain);
+  // The main thread waits for the workers without blocking its loop, so that a second signal works.
+  std::thread([this] {
+    for (const auto& worker : workers_) worker->Join();
+    mailbox_.Post([this] { loop_.Stop(); });
+  }).detach();
+}
+
+}  // namespace ringmaster

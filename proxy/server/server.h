@@ -1,0 +1,81 @@
+// The process as a whole, on the main thread: listens and hands clients to the workers, reloads the
+// configuration, stops in order.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/proxy.h"
+#include "command/table.h"
+#include "config/config.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "net/mailbox.h"
+#include "net/signal.h"
+#include "net/timer.h"
+#include "route/router.h"
+#include "server/worker.h"
+
+namespace ringmaster {
+
+class PoolWorker;
+
+class Server {
+ public:
+  // `config_file` may be empty (the demo): then there is nothing to reload.
+  static Result<std::unique_ptr<Server>> Create(Config config, std::string config_file);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Serves until a signal stops it.
+  void Run();
+
+  // For workers. Any thread.
+  void VisitWorkers(size_t pool, size_t asking, Proxy::Visit visit,
+                    std::function<void(std::vector<std::string>)> done);
+  void ReloadFor(size_t worker, std::function<void(Result<std::string>)> done);
+  std::unique_ptr<PoolWorker> MakePoolWorker(Worker& worker, size_t pool);
+
+ private:
+  struct Listening {
+    std::unique_ptr<Listener> listener;
+    std::shared_ptr<TlsContext> tls;
+    size_t pool;
+  };
+
+  Server(Config config, std::string config_file);
+  Status Start();
+  Status OpenListeners(const Config& config);
+  void Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls);
+  Worker& LeastLoaded();
+  Result<std::string> Reload();
+  Status CheckReload(const Config& next) const;
+  ProxyFacts FactsOf(const PoolConfig& pool) const;
+  void OnTerminate();
+  void Stop(bool now);
+
+  Config config_;
+  const std::string config_file_;
+  const std::string run_id_;
+  const TimePoint started_at_;
+  size_t worker_count_ = 1;
+  CommandTable table_;
+  Loop loop_;
+  Mailbox mailbox_;
+  std::vector<std::shared_ptr<const RouteSnapshot>> snapshots_;  // by pool
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<Listening> listening_;
+  std::vector<std::unique_ptr<SignalWatcher>> signals_;
+  Timer drain_deadline_;
+  size_t next_worker_ = 0;
+  uint64_t next_client_ = 1;
+  uint64_t epoch_ = 1;
+  uint64_t refused_ = 0;
+  bool stopping_ = false;
+};
+
+}  // namespace ringmaster

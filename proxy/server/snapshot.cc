@@ -1,0 +1,86 @@
+#include "server/snapshot.h"
+
+#include <algorithm>
+
+namespace ringmaster {
+namespace {
+
+Result<std::shared_ptr<TlsContext>> MakeTls(const TlsConfig& tls) {
+  if (!tls.enabled) return std::shared_ptr<TlsContext>();
+  return TlsContext::Client({tls.certificate, tls.key, tls.authorities, tls.verify});
+}
+
+// Whose name the shard's certificate must bear; empty: nobody looks.
+std::string ExpectedName(const ShardConfig& shard) {
+  if (!shard.tls.enabled || !shard.tls.verify) return "";
+  if (!shard.tls.server_name.empty()) return shard.tls.server_name;
+  return shard.address.kind == Address::kTcp ? shard.address.host : "";
+}
+
+bool SameLimits(const BackendLimits& a, const BackendLimits& b) {
+  return a.connect_timeout == b.connect_timeout && a.command_timeout == b.command_timeout;
+}
+
+// A link of before that does the same; certificates may have changed on disk, so TLS starts anew.
+std::shared_ptr<ShardLink> Known(const std::shared_ptr<const RouteSnapshot>& previous,
+                                 const ShardConfig& shard, const BackendLimits& limits) {
+  if (previous == nullptr || shard.tls.enabled) return nullptr;
+  for (const std::shared_ptr<ShardLink>& link : previous->links) {
+    const ShardAddress& at = link->shard();
+    if (at.name == shard.name && at.address == shard.address && at.username == shard.username &&
+        at.password == shard.password && at.tls == nullptr && SameLimits(link->limits(), limits)) {
+      return link;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
+    const PoolConfig& pool, const Config& config,
+    const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch) {
+  TopologySpec spec;
+  spec.hash = ParseHashKind(pool.ring.hash).value_or(HashKind::kXxh3);
+  spec.distribution =
+      ParseDistributionKind(pool.ring.distribution).value_or(DistributionKind::kRing);
+  spec.virtual_nodes = pool.ring.virtual_nodes;
+  spec.hash_tag = pool.ring.hash_tag;
+  for (const ShardConfig& shard : pool.shards) {
+    spec.shards.push_back({shard.name, shard.address.ToString(), shard.weight});
+  }
+  auto topology = Topology::Build(spec, epoch);
+  if (!topology) return topology.error();
+  auto snapshot = std::make_shared<RouteSnapshot>();
+  snapshot->topology = *topology;
+  BackendLimits limits;
+  limits.connect_timeout = config.timeouts.connect;
+  limits.command_timeout = config.timeouts.command;
+  for (const ShardConfig& shard : pool.shards) {
+    std::shared_ptr<ShardLink> link = Known(previous, shard, limits);
+    if (link == nullptr) {
+      Result<std::shared_ptr<TlsContext>> tls = MakeTls(shard.tls);
+      if (!tls) return Error{tls.error().code, "shard " + shard.name + ": " + tls.error().text};
+      link = std::make_shared<ShardLink>(ShardAddress{shard.name, shard.address, shard.username,
+                                                      shard.password, *tls, ExpectedName(shard)},
+                                         limits, std::hash<std::string>()(shard.name) ^ epoch);
+    }
+    snapshot->links.push_back(std::move(link));
+  }
+  return std::shared_ptr<const RouteSnapshot>(std::move(snapshot));
+}
+
+SessionLimits MakeSessionLimits(const Config& config, size_t workers) {
+  SessionLimits limits;
+  limits.request.max_args = config.limits.max_args;
+  limits.request.max_bulk = config.limits.max_bulk;
+  limits.query_buffer = config.limits.query_buffer;
+  limits.reply_buffer = config.limits.reply_buffer;
+  limits.memory = config.limits.memory / std::max<size_t>(1, workers);
+  limits.quantum = config.schedule.quantum;
+  limits.window = config.schedule.window;
+  limits.idle_timeout = config.timeouts.idle_client;
+  return limits;
+}
+
+}  // namespace ringmaster

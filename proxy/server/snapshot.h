@@ -1,0 +1,20 @@
+// From the configuration of a pool to what its workers route by.
+#pragma once
+
+#include <memory>
+
+#include "config/config.h"
+#include "route/router.h"
+#include "session/session.h"
+
+namespace ringmaster {
+
+// Shards that stay as they are keep their link, and with it their connections. `previous` may be
+// empty.
+Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
+    const PoolConfig& pool, const Config& config,
+    const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch);
+
+SessionLimits MakeSessionLimits(const Config& config, size_t workers);
+
+}  // namespace ringmaster

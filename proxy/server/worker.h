@@ -1,0 +1,81 @@
+// One thread with its loop, its clients and its connections to the shards. Nothing of it is touched
+// by another thread but its mailbox, its metrics and its client count.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/block.h"
+#include "base/object_pool.h"
+#include "command/table.h"
+#include "coro/frame_pool.h"
+#include "metrics/metrics.h"
+#include "net/loop.h"
+#include "net/mailbox.h"
+#include "net/timer.h"
+#include "session/session.h"
+
+namespace ringmaster {
+
+class PoolWorker;
+class Server;
+
+class Worker {
+ public:
+  Worker(Server& server, size_t index, const CommandTable& table);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  size_t index() const { return index_; }
+  Mailbox& mailbox() { return mailbox_; }
+  Loop& loop() { return loop_; }
+  const WorkerMetrics& metrics() const { return metrics_; }
+  // Clients given to this worker and not gone yet. Any thread.
+  std::atomic<size_t>& clients() { return clients_; }
+
+  // Before Start, or on the worker's thread.
+  PoolWorker& AddPool(size_t pool);
+  PoolWorker& pool(size_t pool) { return *pools_[pool]; }
+  size_t pool_count() const { return pools_.size(); }
+
+  void Start();
+  void Join();
+  // On its thread: lets clients finish what they asked, then ends; at once when `now`.
+  void Drain(bool now);
+
+ private:
+  friend class PoolWorker;
+  void Run();
+  void EndOfTurn();
+  void Tick();
+  void EverySecond();
+  void EndWhenDrained();
+
+  Server& server_;
+  const size_t index_;
+  const CommandTable& table_;
+  Loop loop_;
+  Mailbox mailbox_;
+  Timer ticker_;
+  WorkerMetrics metrics_;
+  std::atomic<size_t> clients_{0};
+  BlockPool blocks_;
+  FramePool frames_;
+  ObjectPool<Request> requests_;
+  Reaper reaper_;
+  BlockRef read_block_;
+  IntrusiveList<Connection> connections_to_flush_;
+  IntrusiveList<Session, ReadyTag> ready_;
+  IntrusiveList<Session, FlushTag> sessions_to_flush_;
+  IntrusiveList<Session, StalledTag> stalled_;
+  std::vector<std::unique_ptr<PoolWorker>> pools_;
+  int ticks_ = 0;
+  bool draining_ = false;
+  std::thread thread_;
+};
+
+}  // namespace ringmaster

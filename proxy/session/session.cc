@@ -1,0 +1,345 @@
+#include "session/session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "net/loop.h"
+#include "resp/errors.h"
+
+namespace ringmaster {
+namespace {
+
+// Bytes our client has not taken, from which on it gets no further service.
+constexpr size_t kSoftOutput = 1024 * 1024;
+// An unfinished request shorter than this is looked at anew when more of it comes: cheaper than
+// keeping the parser's state.
+constexpr size_t kReparse = 1024;
+
+}  // namespace
+
+Session::Session(SessionContext& context, int fd, uint64_t id, TlsContext* tls)
+    : context_(context),
+      stream_(context.loop, fd),
+      output_(context.blocks),
+      queue_(context.requests, context.blocks) {
+  state_.id = id;
+  state_.connected_at = state_.last_active_at = context.loop.Now();
+  stream_.Attach(
+      this, [](void* self) { static_cast<Session*>(self)->OnReadable(); },
+      [](void* self) { static_cast<Session*>(self)->OnWritable(); });
+  if (tls != nullptr && !stream_.StartTls(*tls, "")) Close("TLS could not be started");
+}
+
+Session::~Session() {
+  if (!closed_) Close("");
+  if (ListHook<ClosedTag>::linked()) IntrusiveList<Session, ClosedTag>::Remove(*this);
+}
+
+void Session::OnReadable() {
+  while (!closed_ && ReadOnce() && stream_.HasBuffered()) {
+  }
+}
+
+// True when something was read and served; there may be more.
+bool Session::ReadOnce() {
+  if (closing_ || !reading_ || (!input_.empty() && !needs_more_)) return false;
+  if (!input_.empty() && !GrowInput()) return false;
+  BlockRef& shared = context_.read_block;
+  const bool fresh = input_.empty();
+  if (fresh && (!shared || !shared.unique())) shared = context_.blocks.Allocate(BlockPool::kLarge);
+  char* to = fresh ? shared.data() : input_.block.data() + input_.end;
+  const size_t capacity = fresh ? shared.capacity() : input_.block.capacity() - input_.end;
+  size_t read = 0;
+  switch (stream_.Read(to, capacity, &read)) {
+    case IoStatus::kOk:
+      break;
+    case IoStatus::kAgain:
+      return false;
+    case IoStatus::kEnd:
+      Close("");
+      return false;
+    case IoStatus::kError:
+      Close(stream_.error());
+      return false;
+  }
+  context_.commands.metrics.bytes_in.Add(read);
+  state_.last_active_at = context_.loop.Now();
+  if (fresh) {
+    Take(Slice{Bytes(to, read), shared});
+  } else {
+    input_.end += read;
+    if (input_.end - input_.begin >= wanted_) Serve();
+  }
+  return !closed_;
+}
+
+// Room behind an unfinished request for the rest of it.
+bool Session::GrowInput() {
+  const size_t have = input_.end - input_.begin;
+  const size_t wanted = std::max(wanted_, have + 1);
+  if (input_.begin + wanted <= input_.block.capacity()) return true;
+  if (wanted > context_.limits.query_buffer) {
+    BadProtocol(errors::RequestTooLarge(context_.limits.query_buffer));
+    return false;
+  }
+  const size_t capacity = std::min(std::max({BlockPool::kLarge, wanted, have * 2}),
+                                   std::max(context_.limits.query_buffer, wanted));
+  BlockRef larger = context_.blocks.Allocate(capacity);
+  std::memcpy(larger.data(), input_.block.data() + input_.begin, have);
+  input_ = Input{std::move(larger), 0, have};
+  return true;
+}
+
+void Session::Take(const Slice& read) {
+  const size_t used = Understand(read);
+  if (!closed_ && !closing_ && used < read.bytes.size()) {
+    Stash(Slice{read.bytes.substr(used), read.block});
+  }
+  UpdateReading();
+}
+
+// Keeps what cannot be served now. Little is copied, so that the shared read block stays shared.
+void Session::Stash(const Slice& rest) {
+  const size_t size = rest.bytes.size();
+  if (size > Output::kCopyLimit) {
+    const auto begin = static_cast<size_t>(rest.bytes.data() - rest.block.get()->data());
+    input_ = Input{rest.block, begin, begin + size};
+    return;
+  }
+  const size_t capacity = std::min(std::max(wanted_, BlockPool::kSmall), BlockPool::kLarge);
+  BlockRef block = context_.blocks.Allocate(capacity);
+  std::memcpy(block.data(), rest.bytes.data(), size);
+  input_ = Input{std::move(block), 0, size};
+}
+
+void Session::Serve() {
+  if (closed_) return;
+  if (!input_.empty()) {
+    // The block is named by a copy: serving may close us.
+    const Slice input{input_.bytes(), input_.block};
+    const size_t used = Understand(input);
+    if (closed_) return;
+    input_.begin += used;
+    if (input_.empty() || closing_) input_ = Input();
+  }
+  UpdateReading();
+  if (input_.empty() && reading_ && stream_.HasBuffered()) OnReadable();
+}
+
+// Whether no further request may be started now.
+bool Session::Blocked() const {
+  return queue_.size() >= context_.limits.window || barrier_ || held_up_ ||
+         output_.size() + queue_.held() > kSoftOutput;
+}
+
+void Session::UpdateReading() {
+  if (closed_) return;
+  const bool uploading = upload_ != nullptr && !upload_->complete();
+  const bool read = !closing_ && (uploading ? !upload_->full() : !Blocked());
+  if (read == reading_) return;
+  reading_ = read;
+  stream_.WatchReads(read);
+}
+
+// Serves the requests at the front of `input`, at most a quantum of them; returns how many bytes
+// are done with. What is left is an unfinished request (needs_more_) or waits for its turn.
+size_t Session::Understand(const Slice& input) {
+  size_t used = 0;
+  uint32_t quantum = context_.limits.quantum;
+  needs_more_ = false;
+  while (used < input.bytes.size() && !closing_ && !closed_) {
+    const Slice rest{input.bytes.substr(used), input.block};
+    if (upload_ != nullptr && !upload_->complete()) {
+      used += FeedUpload(rest);
+      continue;
+    }
+    if (Blocked()) break;
+    if (quantum-- == 0) {
+      MakeReady();
+      break;
+    }
+    RequestParser& parser = partial_ != nullptr ? *partial_ : context_.parser;
+    const RequestParser::Status status = parser.Parse(rest.bytes);
+    if (status == RequestParser::Status::kComplete) [[likely]] {
+      if (!HandleRequest(parser, rest, &used)) break;
+    } else if (status == RequestParser::Status::kNeedMore) {
+      const size_t passed_on = HandlePartial(parser, rest);
+      used += passed_on;
+      if (passed_on == 0) break;
+    } else {
+      const std::string reply = errors::Protocol(parser.error());
+      parser.Reset();
+      BadProtocol(reply);
+    }
+  }
+  return used;
+}
+
+// False when the request must wait for its turn.
+bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* used) {
+  const std::span<const Bytes> args = parser.args();
+  bool started = true;
+  if (!args.empty()) {
+    const Command* command = context_.commands.table.Find(args);
+    started = MayStart(command);
+    if (!started) {
+      held_up_ = true;
+    } else if (command == nullptr) {
+      Refuse(nullptr, errors::UnknownCommand(args));
+    } else {
+      Slice wire;
+      if (!parser.is_inline()) {
+        wire.bytes = input.bytes.substr(0, parser.consumed());
+        if (wire.bytes.size() > Output::kCopyLimit) wire.block = input.block;
+      }
+      StartCommand(*command, args, wire);
+    }
+  }
+  if (started) *used += parser.consumed();
+  parser.Reset();
+  if (partial_ != nullptr && !closed_) partial_.reset();
+  return started;
+}
+
+// Whether a command may start while earlier ones are under way.
+bool Session::MayStart(const Command* command) {
+  if (queue_.empty()) {
+    route_epoch_ = context_.backends.route_epoch;
+    return true;
+  }
+  if (route_epoch_ != context_.backends.route_epoch) return false;
+  return command == nullptr ||
+         (!command->Is(kBarrier) && command->row->plan.kind != PlanKind::kRecipe);
+}
+
+Request& Session::NewRequest(const Command* command) {
+  Request& request = queue_.Add();
+  request.command = command;
+  request.sink = this;
+  request.started = context_.loop.Now();
+  if (state_.reply_mode != ClientState::ReplyMode::kOn) [[unlikely]] {
+    request.silent = true;
+    if (state_.reply_mode == ClientState::ReplyMode::kSkipNext) {
+      state_.reply_mode = ClientState::ReplyMode::kOn;
+    }
+  }
+  ++state_.requests;
+  context_.commands.metrics.requests.Add();
+  return request;
+}
+
+void Session::Refuse(const Command* command, const std::string& reply) {
+  Request& request = NewRequest(command);
+  OnReply(request, Slice{reply, {}});
+}
+
+void Session::StartCommand(const Command& command, std::span<const Bytes> args, const Slice& wire) {
+  if (!command.subcommands.empty() && args.size() > 1) [[unlikely]] {
+    return Refuse(&command, errors::UnknownSubcommand(command.row->name, args[1]));
+  }
+  if (!command.ArityFits(args.size())) [[unlikely]] {
+    return Refuse(&command, errors::WrongArity(command.full_name));
+  }
+  if (!state_.authenticated && !command.Is(kNoAuth)) [[unlikely]] {
+    return Refuse(&command, errors::NoAuth());
+  }
+  if (context_.limits.memory != 0 && context_.blocks.bytes_in_use() > context_.limits.memory)
+      [[unlikely]] {
+    context_.commands.metrics.memory_refused.Add();
+    return Refuse(&command, errors::OutOfMemory());
+  }
+  Request& request = NewRequest(&command);
+  state_.last_command = &command;
+  barrier_ = command.Is(kBarrier) || command.row->plan.kind == PlanKind::kRecipe;
+  Call call{args, wire, command, state_, context_.commands, request};
+  Dispatch(call);
+  if (queue_.empty()) barrier_ = false;
+  if (state_.close_after_reply && !closed_) {
+    closing_ = true;
+    Touch();
+  }
+}
+
+// Looks at the front of an unfinished request: passes on the beginning of a large value. Returns
+// the bytes done with; 0 when it needs more.
+size_t Session::HandlePartial(RequestParser& parser, const Slice& input) {
+  if (const Command* command = Streamable(parser)) {
+    if (!queue_.empty()) {
+      held_up_ = true;
+      parser.Reset();
+      partial_.reset();
+      return 0;
+    }
+    route_epoch_ = context_.backends.route_epoch;
+    const size_t header = parser.bulk_offset();
+    StartUpload(*command, parser, input);
+    parser.Reset();
+    partial_.reset();
+    return header;
+  }
+  needs_more_ = true;
+  wanted_ = parser.wanted();
+  if (partial_ == nullptr) {
+    if (input.bytes.size() >= kReparse) {
+      partial_ = std::make_unique<RequestParser>(std::move(context_.parser));
+      context_.parser = RequestParser(context_.limits.request);
+    } else {
+      context_.parser.Reset();
+    }
+  }
+  return 0;
+}
+
+// The command, when its large value can be passed on while it arrives: it goes to one shard, whose
+// key is known already.
+const Command* Session::Streamable(const RequestParser& parser) const {
+  if (!parser.in_bulk() || parser.bulk_size() < Upload::kStreamFrom) return nullptr;
+  const std::span<const Bytes> args = parser.args();
+  if (args.empty()) return nullptr;
+  const Command* command = context_.commands.table.Find(args);
+  if (command == nullptr || !command->subcommands.empty()) return nullptr;
+  const Row& row = *command->row;
+  const bool one_key = command->single_key != 0 && command->single_key < args.size();
+  const bool served =
+      command->ArityFits(parser.announced_args()) && state_.authenticated && !command->Is(kBarrier);
+  return row.plan.kind == PlanKind::kForward && one_key && served ? command : nullptr;
+}
+
+void Session::StartUpload(const Command& command, const RequestParser& parser, const Slice& input) {
+  Request& request = NewRequest(&command);
+  state_.last_command = &command;
+  barrier_ = true;
+  Router& router = context_.commands.router;
+  const Bytes key = parser.args()[command.single_key];
+  const size_t header = parser.bulk_offset();
+  upload_ = std::make_unique<Upload>(
+      request, router.backend(router.ShardOf(key)), state_.database, state_.resp, parser, header,
+      [](void* self) { static_cast<Session*>(self)->UpdateReading(); }, this);
+  upload_->Start(Slice{input.bytes.substr(0, header), input.block});
+}
+
+size_t Session::FeedUpload(const Slice& input) {
+  const size_t taken = upload_->Feed(input);
+  if (!upload_->error().empty()) {
+    BadProtocol(errors::Protocol(upload_->error()));
+    return input.bytes.size();
+  }
+  // Refused before its end: the rest was swallowed, and the client goes on.
+  if (upload_->complete() && queue_.empty()) {
+    upload_.reset();
+    barrier_ = false;
+  }
+  return taken;
+}
+
+// Says why in Redis's words, behind the replies that are still due, and hangs up.
+void Session::BadProtocol(const std::string& reply) {
+  context_.commands.metrics.protocol_errors.Add();
+  closing_ = true;
+  input_ = Input();
+  Refuse(nullptr, reply);
+  UpdateReading();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,161 @@
+// One client's connection. Requests are understood and sent on as they come, up to a window;
+// replies go out in the order of the requests; what is collected in a turn is written once.
+//
+// Owner: its worker, on whose thread everything happens. It never dispatches from inside a reply:
+// it puts itself on the ready list and is served in its turn.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/block.h"
+#include "base/intrusive_list.h"
+#include "base/object_pool.h"
+#include "command/call.h"
+#include "command/proxy.h"
+#include "net/output.h"
+#include "net/stream.h"
+#include "resp/request_parser.h"
+#include "session/reply_queue.h"
+#include "session/upload.h"
+
+namespace ringmaster {
+
+class Loop;
+class Session;
+
+struct ReadyTag;
+struct FlushTag;
+struct StalledTag;
+struct ClosedTag;
+struct AllTag;
+
+struct SessionLimits {
+  RequestLimits request;
+  size_t query_buffer = 64U << 20;  // one request that cannot be streamed
+  size_t reply_buffer = 64U << 20;  // bytes one client has not taken yet
+  size_t memory = 0;                // of all buffers of the worker; 0: unlimited
+  uint32_t quantum = 32;            // requests served before it is the next client's turn
+  uint32_t window = 256;            // requests under way
+  Duration idle_timeout{};          // zero: none
+};
+
+// What the sessions of one worker and pool share.
+struct SessionContext {
+  Loop& loop;
+  BlockPool& blocks;
+  BlockRef& read_block;
+  BackendContext& backends;
+  CommandContext& commands;
+  ObjectPool<Request>& requests;
+  Reaper& reaper;
+  const SessionLimits& limits;
+  RequestParser& parser;  // for requests that are complete at first sight
+  IntrusiveList<Session, ReadyTag>& ready;
+  IntrusiveList<Session, FlushTag>& to_flush;
+  IntrusiveList<Session, StalledTag>& stalled;  // their client does not take its replies
+  IntrusiveList<Session, ClosedTag>& closed;    // to be freed at the end of the turn
+};
+
+class Session final : public ListHook<ReadyTag>,
+                      public ListHook<FlushTag>,
+                      public ListHook<StalledTag>,
+                      public ListHook<ClosedTag>,
+                      public ListHook<AllTag>,
+                      private Sink,
+                      private ClientView {
+ public:
+  // Takes over the connected socket.
+  Session(SessionContext& context, int fd, uint64_t id, TlsContext* tls);
+  ~Session();
+
+  // Serves up to one quantum of what was read. Called by the worker for sessions on the ready list.
+  void Serve();
+  // One write for what was collected in this turn.
+  void Flush();
+  // For stalled sessions, several times a second, and for all of them once a second.
+  void CheckStalled(TimePoint now);
+  void CheckIdle(TimePoint now);
+  // Stops reading; closes when the replies of what was read are out. For a draining proxy.
+  void Drain();
+
+  bool closed() const { return closed_; }
+  ClientView& view() { return *this; }
+  size_t memory() const override;
+
+ private:
+  // Bytes that were read and not yet understood, or not yet served.
+  struct Input {
+    BlockRef block;
+    size_t begin = 0;
+    size_t end = 0;
+    bool empty() const { return begin == end; }
+    Bytes bytes() const { return Bytes(block.data() + begin, end - begin); }
+  };
+
+  // Reading and understanding (session.cc).
+  void OnReadable();
+  bool ReadOnce();
+  bool GrowInput();
+  void Take(const Slice& read);
+  size_t Understand(const Slice& input);
+  bool HandleRequest(RequestParser& parser, const Slice& input, size_t* used);
+  size_t HandlePartial(RequestParser& parser, const Slice& input);
+  bool MayStart(const Command* command);
+  void StartCommand(const Command& command, std::span<const Bytes> args, const Slice& wire);
+  Request& NewRequest(const Command* command);
+  void Refuse(const Command* command, const std::string& reply);
+  const Command* Streamable(const RequestParser& parser) const;
+  void StartUpload(const Command& command, const RequestParser& parser, const Slice& input);
+  size_t FeedUpload(const Slice& input);
+  void Stash(const Slice& rest);
+  void BadProtocol(const std::string& reply);
+  bool Blocked() const;
+  void UpdateReading();
+
+  // Replies and the client's side of the socket (session_replies.cc).
+  void OnReply(Exchange& exchange, const Slice& reply) override;
+  void OnReplyPart(Exchange& exchange, const Slice& part) override;
+  void OnFinished(Request& request);
+  void Continue();
+  void HoldBack(Exchange& exchange);
+  void LetGo();
+  void OnWritable() { Flush(); }
+  void Stalled();
+  void MakeReady();
+  void Touch();
+  void Close(const std::string& why);
+
+  ClientState& state() override { return state_; }
+  std::string address() const override;
+  std::string local_address() const override;
+  int fd() const override { return stream_.fd(); }
+  size_t in_flight() const override { return queue_.size(); }
+  size_t query_buffer() const override { return input_.end - input_.begin; }
+  size_t output_buffer() const override { return output_.size() + queue_.held(); }
+  void Kill(bool after_reply) override;
+
+  SessionContext& context_;
+  Stream stream_;
+  Output output_;
+  ReplyQueue queue_;
+  Input input_;
+  size_t wanted_ = 0;  // bytes from the request's start before it makes sense to look again
+  std::unique_ptr<RequestParser> partial_;  // state of a long request that is not complete
+  std::unique_ptr<Upload> upload_;
+  ClientState state_;
+  uint64_t route_epoch_ = 0;
+  Exchange* paused_ = nullptr;  // a large reply whose shard connection waits for our client
+  TimePoint stalled_since_{};
+  uint64_t stalled_at_ = 0;
+  bool barrier_ = false;     // a barrier request is under way
+  bool held_up_ = false;     // the next request must wait until nothing is under way
+  bool needs_more_ = false;  // input_ ends within a request
+  bool reading_ = true;
+  bool writing_ = false;  // the socket does not take more; we are told when it does
+  bool closing_ = false;  // reads no more; closes when the output is out
+  bool closed_ = false;
+};
+
+}  // namespace ringmaster

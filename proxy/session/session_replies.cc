@@ -1,0 +1,234 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <utility>
+
+#include "base/log.h"
+#include "net/loop.h"
+#include "session/session.h"
+
+namespace ringmaster {
+namespace {
+
+// A shard connection whose reply waits for our client goes on when this little is left.
+constexpr size_t kResumeOutput = 256 * 1024;
+constexpr size_t kPauseOutput = 1024 * 1024;
+// A client that takes nothing for so long while this much waits is closed.
+constexpr Duration kStalledFor = std::chrono::seconds(10);
+constexpr size_t kStalledBytes = 64 * 1024;
+
+std::string Describe(const sockaddr_storage& name) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (name.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(name);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+    return std::string(text) + ":" + std::to_string(ntohs(v4.sin_port));
+  }
+  if (name.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(name);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
+    return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6.sin6_port));
+  }
+  return "";
+}
+
+std::string UnixPath(int fd) {
+  sockaddr_un name{};
+  socklen_t length = sizeof(name);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length);
+  return std::string(name.sun_path) + ":0";
+}
+
+}  // namespace
+
+void Session::MakeReady() {
+  if (!ListHook<ReadyTag>::linked()) context_.ready.PushBack(*this);
+}
+
+void Session::Touch() {
+  if (!ListHook<FlushTag>::linked()) context_.to_flush.PushBack(*this);
+}
+
+void Session::OnReply(Exchange& exchange, const Slice& reply) {
+  Request& request = Request::Of(exchange);
+  if (&exchange == paused_) paused_ = nullptr;
+  const bool cut_short = exchange.in_parts && exchange.outcome != Outcome::kReplied;
+  if (cut_short && &request == queue_.front()) {
+    // Part of the reply is out: the only honest end is to hang up.
+    Close("a shard was lost in the middle of a reply");
+    context_.requests.Delete(&request);
+    return;
+  }
+  if (cut_short) request.parts.reset();
+  if (!reply.bytes.empty() && reply.bytes[0] == '-' && !exchange.in_parts) {
+    context_.commands.metrics.error_replies.Add();
+    if (request.command != nullptr) {
+      context_.commands.metrics.per_command[request.command->id].failed.Add();
+    }
+  }
+  if (upload_ != nullptr) upload_->OnAnswered();
+  queue_.End(request, reply, output_, [this](Request& done) { OnFinished(done); });
+  if (upload_ != nullptr && upload_->complete()) upload_.reset();
+  Continue();
+}
+
+void Session::OnReplyPart(Exchange& exchange, const Slice& part) {
+  queue_.Part(Request::Of(exchange), part, output_);
+  Touch();
+  HoldBack(exchange);
+}
+
+void Session::OnFinished(Request& request) {
+  if (request.command == nullptr) return;
+  const Duration took = context_.loop.Now() - request.started;
+  WorkerMetrics& metrics = context_.commands.metrics;
+  metrics.latency.Record(took);
+  CommandMetrics& command = metrics.per_command[request.command->id];
+  command.calls.Add();
+  command.micros.Add(static_cast<uint64_t>(Microseconds(took)));
+}
+
+// After replies went out: what waited for them may go on, in its turn.
+void Session::Continue() {
+  Touch();
+  if (queue_.empty()) {
+    barrier_ = upload_ != nullptr;
+    held_up_ = false;
+  }
+  const bool waits = !reading_ || (!input_.empty() && !needs_more_);
+  if (waits && !closing_ && !Blocked()) MakeReady();
+}
+
+// A client that reads slower than its shard writes: the shard waits if that harms nobody else,
+// otherwise the bytes are collected up to the limit.
+void Session::HoldBack(Exchange& exchange) {
+  const size_t waiting = output_.size() + queue_.held();
+  if (waiting > context_.limits.reply_buffer) {
+    context_.commands.metrics.slow_readers.Add();
+    Close("it does not read its replies: limits.reply_buffer is reached");
+    return;
+  }
+  if (waiting <= kPauseOutput || paused_ != nullptr || exchange.connection == nullptr) return;
+  if (!exchange.connection->alone()) return;
+  paused_ = &exchange;
+  exchange.connection->SetPaused(true);
+}
+
+void Session::LetGo() {
+  if (paused_ == nullptr || output_.size() + queue_.held() > kResumeOutput) return;
+  std::exchange(paused_, nullptr)->connection->SetPaused(false);
+}
+
+void Session::Flush() {
+  if (closed_) return;
+  const uint64_t before = output_.accepted();
+  const IoStatus status = output_.Flush(stream_);
+  context_.commands.metrics.bytes_out.Add(output_.accepted() - before);
+  if (status == IoStatus::kError) return Close(stream_.error());
+  const bool waiting = status == IoStatus::kAgain;
+  if (waiting != writing_) {
+    writing_ = waiting;
+    stream_.WatchWrites(waiting);
+  }
+  if (waiting) {
+    Stalled();
+    if (output_.size() > context_.limits.reply_buffer) {
+      context_.commands.metrics.slow_readers.Add();
+      return Close("it does not read its replies: limits.reply_buffer is reached");
+    }
+  } else if (ListHook<StalledTag>::linked()) {
+    IntrusiveList<Session, StalledTag>::Remove(*this);
+  }
+  if (closing_ && queue_.empty() && output_.empty()) return Close("");
+  LetGo();
+  if (!reading_) Continue();
+}
+
+// Notes since when the client takes nothing.
+void Session::Stalled() {
+  if (!ListHook<StalledTag>::linked()) {
+    context_.stalled.PushBack(*this);
+  } else if (stalled_at_ == output_.accepted()) {
+    return;
+  }
+  stalled_at_ = output_.accepted();
+  stalled_since_ = context_.loop.Now();
+}
+
+void Session::CheckStalled(TimePoint now) {
+  if (output_.size() < kStalledBytes || now - stalled_since_ < kStalledFor) return;
+  context_.commands.metrics.slow_readers.Add();
+  Close("it took none of its replies for ten seconds");
+}
+
+void Session::CheckIdle(TimePoint now) {
+  const Duration limit = context_.limits.idle_timeout;
+  if (limit <= Duration(0) || !queue_.empty() || now - state_.last_active_at < limit) return;
+  context_.commands.metrics.idle_closed.Add();
+  Close("");
+}
+
+void Session::Drain() {
+  if (closed_) return;
+  closing_ = true;
+  UpdateReading();
+  if (queue_.empty() && output_.empty()) Close("");
+}
+
+void Session::Kill(bool after_reply) {
+  if (after_reply) {
+    state_.close_after_reply = true;
+  } else {
+    Close("");
+  }
+}
+
+// `why` is logged when it is not empty: the client's own leaving is no news.
+void Session::Close(const std::string& why) {
+  if (closed_) return;
+  closed_ = closing_ = true;
+  if (!why.empty()) {
+    static LogLimiter limiter;
+    uint64_t held = 0;
+    if (limiter.Allow(MonotonicNow(), &held)) {
+      LogInfo("closed client {} at {}: {} ({} more such lines held back)", state_.id, address(),
+              why, held);
+    }
+  }
+  if (paused_ != nullptr) std::exchange(paused_, nullptr)->connection->SetPaused(false);
+  queue_.Abandon(context_.reaper);
+  upload_.reset();
+  output_.Clear();
+  input_ = Input();
+  partial_.reset();
+  stream_.WatchReads(false);
+  stream_.WatchWrites(false);
+  if (ListHook<ReadyTag>::linked()) IntrusiveList<Session, ReadyTag>::Remove(*this);
+  if (ListHook<FlushTag>::linked()) IntrusiveList<Session, FlushTag>::Remove(*this);
+  if (ListHook<StalledTag>::linked()) IntrusiveList<Session, StalledTag>::Remove(*this);
+  context_.commands.metrics.closed.Add();
+  context_.closed.PushBack(*this);
+}
+
+size_t Session::memory() const {
+  return sizeof(Session) + output_.size() + queue_.held() +
+         (input_.block ? input_.block.capacity() : 0);
+}
+
+std::string Session::address() const {
+  sockaddr_storage name{};
+  socklen_t length = sizeof(name);
+  getpeername(stream_.fd(), reinterpret_cast<sockaddr*>(&name), &length);
+  return name.ss_family == AF_UNIX ? UnixPath(stream_.fd()) : Describe(name);
+}
+
+std::string Session::local_address() const {
+  sockaddr_storage name{};
+  socklen_t length = sizeof(name);
+  getsockname(stream_.fd(), reinterpret_cast<sockaddr*>(&name), &length);
+  return name.ss_family == AF_UNIX ? UnixPath(stream_.fd()) : Describe(name);
+}
+
+}  // namespace ringmaster
