@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -133,13 +134,25 @@ void Topology::BuildRing() {
   CutCircle(points);
 }
 
+// Whatever their order in its file, twemproxy sorts its servers: shorter names first.
+std::vector<uint32_t> Topology::ShardsInTwemproxysOrder() const {
+  std::vector<uint32_t> order(spec_.shards.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
+    const std::string& first = spec_.shards[a].name;
+    const std::string& second = spec_.shards[b].name;
+    return first.size() != second.size() ? first.size() < second.size() : first < second;
+  });
+  return order;
+}
+
 // As twemproxy does it, its single-precision arithmetic included.
 void Topology::BuildKetama() {
   uint32_t total_weight = 0;
   for (const ShardSpec& shard : spec_.shards) total_weight += shard.weight;
   const auto shard_count = static_cast<float>(spec_.shards.size());
   std::vector<Point> points;
-  for (uint32_t shard = 0; shard < spec_.shards.size(); ++shard) {
+  for (const uint32_t shard : ShardsInTwemproxysOrder()) {
     const ShardSpec& at = spec_.shards[shard];
     const float share = static_cast<float>(at.weight) / static_cast<float>(total_weight);
     const float digests =
@@ -151,14 +164,14 @@ void Topology::BuildKetama() {
       }
     }
   }
-  // Stable, as glibc's qsort is: of two shards in one position the first in the file has it.
+  // Stable, as glibc's qsort is: of two shards in one position the first in order has it.
   std::stable_sort(points.begin(), points.end(),
                    [](const Point& a, const Point& b) { return a.position < b.position; });
   CutCircle(points);
 }
 
 void Topology::BuildModula() {
-  for (uint32_t shard = 0; shard < spec_.shards.size(); ++shard) {
+  for (const uint32_t shard : ShardsInTwemproxysOrder()) {
     remainders_.insert(remainders_.end(), spec_.shards[shard].weight, static_cast<uint16_t>(shard));
   }
 }

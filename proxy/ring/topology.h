@@ -29,8 +29,8 @@ Bytes DistributionName(DistributionKind kind);
 std::optional<DistributionKind> ParseDistributionKind(Bytes name);
 
 struct ShardSpec {
-  // Places the shard on the circle; its address may change without moving keys. A ketama that
-  // follows a twemproxy needs twemproxy's name for the server: the alias behind its address, or
+  // Places the shard; its address may change, and its line in the file, without moving keys. To
+  // follow a twemproxy it must be twemproxy's name for the server: the alias behind its address, or
   // without one "host:port", "host" where the port is 11211, "path:" where it is a Unix socket.
   std::string name;
   std::string address;  // for people
@@ -42,7 +42,7 @@ struct TopologySpec {
   DistributionKind distribution = DistributionKind::kRing;
   uint32_t virtual_nodes = 1024;  // kRing: per unit of weight
   std::string hash_tag = "{}";    // two characters, or empty: whole keys
-  std::vector<ShardSpec> shards;  // kModula: their order counts
+  std::vector<ShardSpec> shards;
 };
 
 class Topology {
@@ -100,6 +100,7 @@ class Topology {
   void BuildModula();
   void CutCircle(const std::vector<Point>& points);
   void FillBuckets();
+  std::vector<uint32_t> ShardsInTwemproxysOrder() const;
   uint32_t OwnerOf(uint32_t position) const noexcept;
 
   const TopologySpec spec_;
