@@ -1,5 +1,7 @@
 #include "resp/errors.h"
 
+#include <algorithm>
+
 namespace ringmaster::errors {
 namespace {
 
@@ -16,19 +18,25 @@ std::string Line(std::string text) {
 
 std::string ToText(Bytes bytes) { return std::string(bytes); }
 
+// What "%.*s" makes of it: at most `limit` bytes, up to the first NUL.
+Bytes Quoted(Bytes bytes, size_t limit = kQuoted) {
+  return bytes.substr(0, std::min(bytes.find('\0'), limit));
+}
+
 }  // namespace
 
 std::string UnknownCommand(std::span<const Bytes> args) {
   std::string quoted;
   for (size_t i = 1; i < args.size() && quoted.size() < kQuoted; ++i) {
-    quoted += "'" + ToText(args[i].substr(0, kQuoted - quoted.size())) + "' ";
+    const Bytes arg = Quoted(args[i], kQuoted - quoted.size());
+    quoted.append("'").append(arg).append("' ");
   }
-  return Line("ERR unknown command '" + ToText(args[0].substr(0, kQuoted)) +
-              "', with args beginning with: " + quoted);
+  const Bytes name = args.empty() ? Bytes() : Quoted(args[0]);
+  return Line("ERR unknown command '" + ToText(name) + "', with args beginning with: " + quoted);
 }
 
 std::string UnknownSubcommand(Bytes command, Bytes subcommand) {
-  return Line("ERR unknown subcommand '" + ToText(subcommand.substr(0, kQuoted)) + "'. Try " +
+  return Line("ERR unknown subcommand '" + ToText(Quoted(subcommand)) + "'. Try " +
               Uppercase(command) + " HELP.");
 }
 

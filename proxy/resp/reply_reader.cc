@@ -33,32 +33,35 @@ bool ReadHead(Bytes raw, ReplyElement* element) {
   return true;
 }
 
+// What follows the attributes in front of an element that the scanner found complete. An attribute
+// has a map's contents, and is skipped as a map: attributes may nest to any depth.
+Bytes WithoutAttributes(Bytes raw) {
+  while (!raw.empty() && raw[0] == '|') {
+    const size_t line_end = raw.find("\r\n");
+    const std::string head = "%" + std::string(raw.substr(1, line_end + 1));
+    raw.remove_prefix(line_end + 2);
+    ReplyScanner scanner;
+    size_t used = 0;
+    if (scanner.Scan(head, &used) == ReplyScanner::Status::kComplete) continue;
+    if (scanner.Scan(raw, &used) != ReplyScanner::Status::kComplete) return Bytes();
+    raw.remove_prefix(used);
+  }
+  return raw;
+}
+
 }  // namespace
 
 std::optional<ReplyElement> ReplyReader::Next() {
-  if (rest_.empty()) return std::nullopt;
   ReplyScanner scanner;
   size_t used = 0;
-  if (scanner.Scan(rest_, &used) != ReplyScanner::Status::kComplete) {
-    rest_ = Bytes();
-    return std::nullopt;
-  }
-  Bytes raw = rest_.substr(0, used);
-  rest_.remove_prefix(used);
-  while (!raw.empty() && raw[0] == '|') {
-    ReplyElement attribute;
-    attribute.type = '%';
-    const size_t line_end = raw.find("\r\n");
-    const auto pairs = ParseInteger(raw.substr(1, line_end - 1));
-    ReplyReader inside(raw.substr(line_end + 2));
-    for (int64_t i = 0; i < pairs.value_or(0) * 2; ++i) {
-      if (!inside.Next()) return std::nullopt;
-    }
-    raw = inside.rest_;
-  }
   ReplyElement element;
-  if (!ReadHead(raw, &element)) return std::nullopt;
-  return element;
+  if (scanner.Scan(rest_, &used) == ReplyScanner::Status::kComplete) {
+    const Bytes raw = WithoutAttributes(rest_.substr(0, used));
+    rest_.remove_prefix(used);
+    if (ReadHead(raw, &element)) return element;
+  }
+  rest_ = Bytes();
+  return std::nullopt;
 }
 
 ReplyReader ReplyReader::Children(const ReplyElement& aggregate) {

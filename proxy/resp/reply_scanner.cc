@@ -4,176 +4,203 @@
 #include <cstring>
 #include <optional>
 
+#include "resp/header_number.h"
+
 namespace ringmaster {
 namespace {
 
-// More than any server sends: beyond it the bytes are taken for nonsense.
+// More than any server sends: beyond it the bytes are taken for nonsense. The bounds keep every sum
+// below far from overflow.
 constexpr int64_t kMaxBulk = int64_t{1} << 40;
 constexpr int64_t kMaxCount = int64_t{1} << 32;
 constexpr uint64_t kMaxElements = uint64_t{1} << 40;
 
+// How far to look for the end of a line before memchr pays.
+constexpr std::ptrdiff_t kShortLine = 24;
+
 bool IsBulk(char type) { return type == '$' || type == '!' || type == '='; }
-bool IsAggregate(char type) {
-  return type == '*' || type == '%' || type == '~' || type == '>' || type == '|';
+
+}  // namespace
+
+ReplyScanner::Status ReplyScanner::Scan(Bytes input, size_t* consumed) {
+  const char* at = input.data();
+  const char* const end = at + input.size();
+  Step step = Step::kDone;
+  if (state_ != State::kElement) step = TakeRest(&at, end);
+  while (step == Step::kDone && elements_left_ > 0) {
+    if (at == end) {
+      step = Step::kNeedMore;
+      break;
+    }
+    if (elements_left_ == 1 && !typed_) {
+      typed_ = *at != '|';
+      type_ = typed_ ? *at : '\0';
+      started_ = true;
+    }
+    step = TakeElement(&at, end);
+  }
+  *consumed = static_cast<size_t>(at - input.data());
+  if (step == Step::kNeedMore) return Status::kNeedMore;
+  if (step == Step::kBad) return Status::kBad;
+  elements_left_ = 1;
+  started_ = typed_ = false;
+  return Status::kComplete;
 }
-bool IsLine(char type) {
-  switch (type) {
+
+ReplyScanner::Step ReplyScanner::Fail(Bytes error) {
+  state_ = State::kBad;
+  error_ = error;
+  return Step::kBad;
+}
+
+// At the first byte of an element: most lie in the input as a whole.
+ReplyScanner::Step ReplyScanner::TakeElement(const char** at, const char* end) {
+  const char* const start = *at;
+  element_ = *start;
+  switch (element_) {
+    case '$':
+    case '!':
+    case '=':
+      return TakeBulk(at, end);
+    case '*':
+    case '%':
+    case '~':
+    case '>':
+    case '|': {
+      const int64_t count = PlainHeaderNumber(start + 1, end, at);
+      if (count >= 0 && (*at)[-1] == '\n') [[likely]]
+        return TakeChildren(count);
+      break;
+    }
     case '+':
     case '-':
     case ':':
     case '_':
     case '#':
     case ',':
-    case '(':
-      return true;
-    default:
-      return false;
-  }
-}
-
-// A short header number whose line end is in sight; -2: look closer.
-int64_t QuickNumber(const char* at, const char* end, const char** behind) {
-  int64_t value = 0;
-  const char* limit = std::min(end, at + 9);
-  const char* start = at;
-  while (at < limit && *at >= '0' && *at <= '9') value = value * 10 + (*at++ - '0');
-  if (at == start || at + 1 >= end || at[0] != '\r' || at[1] != '\n') return -2;
-  *behind = at + 2;
-  return value;
-}
-
-}  // namespace
-
-ReplyScanner::Status ReplyScanner::Fail(Bytes error) {
-  state_ = State::kBad;
-  error_ = error;
-  return Status::kBad;
-}
-
-// One element's head said how many children or bytes follow. False: nonsense.
-bool ReplyScanner::CountElement(int64_t count) {
-  if (IsBulk(element_)) {
-    if (count < -1 || count > kMaxBulk) return false;
-    if (count >= 0) {
-      content_left_ = static_cast<uint64_t>(count) + 2;
-      state_ = State::kContent;
-      return true;
+    case '(': {
+      const char* const limit = end - start > kShortLine ? start + kShortLine : end - 1;
+      for (const char* look = start + 1; look < limit; ++look) {
+        if (look[0] == '\r' && look[1] == '\n') {
+          *at = look + 2;
+          --elements_left_;
+          return Step::kDone;
+        }
+      }
+      break;
     }
-    --elements_left_;
-    return true;
+    default:
+      return Fail("unknown type of reply");
   }
-  if (count < -1 || count > kMaxCount) return false;
+  *at = start + 1;
+  state_ = State::kLine;
+  line_length_ = 0;
+  carriage_ = false;
+  return TakeRest(at, end);
+}
+
+ReplyScanner::Step ReplyScanner::TakeBulk(const char** at, const char* end) {
+  const char* const start = *at;
+  const char* content;
+  const int64_t size = PlainHeaderNumber(start + 1, end, &content);
+  if (size >= 0 && content[-1] == '\n') [[likely]] {
+    if (end - content >= size + 2) [[likely]] {
+      if (content[size] != '\r' || content[size + 1] != '\n') return Fail("a bulk does not end");
+      *at = content + size + 2;
+      --elements_left_;
+      return Step::kDone;
+    }
+    *at = content;
+    content_left_ = static_cast<uint64_t>(size) + 2;
+    state_ = State::kContent;
+    return TakeRest(at, end);
+  }
+  *at = start + 1;
+  state_ = State::kLine;
+  line_length_ = 0;
+  carriage_ = false;
+  return TakeRest(at, end);
+}
+
+// The head of an aggregate said how many elements it has.
+ReplyScanner::Step ReplyScanner::TakeChildren(int64_t count) {
   const bool pairs = element_ == '%' || element_ == '|';
-  const auto children = static_cast<uint64_t>(std::max<int64_t>(count, 0)) * (pairs ? 2 : 1);
   // An attribute comes in addition to the element that it belongs to.
   if (element_ != '|') --elements_left_;
-  elements_left_ += children;
-  return elements_left_ <= kMaxElements;
+  elements_left_ += static_cast<uint64_t>(count) * (pairs ? 2 : 1);
+  return elements_left_ <= kMaxElements ? Step::kDone : Fail("too many elements");
 }
 
-ReplyScanner::Status ReplyScanner::Scan(Bytes input, size_t* consumed) {
-  const char* base = input.data();
-  const char* end = base + input.size();
-  const char* at = base;
-  while (at < end) {
-    if (state_ == State::kType) {
-      element_ = *at;
-      if (!started_) [[likely]] {
-        started_ = true;
-        type_ = element_;
-      } else if (type_ == '|' && element_ != '|') {
-        type_ = element_;
-      }
-      const char* behind = nullptr;
-      const bool bulk = element_ == '$';
-      if (bulk || element_ == '*') {
-        const int64_t count = QuickNumber(at + 1, end, &behind);
-        if (count >= 0) [[likely]] {
-          at = behind;
-          if (!CountElement(count)) return Fail("a length is out of range");
-          if (elements_left_ == 0) break;
-          continue;
-        }
-      } else if (!IsLine(element_) && !IsAggregate(element_) && !IsBulk(element_)) {
-        return Fail("unknown reply type");
-      }
-      ++at;
-      digits_ = 0;
-      carriage_ = false;
-      state_ = State::kLine;
-    } else if (state_ == State::kLine) {
-      size_t used = static_cast<size_t>(at - base);
-      const bool complete = TakeLine(input, &used);
-      at = base + used;
-      if (state_ == State::kBad) return Status::kBad;
-      if (!complete) break;
-      state_ = State::kType;
-      if (!EndLine()) return Fail("a length is out of range");
-      if (elements_left_ == 0) break;
-    } else if (state_ == State::kContent) {
-      const uint64_t part = std::min<uint64_t>(content_left_, static_cast<uint64_t>(end - at));
-      at += part;
-      content_left_ -= part;
-      if (content_left_ > 0) break;
-      state_ = State::kType;
-      if (--elements_left_ == 0) break;
-    } else {
-      return Status::kBad;
-    }
+// Goes on inside an element.
+ReplyScanner::Step ReplyScanner::TakeRest(const char** at, const char* end) {
+  if (state_ == State::kLine) {
+    const Step step = TakeLine(at, end);
+    if (step != Step::kDone || state_ != State::kContent) return step;
   }
-  *consumed = static_cast<size_t>(at - base);
-  if (elements_left_ > 0) return Status::kNeedMore;
-  elements_left_ = 1;
-  started_ = false;
-  return Status::kComplete;
+  return state_ == State::kContent ? TakeContent(at, end) : Step::kBad;
 }
 
-// Takes bytes of a line up to its end; true when the end was reached. Keeps the digits of headers.
-bool ReplyScanner::TakeLine(Bytes input, size_t* at) {
-  const bool header = IsBulk(element_) || IsAggregate(element_);
-  while (*at < input.size()) {
-    if (carriage_) {
-      if (input[*at] == '\n') {
-        ++*at;
-        return true;
-      }
-      carriage_ = false;
-      if (header) {
-        Fail("a header line does not end");
-        return false;
-      }
+ReplyScanner::Step ReplyScanner::TakeLine(const char** at, const char* end) {
+  const bool header = element_ == '*' || element_ == '%' || element_ == '~' || element_ == '>' ||
+                      element_ == '|' || IsBulk(element_);
+  while (*at < end) {
+    if (carriage_ && **at == '\n') {
+      ++*at;
+      state_ = State::kElement;
+      if (header) return EndLine();
+      --elements_left_;
+      return Step::kDone;
     }
     if (!header) {
-      const char* from = input.data() + *at;
-      const auto* found = static_cast<const char*>(std::memchr(from, '\r', input.size() - *at));
-      if (found == nullptr) {
-        *at = input.size();
-        return false;
-      }
-      *at += static_cast<size_t>(found - from) + 1;
-      carriage_ = true;
+      const auto* found =
+          static_cast<const char*>(std::memchr(*at, '\r', static_cast<size_t>(end - *at)));
+      *at = found == nullptr ? end : found + 1;
+      carriage_ = found != nullptr;
       continue;
     }
-    const char c = input[(*at)++];
-    if (c == '\r') {
-      carriage_ = true;
-    } else if (digits_ == sizeof(number_)) {
-      Fail("a header line is too long");
-      return false;
-    } else {
-      number_[digits_++] = c;
-    }
+    if (carriage_ || line_length_ == sizeof(line_)) return Fail("a length is not a number");
+    const char c = *(*at)++;
+    carriage_ = c == '\r';
+    if (!carriage_) line_[line_length_++] = c;
   }
-  return false;
+  return Step::kNeedMore;
 }
 
-bool ReplyScanner::EndLine() {
-  if (!IsBulk(element_) && !IsAggregate(element_)) {
-    --elements_left_;
-    return true;
+// A header line that was cut, or is not plain, is complete.
+ReplyScanner::Step ReplyScanner::EndLine() {
+  const std::optional<int64_t> number = ParseInteger(Bytes(line_, line_length_));
+  if (!number || *number < -1) return Fail("a length is not a number");
+  if (!IsBulk(element_)) {
+    if (*number > kMaxCount) return Fail("too many elements");
+    return TakeChildren(std::max<int64_t>(*number, 0));
   }
-  const std::optional<int64_t> count = ParseInteger(Bytes(number_, digits_));
-  return count && CountElement(*count);
+  if (*number > kMaxBulk) return Fail("a bulk is too long");
+  if (*number < 0) {
+    --elements_left_;
+  } else {
+    content_left_ = static_cast<uint64_t>(*number) + 2;
+    state_ = State::kContent;
+  }
+  return Step::kDone;
+}
+
+ReplyScanner::Step ReplyScanner::TakeContent(const char** at, const char* end) {
+  const auto available = static_cast<uint64_t>(end - *at);
+  if (content_left_ > 2) {
+    const uint64_t part = std::min(content_left_ - 2, available);
+    *at += part;
+    content_left_ -= part;
+  }
+  for (; content_left_ > 0; --content_left_) {
+    if (*at == end) return Step::kNeedMore;
+    if (*(*at)++ != (content_left_ == 2 ? '\r' : '\n')) {
+      content_left_ = 0;
+      return Fail("a bulk does not end");
+    }
+  }
+  state_ = State::kElement;
+  --elements_left_;
+  return Step::kDone;
 }
 
 }  // namespace ringmaster

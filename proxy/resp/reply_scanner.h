@@ -23,7 +23,7 @@ class ReplyScanner {
 
   // The first byte of the reply that was completed or is under way: '+', '-', ':', '$', '*', or
   // RESP3's '_' '#' ',' '(' '!' '=' '%' '~' '>' . An attribute ('|') is part of the reply that
-  // follows it and does not change its type. 0 before any byte.
+  // follows it and does not change its type. 0 while that is not known yet.
   char type() const { return type_; }
   // True between replies.
   bool at_start() const { return !started_; }
@@ -32,23 +32,30 @@ class ReplyScanner {
   Bytes error() const { return error_; }
 
  private:
-  enum class State : uint8_t { kType, kLine, kContent, kBad };
+  enum class State : uint8_t { kElement, kLine, kContent, kBad };
+  // What a step did with the element under way: took it, or said that its bytes end, or are bad.
+  enum class Step : uint8_t { kDone, kNeedMore, kBad };
 
-  Status Fail(Bytes error);
-  bool TakeLine(Bytes input, size_t* at);
-  bool EndLine();
-  bool CountElement(int64_t count);
+  Step TakeElement(const char** at, const char* end);
+  Step TakeBulk(const char** at, const char* end);
+  Step TakeChildren(int64_t count);
+  Step TakeRest(const char** at, const char* end);
+  Step TakeLine(const char** at, const char* end);
+  Step TakeContent(const char** at, const char* end);
+  Step EndLine();
+  Step Fail(Bytes error);
 
   uint64_t elements_left_ = 1;  // of the current reply, the one under way included
   uint64_t content_left_ = 0;
   Bytes error_;
-  State state_ = State::kType;
+  State state_ = State::kElement;
   bool started_ = false;
-  char type_ = 0;     // of the whole reply
-  char element_ = 0;  // of the element under way
-  uint8_t digits_ = 0;
-  char number_[24];        // a header line that was cut
-  bool carriage_ = false;  // the last byte of the line so far was '\r'
+  bool typed_ = false;  // type_ is that of the reply under way
+  char type_ = 0;
+  char element_ = 0;         // type of the element under way
+  bool carriage_ = false;    // the last byte of the line so far was '\r'
+  uint8_t line_length_ = 0;  // of a header line that was cut
+  char line_[24];
 };
 
 }  // namespace ringmaster

@@ -36,9 +36,9 @@ class RequestParser {
   Status Parse(Bytes input);
   void Reset();
 
-  // After kComplete. The views lie in the last `input`, except unquoted inline arguments that had
-  // escapes, which lie in the parser until Reset(). Empty for an empty line, "*0" and "*-1": such a
-  // request gets no reply.
+  // After kComplete. The views lie in the last `input`, except inline arguments that had quotes,
+  // which lie in the parser until Reset(). Empty for an empty line, "*0" and "*-1": such a request
+  // gets no reply.
   std::span<const Bytes> args() const { return args_; }
   // After kComplete: the length of the request on the wire.
   size_t consumed() const { return position_; }
@@ -61,26 +61,29 @@ class RequestParser {
 
  private:
   friend class RequestTail;
-  // Everything below parses from where position_ stands.
-  Status ParseHeader(Bytes input);
+  enum class Line : uint8_t { kFound, kNeedMore, kTooLong };
+
+  Status ParseCount(Bytes input);
   Status ParseBulks(Bytes input);
+  Status ParseBulkSize(Bytes input);
   Status ParseInline(Bytes input);
+  Line FindLine(Bytes input, char ending, size_t limit, size_t* length);
   Status NeedMore(size_t wanted);
   Status Bad(std::string text);
   void Rebase(const char* base);
 
   const RequestLimits* limits_;
-  const char* base_ = nullptr;  // where the views in args_ are relative to
+  const char* base_ = nullptr;  // the input that the views in args_ lie in
   size_t position_ = 0;         // everything before it is parsed
   size_t wanted_ = 0;
-  size_t scanned_ = 0;  // no line end between position_ and here
+  size_t scanned_ = 0;  // bytes behind position_ that hold no line end
   uint64_t bulk_size_ = 0;
   uint32_t announced_ = 0;
-  bool header_known_ = false;
+  bool count_known_ = false;
   bool bulk_known_ = false;
   bool inline_ = false;
   std::vector<Bytes> args_;
-  std::vector<std::string> unescaped_;
+  std::vector<char> unescaped_;
   std::string error_;
 };
 
@@ -99,15 +102,17 @@ class RequestTail {
   Bytes error() const { return error_; }
 
  private:
-  enum class State : uint8_t { kContent, kEnding, kHeader };
-  bool TakeHeader();
+  enum class State : uint8_t { kContent, kHeader, kHeaderEnd, kBad };
+  Status Bad(std::string text);
+  Status TakeHeaderByte(char c);
+  Status EndHeader();
 
   const RequestLimits* limits_;
-  uint64_t content_left_;
-  uint32_t bulks_left_;  // behind the current one
+  uint64_t content_left_;  // of the current bulk, its line end included
+  uint32_t bulks_left_;    // behind the current one
   State state_ = State::kContent;
-  uint8_t ending_left_ = 2;
-  uint8_t header_length_ = 0;
+  bool hidden_ = false;         // the header has a NUL: Redis sees nothing behind it
+  uint32_t header_length_ = 0;  // so far; only its beginning is kept
   char header_[32];
   std::string error_;
 };
