@@ -115,6 +115,11 @@ ReplyScanner::Step ReplyScanner::TakeBulk(const char** at, const char* end) {
     state_ = State::kContent;
     return TakeRest(at, end);
   }
+  if (end - start >= 5 && std::memcmp(start + 1, "-1\r\n", 4) == 0) {
+    *at = start + 5;
+    --elements_left_;
+    return Step::kDone;
+  }
   *at = start + 1;
   state_ = State::kLine;
   line_length_ = 0;
