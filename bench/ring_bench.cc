@@ -43,7 +43,7 @@ TopologySpec MakeSpec(DistributionKind distribution, int64_t shards) {
 void BM_ShardOf(benchmark::State& state, DistributionKind distribution) {
   const auto topology = Topology::Build(MakeSpec(distribution, state.range(0)), 1).value();
   Keys keys(16);
-  for (auto _ : state) benchmark::DoNotOptimize(topology->ShardOf(keys.Next()));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(topology->ShardOf(keys.Next()));
 }
 BENCHMARK_CAPTURE(BM_ShardOf, ring, DistributionKind::kRing)->Arg(4)->Arg(16)->Arg(256);
 BENCHMARK_CAPTURE(BM_ShardOf, ketama, DistributionKind::kKetama)->Arg(4)->Arg(16)->Arg(256);
@@ -51,7 +51,7 @@ BENCHMARK_CAPTURE(BM_ShardOf, modula, DistributionKind::kModula)->Arg(4)->Arg(16
 
 void BM_Build(benchmark::State& state, DistributionKind distribution) {
   const TopologySpec spec = MakeSpec(distribution, state.range(0));
-  for (auto _ : state) benchmark::DoNotOptimize(Topology::Build(spec, 1));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(Topology::Build(spec, 1));
 }
 BENCHMARK_CAPTURE(BM_Build, ring, DistributionKind::kRing)
     ->Arg(4)
@@ -60,7 +60,7 @@ BENCHMARK_CAPTURE(BM_Build, ring, DistributionKind::kRing)
 
 void BM_Hash(benchmark::State& state, HashKind kind) {
   Keys keys(static_cast<size_t>(state.range(0)));
-  for (auto _ : state) benchmark::DoNotOptimize(Hash(kind, keys.Next()));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(Hash(kind, keys.Next()));
 }
 BENCHMARK_CAPTURE(BM_Hash, xxh3, HashKind::kXxh3)->Arg(16)->Arg(64);
 BENCHMARK_CAPTURE(BM_Hash, murmur, HashKind::kMurmur)->Arg(16)->Arg(64);
