@@ -82,7 +82,7 @@ void AppendCommand(const Command& command, std::string& out) {
   if (command.subcommands.empty() || row.flags != 0) {
     out += "| `" + NameOf(command) + "` | " + HowServed(command);
     if (row.except.applies != nullptr) {
-      out += "; refused: `" + RefusalText(command, row.except.why) + "`";
+      out += "; some calls are refused: `" + RefusalText(command, row.except.why) + "`";
     }
     out += " |\n";
   }

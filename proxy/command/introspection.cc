@@ -80,11 +80,9 @@ std::vector<Bytes> CategoriesOf(const Command& command) {
   const auto imply = [&](RowFlag flag, Bytes category) {
     if (command.Is(flag)) words.push_back(category);
   };
-  // What a script may do says nothing of what this one does.
-  if (!Has(words, "scripting")) {
-    imply(kWrite, "write");
-    imply(kReadOnly, "read");
-  }
+  imply(kWrite, "write");
+  // Redis counts no script among the reads.
+  if (!Has(words, "scripting")) imply(kReadOnly, "read");
   imply(kAdmin, "admin");
   imply(kAdmin, "dangerous");
   imply(kPubSub, "pubsub");
