@@ -34,7 +34,8 @@ const char* WrongWithHost(Bytes host, bool in_brackets) {
     return IsNumber(AF_INET6, number) ? nullptr : "no IPv6 address stands between the brackets";
   }
   if (host.empty()) return "the host is missing";
-  if (host.find(':') != Bytes::npos) return "it has too many colons; an IPv6 host takes brackets";
+  if (host.find(':') != Bytes::npos)
+    return "it has too many colons, and an IPv6 host takes brackets";
   if (host.size() > kMaxHost) return "the host name is too long";
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   const auto belongs = [&](char c) {

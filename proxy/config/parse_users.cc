@@ -113,9 +113,13 @@ UserConfig ParseUser(const YamlValue& value, const std::string& path,
   } else if (value.kind == YamlValue::Kind::kMap) {
     section.Complain("the user's name is missing: add name");
   }
-  const bool told_password = section.Find("password") != nullptr ||
-                             section.Find("passwords") != nullptr ||
-                             section.Find("password_sha256") != nullptr;
+  bool told_password = false;
+  for (const Bytes key : {Bytes("password"), Bytes("passwords"), Bytes("password_sha256")}) {
+    const YamlValue* told = section.Find(key);
+    const bool is_empty_list =
+        told != nullptr && told->kind == YamlValue::Kind::kList && told->values.empty();
+    told_password = told_password || (told != nullptr && !is_empty_list);
+  }
   ReadPasswords(section, user);
   section.Read("nopass", user.nopass);
   if (user.nopass && told_password) {

@@ -11,20 +11,28 @@ namespace {
 
 constexpr size_t kLongestName = 64;
 
-// Edits (insert, remove, replace one character) from `a` to `b`, both at most kLongestName long.
+// Edits (insert, remove, replace one character or swap two neighbours) from `a` to `b`, both at
+// most kLongestName long: the optimal string alignment distance.
 size_t EditDistance(Bytes a, Bytes b) {
-  size_t row[kLongestName + 1];
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (ToLower(a[i - 1]) == ToLower(b[j - 1]) ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+  size_t rows[3][kLongestName + 1];  // of i - 2, i - 1 and i characters of `a`
+  for (size_t i = 0; i <= a.size(); ++i) {
+    size_t* const row = rows[i % 3];
+    const size_t* const above = rows[(i + 2) % 3];
+    const size_t* const before = rows[(i + 1) % 3];
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        row[j] = i + j;
+        continue;
+      }
+      const auto same = [&](size_t x, size_t y) { return ToLower(a[x]) == ToLower(b[y]); };
+      row[j] =
+          std::min({above[j - 1] + (same(i - 1, j - 1) ? 0 : 1), above[j] + 1, row[j - 1] + 1});
+      if (i > 1 && j > 1 && same(i - 1, j - 2) && same(i - 2, j - 1)) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
     }
   }
-  return row[b.size()];
+  return rows[a.size() % 3][b.size()];
 }
 
 const char* KindName(const YamlValue& value) {

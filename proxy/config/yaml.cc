@@ -154,9 +154,12 @@ class Builder : public YAML::EventHandler {
     if (parent.kind == YamlValue::Kind::kMap && parent.keys.size() == parent.values.size()) {
       if (value.kind != YamlValue::Kind::kText) Stop(mark, "a key has to be plain text");
       parent.keys.push_back(std::move(value));
-    } else {
-      parent.values.push_back(std::move(value));
+      return;
     }
+    // yaml-cpp says of a value that is missing that it stands where its map starts.
+    if (value.kind == YamlValue::Kind::kNull && !parent.keys.empty())
+      value.at = parent.keys.back().at;
+    parent.values.push_back(std::move(value));
   }
 
   // Reports keys that stand twice and puts in what merge keys bring, as far as it is not there yet.

@@ -1,0 +1,143 @@
+#include "config/dump.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+namespace ringmaster {
+namespace {
+
+std::string FileText(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+// A configuration with every key of the schema and with texts that are hard to write.
+std::string Everything() {
+  const std::string file = RM_SOURCE_DIR "/CMakeLists.txt";  // any that can be read
+  const std::string tls = "enabled: true, cert: " + file + ", key: " + file + ", ca: " + file;
+  return R"(
+pools:
+  - name: "p\u00e9\u0085\ufeff\U0001F600\\\"#:"
+    listen: [{address: "h.l:1", tls: {)" +
+         tls + R"(, verify_client: true}}]
+    ring: {hash: crc32a, distribution: ketama, virtual_nodes: 3, hash_tag: "$$"}
+    shards:
+      - {name: "a,b", address: "[::1]:2", weight: 9, username: "null", password: "- x: {",
+         replicas: [/run/a, "h:3"], tls: {)" +
+         tls + R"(, server_name: s, verify: false}}
+      - {name: "~", address: "/run/b c", weight: 2}
+    databases: 1
+    users:
+      - {name: default, nopass: true, commands: "", keys: [], channels: []}
+      - {name: u, passwords: [hidden], commands: -@all, keys: ["a b", '%R~c'], channels: ["[x]"],
+         password_sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b}
+workers: 5
+balance: {push: false, pull: true, interval: 1500ms, threshold: 0.333}
+schedule: {quantum: 1, window: 1, background_share: 0.1}
+saga: {journal: "./a b", fsync: always, modes: {DEL: saga, MSET: reject}}
+rebalance: {batch: 1, max_keys_per_second: 1000}
+timeouts: {connect: 1ms, command: 61s, idle_client: 1d, drain: 90m}
+limits: {clients: 1, query_buffer: 1025, reply_buffer: 1kb, memory: 3gb, max_args: 1, max_bulk: 2k,
+         nesting: 1}
+admin: {listen: ""}
+log: {level: "off", file: "a: b", format: json}
+)";
+}
+
+// The keys of a dump: words in front of a colon.
+std::set<std::string> Keys(const std::string& yaml) {
+  std::set<std::string> keys;
+  const std::regex key(R"((?:^|[\s{,])([a-z_0-9]+): )");
+  const std::regex last(R"(^\s*(?:- )?([a-z_]+):$)", std::regex::multiline);
+  for (const std::regex* pattern : {&key, &last}) {
+    for (std::sregex_iterator match(yaml.begin(), yaml.end(), *pattern), end; match != end;
+         ++match) {
+      keys.insert((*match)[1]);
+    }
+  }
+  return keys;
+}
+
+Config Parsed(const std::string& text, const std::string& name = "f") {
+  Result<Config> config = ParseConfig(text, name);
+  if (!config) {
+    ADD_FAILURE() << config.error().text << "\n" << text;
+    return {};
+  }
+  return *std::move(config);
+}
+
+TEST(DumpConfigTest, ReadsBackAsTheSameConfiguration) {
+  const Config config = Parsed(Everything());
+  const std::string dump = DumpConfig(config, Secrets::kShown);
+  EXPECT_TRUE(Parsed(dump) == config) << dump;
+}
+
+TEST(DumpConfigTest, ShowsNoSecretUnlessAskedTo) {
+  const std::string text = std::regex_replace(Everything(), std::regex("- x: [{]"), "hidden");
+  const Config config = Parsed(text);
+  const std::string dump = DumpConfig(config);
+  EXPECT_EQ(dump.find("hidden"), std::string::npos) << dump;
+  EXPECT_EQ(dump.find("2bb80d53"), std::string::npos) << dump;
+  EXPECT_NE(dump.find("password: \"<redacted>\""), std::string::npos) << dump;
+  EXPECT_NE(DumpConfig(config, Secrets::kShown).find("hidden"), std::string::npos);
+}
+
+TEST(ShippedConfigTest, IsAcceptedInEveryFileOfConf) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(RM_SOURCE_DIR "/conf")) {
+    if (entry.path().extension() != ".yml") continue;
+    const Result<Config> config = LoadConfig(entry.path());
+    EXPECT_TRUE(config) << config.error().text;
+    ++files;
+  }
+  EXPECT_GE(files, 4);
+}
+
+TEST(ShippedConfigTest, ShowsTheDefaultOfEveryKey) {
+  const Result<Config> full = LoadConfig(RM_SOURCE_DIR "/conf/ringmaster.yml");
+  ASSERT_TRUE(full) << full.error().text;
+  const Config defaults = Parsed(
+      "pools: [{shards: [{name: a, address: '127.0.0.1:7001'}, "
+      "{name: b, address: '127.0.0.1:7002'}, {name: c, address: '127.0.0.1:7003'}]}]");
+  EXPECT_EQ(DumpConfig(*full), DumpConfig(defaults));
+}
+
+TEST(ShippedConfigTest, ExplainsEveryKeyOfTheSchema) {
+  const std::string text = FileText(RM_SOURCE_DIR "/conf/ringmaster.yml");
+  const std::set<std::string> keys = Keys(DumpConfig(Parsed(Everything())));
+  EXPECT_GT(keys.size(), 50U);
+  for (const std::string& key : keys) {
+    EXPECT_TRUE(std::regex_search(text, std::regex("\\b" + key + "\\b"))) << key;
+  }
+}
+
+TEST(ShippedConfigTest, HasExamplesOfUsersThatAreAccepted) {
+  std::istringstream lines(FileText(RM_SOURCE_DIR "/conf/ringmaster.yml"));
+  std::string text = "pools:\n  - shards: ['h:1']\n";
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "    # users:") inside = true;
+    if (inside && !line.starts_with("    #")) break;
+    if (inside) text += "    " + line.substr(6) + "\n";
+  }
+  EXPECT_EQ(Parsed(text).pools.at(0).users.size(), 3U) << text;
+}
+
+TEST(ShippedConfigTest, PlacesKeysAsTwemproxyInItsReplacement) {
+  const Result<Config> config = LoadConfig(RM_SOURCE_DIR "/conf/twemproxy.yml");
+  ASSERT_TRUE(config) << config.error().text;
+  const PoolConfig& pool = config->pools.at(0);
+  EXPECT_EQ(pool.ring.hash + " " + pool.ring.distribution + " " + pool.ring.hash_tag,
+            "fnv1a_64 ketama {}");
+  EXPECT_EQ(pool.shards.at(2).name + " " + std::to_string(pool.shards[2].weight), "server3 2");
+}
+
+}  // namespace
+}  // namespace ringmaster
