@@ -36,8 +36,9 @@ void DescribeClient(ClientView& client, TimePoint now, std::string& out) {
   out += " sub=0 psub=0 ssub=0 multi=-1";
   field(" qbuf=", static_cast<int64_t>(client.query_buffer()));
   out += " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0";
-  field(" oll=", static_cast<int64_t>(client.in_flight()));
-  field(" omem=", static_cast<int64_t>(client.output_buffer()));
+  const size_t output = client.output_buffer();
+  field(" oll=", output > 0 ? 1 : 0);
+  field(" omem=", static_cast<int64_t>(output));
   field(" tot-mem=", static_cast<int64_t>(client.memory()));
   out += " events=r cmd=";
   out += state.last_command == nullptr ? "NULL" : state.last_command->full_name;
@@ -254,11 +255,29 @@ void ClientTrackingInfo(Call&, ReplyWriter& out) {
   out.Array(0);
 }
 
-// No client of the proxy is ever blocked.
+// Tracking is always off, and that much is served.
+void ClientTracking(Call& call, ReplyWriter& out) {
+  if (EqualsIgnoreCase(call.args[2], "off") && call.args.size() == 3) return out.Ok();
+  out.out() += errors::Refused(call.command.full_name,
+                               "is not served by this version; a client cannot be told of changes");
+}
+
+void ClientCaching(Call&, ReplyWriter& out) {
+  out.Error(
+      "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+      "OPTOUT mode enabled");
+}
+
+// No client of the proxy is ever paused.
+void ClientUnpause(Call&, ReplyWriter& out) { out.Ok(); }
+
+// Nor blocked.
 void ClientUnblock(Call& call, ReplyWriter& out) {
-  if (call.args.size() > 4 ||
-      (call.args.size() == 4 && !EqualsIgnoreCase(call.args[3], "timeout") &&
-       !EqualsIgnoreCase(call.args[3], "error"))) {
+  if (call.args.size() > 4) {
+    out.Error("ERR unknown subcommand or wrong number of arguments for '" +
+              std::string(call.args[1]) + "'. Try CLIENT HELP.");
+  } else if (call.args.size() == 4 && !EqualsIgnoreCase(call.args[3], "timeout") &&
+             !EqualsIgnoreCase(call.args[3], "error")) {
     out.Error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
   } else if (!ParseInteger(call.args[2])) {
     out.out() += errors::NotAnInteger();

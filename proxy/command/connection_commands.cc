@@ -1,14 +1,12 @@
 // AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT: the proxy itself is the server the client talks to.
 #include "command/call.h"
 #include "command/handlers.h"
+#include "command/redis_version.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
 
 namespace ringmaster {
 namespace {
-
-// The Redis whose behaviour clients may expect: what HELLO and INFO say.
-constexpr char kRedisVersion[] = "7.0.15";
 
 bool ValidName(Bytes name) {
   for (const char c : name) {
@@ -122,8 +120,10 @@ void Reset(Call& call, ReplyWriter& out) {
 
 void Select(Call& call, ReplyWriter& out) {
   const auto index = ParseInteger(call.args[1]);
-  if (!index || *index < INT32_MIN || *index > INT32_MAX) {
+  if (!index) {
     out.out() += errors::NotAnInteger();
+  } else if (*index < INT32_MIN || *index > INT32_MAX) {
+    out.Error("ERR value is out of range, value must between -2147483648 and 2147483647");
   } else if (*index < 0 || *index >= call.context.proxy.facts().databases) {
     out.out() += errors::DbOutOfRange();
   } else {

@@ -9,9 +9,11 @@
 
 namespace ringmaster {
 
+std::span<const Row> AclFamily();
 std::span<const Row> BitmapFamily();
 std::span<const Row> ClusterFamily();
 std::span<const Row> ConnectionFamily();
+std::span<const Row> DebugFamily();
 std::span<const Row> GenericFamily();
 std::span<const Row> GeoFamily();
 std::span<const Row> HashFamily();
@@ -32,7 +34,7 @@ struct Family {
   std::span<const Row> rows;
 };
 // All of them, in the order of docs/compatibility.md.
-inline std::array<Family, 17> Families() {
+inline std::array<Family, 19> Families() {
   return {{{"Strings", StringFamily()},
            {"Keys of any type", GenericFamily()},
            {"Hashes", HashFamily()},
@@ -48,6 +50,8 @@ inline std::array<Family, 17> Families() {
            {"Publish and subscribe", PubsubFamily()},
            {"Connection", ConnectionFamily()},
            {"Server", ServerFamily()},
+           {"Access control", AclFamily()},
+           {"Debugging", DebugFamily()},
            {"Redis Cluster", ClusterFamily()},
            {"Ringmaster's own", ProxyFamily()}}};
 }

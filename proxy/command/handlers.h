@@ -29,6 +29,9 @@ void ClientReply(Call& call, ReplyWriter& out);
 void ClientHelp(Call& call, ReplyWriter& out);
 void ClientGetRedir(Call& call, ReplyWriter& out);
 void ClientTrackingInfo(Call& call, ReplyWriter& out);
+void ClientCaching(Call& call, ReplyWriter& out);
+void ClientTracking(Call& call, ReplyWriter& out);
+void ClientUnpause(Call& call, ReplyWriter& out);
 void ClientUnblock(Call& call, ReplyWriter& out);
 Task<std::string> ClientInfoRecipe(RecipeCall& call);
 Task<std::string> ClientListRecipe(RecipeCall& call);
@@ -46,8 +49,15 @@ void CommandHelp(Call& call, ReplyWriter& out);
 // server_commands.cc
 void Time(Call& call, ReplyWriter& out);
 void Role(Call& call, ReplyWriter& out);
+void AclGetUser(Call& call, ReplyWriter& out);
+void AclList(Call& call, ReplyWriter& out);
+void AclUsers(Call& call, ReplyWriter& out);
 void AclWhoAmI(Call& call, ReplyWriter& out);
 void ClusterDisabled(Call& call, ReplyWriter& out);
+
+// server_recipes.cc
+Task<std::string> EachShardsTextRecipe(RecipeCall& call);
+Task<std::string> SlowlogGetRecipe(RecipeCall& call);
 
 // info.cc
 Task<std::string> InfoRecipe(RecipeCall& call);

@@ -1,137 +1,159 @@
-// INFO: one big Redis. What counts is summed over the shards, what is the proxy's own is said by
-// the proxy, and the rest comes from the first shard that answers. A `# Ringmaster` section
-// follows.
+// INFO: one big Redis. What counts is summed over the shards, what a tool asks a server about
+// itself is said by the proxy, and a `# Ringmaster` section follows.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 
+#include "command/figures.h"
 #include "command/handlers.h"
 #include "command/info_merge.h"
 #include "command/recipe.h"
+#include "command/redis_version.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
-#include "resp/request_writer.h"
 
 namespace ringmaster {
 namespace {
 
-struct Totals {
-  uint64_t clients = 0;
-  uint64_t accepted = 0;
-  uint64_t requests = 0;
-  uint64_t bytes_in = 0;
-  uint64_t bytes_out = 0;
-  uint64_t errors = 0;
-  uint64_t slow_readers = 0;
-  uint64_t memory = 0;
-};
+std::string Number(uint64_t value) { return std::to_string(value); }
 
-// Each worker reports its figures as numbers in a line.
-void ReportWorker(WorkerView& worker, std::string& out) {
-  const WorkerMetrics& m = worker.metrics();
-  out = fmt::format("{} {} {} {} {} {} {} {}", m.clients.value(), m.accepted.value(),
-                    m.requests.value(), m.bytes_in.value(), m.bytes_out.value(),
-                    m.error_replies.value(), m.slow_readers.value(), m.memory.value());
+std::string Executable() {
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
+  return length > 0 ? std::string(path, static_cast<size_t>(length)) : "";
 }
 
-Totals Sum(const std::vector<std::string>& reports) {
-  Totals totals;
-  uint64_t* const fields[] = {&totals.clients,      &totals.accepted,  &totals.requests,
-                              &totals.bytes_in,     &totals.bytes_out, &totals.errors,
-                              &totals.slow_readers, &totals.memory};
-  for (const std::string& report : reports) {
-    Bytes rest = report;
-    for (uint64_t* field : fields) {
-      const size_t end = std::min(rest.find(' '), rest.size());
-      *field += static_cast<uint64_t>(ParseInteger(rest.substr(0, end)).value_or(0));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-  }
-  return totals;
-}
-
-// What a tool that asks a server about itself means here: the proxy.
-std::map<std::string, std::string> OwnFields(const ProxyFacts& facts, const Totals& totals,
-                                             TimePoint now) {
-  const int64_t uptime = Milliseconds(now - facts.started_at) / 1000;
-  int port = 0;
+// The port of the first TCP address, as Redis's tcp_port.
+int Port(const ProxyFacts& facts) {
   for (const Address& address : facts.listen) {
-    if (address.kind == Address::kTcp && port == 0) port = address.port;
+    if (address.kind == Address::kTcp) return address.port;
   }
-  return {{"run_id", facts.run_id},
-          {"tcp_port", std::to_string(port)},
-          {"process_id", std::to_string(getpid())},
-          {"config_file", facts.config_file},
-          {"redis_mode", "standalone"},
-          {"uptime_in_seconds", std::to_string(uptime)},
-          {"uptime_in_days", std::to_string(uptime / 86400)},
-          {"connected_clients", std::to_string(totals.clients)},
-          {"maxclients", std::to_string(facts.max_clients)},
-          {"total_connections_received", std::to_string(totals.accepted)},
-          {"total_commands_processed", std::to_string(totals.requests)},
-          {"total_net_input_bytes", std::to_string(totals.bytes_in)},
-          {"total_net_output_bytes", std::to_string(totals.bytes_out)},
-          {"total_error_replies", std::to_string(totals.errors)},
-          {"role", "master"},
-          {"connected_slaves", "0"}};
+  return 0;
 }
 
-std::string RingmasterSection(RecipeCall& call, const Totals& totals) {
-  const ProxyFacts& facts = call.context().proxy.facts();
-  std::string text = fmt::format(
-      "# Ringmaster\r\nringmaster_version:{}\r\npool:{}\r\nworkers:{}\r\nclients:{}\r\n"
-      "requests:{}\r\nslow_readers_closed:{}\r\nbuffer_bytes:{}\r\n",
-      facts.version, facts.pool, facts.workers, totals.clients, totals.requests,
-      totals.slow_readers, totals.memory);
+std::vector<InfoSection> OwnSections(Proxy& proxy, const WorkerFigures& total) {
+  const ProxyFacts& facts = proxy.facts();
+  const int64_t uptime = Milliseconds(proxy.Now() - facts.started_at) / 1000;
+  return {{"Server",
+           {{"redis_version", kRedisVersion},
+            {"redis_mode", "standalone"},
+            {"process_id", std::to_string(getpid())},
+            {"run_id", facts.run_id},
+            {"tcp_port", std::to_string(Port(facts))},
+            {"uptime_in_seconds", std::to_string(uptime)},
+            {"uptime_in_days", std::to_string(uptime / 86400)},
+            {"executable", Executable()},
+            {"config_file", facts.config_file}}},
+          {"Clients",
+           {{"connected_clients", Number(total.clients)},
+            {"maxclients", Number(facts.max_clients)},
+            {"blocked_clients", "0"}}},
+          {"Stats",
+           {{"total_connections_received", Number(total.accepted)},
+            {"total_commands_processed", Number(total.requests)},
+            {"total_net_input_bytes", Number(total.bytes_in)},
+            {"total_net_output_bytes", Number(total.bytes_out)},
+            {"rejected_connections", Number(total.refused)},
+            {"total_error_replies", Number(total.error_replies)}}},
+          {"Replication", {{"role", "master"}, {"connected_slaves", "0"}}}};
+}
+
+void AddShards(RecipeCall& call, const Figures& figures, std::vector<InfoField>& fields) {
   Router& router = call.router();
   const Topology& topology = router.topology();
-  text += fmt::format("distribution:{}\r\nhash:{}\r\nshards:{}\r\n",
-                      DistributionName(topology.spec().distribution),
-                      HashName(topology.spec().hash), router.shard_count());
   for (uint32_t i = 0; i < router.shard_count(); ++i) {
     const ShardLink& link = router.backend(i).link();
-    text += fmt::format("shard{}:name={},address={},state={},share={:.4f},failures={}\r\n", i,
-                        link.name(), link.shard().address.ToString(),
-                        link.failing() ? "down" : "up", topology.ShareOf(i), link.failures());
+    const ShardFigures& shard = figures.shards[i];
+    fields.push_back(
+        {fmt::format("shard{}", i),
+         fmt::format("name={},address={},state={},weight={},share={:.4f},connections={},"
+                     "requests={},timeouts={},losses={},failures={},not_applied={},uncertain={},{}",
+                     link.name(), link.shard().address.ToString(), link.failing() ? "down" : "up",
+                     topology.shards()[i].weight, topology.ShareOf(i), shard.connections,
+                     shard.requests, shard.timeouts, shard.losses, link.failures(),
+                     shard.not_applied, shard.uncertain, DescribeLatency(shard.latency))});
   }
+}
+
+InfoSection RingmasterSection(RecipeCall& call, const Figures& figures) {
+  const ProxyFacts& facts = call.context().proxy.facts();
+  const WorkerFigures& total = figures.total;
+  const TopologySpec& spec = call.router().topology().spec();
+  InfoSection section{"Ringmaster",
+                      {{"ringmaster_version", facts.version},
+                       {"ringmaster_run_id", facts.run_id},
+                       {"pool", facts.pool},
+                       {"databases", std::to_string(facts.databases)},
+                       {"distribution", std::string(DistributionName(spec.distribution))},
+                       {"hash", std::string(HashName(spec.hash))},
+                       {"clients", Number(total.clients)},
+                       {"requests", Number(total.requests)},
+                       {"latency", DescribeLatency(total.latency)},
+                       {"protocol_errors", Number(total.protocol_errors)},
+                       {"error_replies", Number(total.error_replies)},
+                       {"slow_readers_closed", Number(total.slow_readers)},
+                       {"idle_clients_closed", Number(total.idle_closed)},
+                       {"clients_refused", Number(total.refused)},
+                       {"requests_refused_for_memory", Number(total.memory_refused)},
+                       {"buffer_bytes", Number(total.memory)},
+                       {"workers", std::to_string(figures.workers.size())}}};
+  for (size_t i = 0; i < figures.workers.size(); ++i) {
+    const WorkerFigures& worker = figures.workers[i];
+    section.fields.push_back(
+        {fmt::format("worker{}", i),
+         fmt::format("clients={},requests={},busy={:.3f},{}", worker.clients, worker.requests,
+                     static_cast<double>(worker.busy_permille) / 1000,
+                     DescribeLatency(worker.latency))});
+  }
+  section.fields.push_back({"shards", std::to_string(figures.shards.size())});
+  AddShards(call, figures, section.fields);
+  return section;
+}
+
+std::string Render(const InfoSection& section) {
+  std::string text = "# " + section.title + "\r\n";
+  for (const InfoField& field : section.fields) text += field.name + ":" + field.value + "\r\n";
   return text;
 }
 
-bool OnlyRingmaster(std::span<const Bytes> sections) {
-  return !sections.empty() && std::all_of(sections.begin(), sections.end(), [](Bytes section) {
-    return EqualsIgnoreCase(section, "ringmaster");
-  });
+bool Names(Bytes section, std::initializer_list<Bytes> names) {
+  return std::any_of(names.begin(), names.end(),
+                     [section](Bytes name) { return EqualsIgnoreCase(section, name); });
 }
 
-bool WantsRingmaster(std::span<const Bytes> sections) {
-  return sections.empty() || std::any_of(sections.begin(), sections.end(), [](Bytes section) {
-           return EqualsIgnoreCase(section, "ringmaster") || EqualsIgnoreCase(section, "default") ||
-                  EqualsIgnoreCase(section, "all") || EqualsIgnoreCase(section, "everything");
-         });
+// The sections of our own that were asked for.
+std::vector<InfoSection> Wanted(std::vector<InfoSection> own, std::span<const Bytes> sections) {
+  if (sections.empty()) return own;
+  std::erase_if(own, [sections](const InfoSection& section) {
+    return std::none_of(sections.begin(), sections.end(), [&section](Bytes asked) {
+      return Names(asked, {section.title, "default", "all", "everything"});
+    });
+  });
+  return own;
 }
 
 }  // namespace
 
+// A shard that is down is missing from the sums, and our own section says that it is down.
 Task<std::string> InfoRecipe(RecipeCall& call) {
-  const std::vector<std::string> reports = co_await call.VisitWorkers(ReportWorker);
-  const Totals totals = Sum(reports);
   const std::span<const Bytes> sections = call.args().subspan(1);
-  std::string text;
-  if (!OnlyRingmaster(sections)) {
+  const bool only_ours = !sections.empty() &&
+                         std::all_of(sections.begin(), sections.end(),
+                                     [](Bytes section) { return Names(section, {"ringmaster"}); });
+  std::vector<std::string> infos;
+  if (!only_ours) {
     const std::vector<Answer> answers = co_await call.AskAll(call.wire(), true);
-    std::vector<std::string> infos;
     for (const Answer& answer : answers) {
-      // A shard that is down is missing from the sums, and named in our own section.
       if (!answer.is_error()) infos.emplace_back(InfoText(ReadReply(answer.reply)));
     }
-    ProxyFacts facts = call.context().proxy.facts();
-    text = MergeInfo(infos, OwnFields(facts, totals, call.context().proxy.Now()));
   }
-  if (WantsRingmaster(sections)) {
+  const Figures figures = co_await GatherFigures(call);
+  std::string text =
+      MergeInfo(infos, Wanted(OwnSections(call.context().proxy, figures.total), sections));
+  if (sections.empty() || !Wanted({{"Ringmaster", {}}}, sections).empty()) {
     if (!text.empty()) text += "\r\n";
-    text += RingmasterSection(call, totals);
+    text += Render(RingmasterSection(call, figures));
   }
   std::string reply;
   ReplyWriter(reply, call.resp()).Verbatim("txt", text);

@@ -3,150 +3,243 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <vector>
+#include <map>
+#include <optional>
 
 namespace ringmaster {
 namespace {
 
-struct Field {
-  std::string name;  // empty: a section's head or an empty line, in value
-  std::string value;
+enum class Rule : uint8_t {
+  kSum,            // numbers; of anything else the first
+  kSumUnlessZero,  // where zero means without limit
+  kFirst,
+  kMax,
+  kMin,
+  kWorst,       // the first that is not "ok"
+  kPairs,       // a=1,b=2: pair by pair
+  kLargePairs,  // the same, the largest of each
+  kDrop,
 };
 
-std::vector<Field> Split(const std::string& info) {
-  std::vector<Field> fields;
-  size_t at = 0;
-  while (at < info.size()) {
-    size_t end = info.find("\r\n", at);
-    if (end == std::string::npos) end = info.size();
+struct NamedRule {
+  const char* name;  // a star at the end stands for any rest
+  Rule rule;
+};
+
+// Where a sum would lie. The first that fits counts.
+constexpr NamedRule kRules[] = {
+    {"maxmemory", Rule::kSumUnlessZero},
+    {"client_recent_max_*", Rule::kMax},
+    {"total_system_memory", Rule::kMax},
+    {"number_of_*", Rule::kMax},  // scripts and functions are loaded on every shard
+    {"active_defrag_running", Rule::kMax},
+    {"loading", Rule::kMax},
+    {"async_loading", Rule::kMax},
+    {"loading_start_time", Rule::kMin},
+    {"loading_loaded_perc", Rule::kMin},
+    {"loading_eta_seconds", Rule::kMax},
+    {"current_cow_size_age", Rule::kMax},
+    {"current_fork_perc", Rule::kMax},
+    {"rdb_last_save_time", Rule::kMin},
+    {"rdb_last_bgsave_status", Rule::kWorst},
+    {"rdb_last_bgsave_time_sec", Rule::kMax},
+    {"rdb_current_bgsave_time_sec", Rule::kMax},
+    {"rdb_bgsave_in_progress", Rule::kMax},
+    {"aof_enabled", Rule::kMax},
+    {"aof_rewrite_in_progress", Rule::kMax},
+    {"aof_rewrite_scheduled", Rule::kMax},
+    {"aof_last_rewrite_time_sec", Rule::kMax},
+    {"aof_current_rewrite_time_sec", Rule::kMax},
+    {"aof_last_bgrewrite_status", Rule::kWorst},
+    {"aof_rewrites_consecutive_failures", Rule::kMax},
+    {"aof_last_write_status", Rule::kWorst},
+    {"module_fork_in_progress", Rule::kMax},
+    {"latest_fork_usec", Rule::kMax},
+    {"expired_stale_perc", Rule::kMax},
+    {"current_eviction_exceeded_time", Rule::kMax},
+    {"current_active_defrag_time", Rule::kMax},
+    // To a client there is one master, whose replicas are not to be read from.
+    {"slave_expires_tracked_keys", Rule::kSum},
+    {"slave*", Rule::kDrop},
+    {"master_host", Rule::kDrop},
+    {"master_port", Rule::kDrop},
+    {"master_link_*", Rule::kDrop},
+    {"master_last_io_*", Rule::kDrop},
+    {"master_sync_*", Rule::kDrop},
+    {"second_repl_offset", Rule::kFirst},
+    {"repl_backlog_active", Rule::kMax},
+};
+
+// Worked out from merged fields: numerator / (denominator - less).
+struct Ratio {
+  const char* name;
+  const char* numerator;
+  const char* denominator;
+  const char* less = nullptr;
+  bool percent = false;
+};
+constexpr Ratio kRatios[] = {
+    {"used_memory_peak_perc", "used_memory", "used_memory_peak", nullptr, true},
+    {"used_memory_dataset_perc", "used_memory_dataset", "used_memory", "used_memory_startup", true},
+    {"allocator_frag_ratio", "allocator_active", "allocator_allocated"},
+    {"allocator_rss_ratio", "allocator_resident", "allocator_active"},
+    {"rss_overhead_ratio", "used_memory_rss", "allocator_resident"},
+    {"mem_fragmentation_ratio", "used_memory_rss", "used_memory"},
+};
+
+using Values = std::vector<std::string>;
+
+std::vector<InfoSection> Split(const std::string& info) {
+  std::vector<InfoSection> sections;
+  for (size_t at = 0; at < info.size();) {
+    const size_t end = std::min(info.find("\r\n", at), info.size());
     const std::string line = info.substr(at, end - at);
     at = end + 2;
     const size_t colon = line.find(':');
-    if (line.empty() || line[0] == '#' || colon == std::string::npos) {
-      fields.push_back({"", line});
-    } else {
-      fields.push_back({line.substr(0, colon), line.substr(colon + 1)});
+    if (line.starts_with("# ")) {
+      sections.push_back({line.substr(2), {}});
+    } else if (colon != std::string::npos && !sections.empty()) {
+      sections.back().fields.push_back({line.substr(0, colon), line.substr(colon + 1)});
     }
   }
-  return fields;
+  return sections;
 }
 
-bool Among(const std::string& name, std::initializer_list<const char*> names) {
-  return std::any_of(names.begin(), names.end(), [&](const char* n) { return name == n; });
+bool Fits(Bytes pattern, Bytes name) {
+  if (!pattern.ends_with('*')) return pattern == name;
+  return name.starts_with(pattern.substr(0, pattern.size() - 1));
 }
 
-bool StartsWith(const std::string& name, std::initializer_list<const char*> prefixes) {
-  return std::any_of(prefixes.begin(), prefixes.end(),
-                     [&](const char* p) { return name.starts_with(p); });
-}
-
-enum class Rule : uint8_t { kFirst, kSum, kMax, kMin, kSubfields };
-
-Rule RuleOf(const std::string& name) {
-  if (StartsWith(name, {"db", "cmdstat_", "errorstat_"}) && !Among(name, {"db_"})) {
-    return Rule::kSubfields;
+Rule RuleOf(const std::string& section, const std::string& name) {
+  if (section == "Keyspace" || section == "Commandstats" || section == "Errorstats") {
+    return Rule::kPairs;
   }
-  if (Among(name, {"rdb_last_save_time", "lru_clock"})) return Rule::kMin;
-  if (StartsWith(name, {"client_recent_max", "latest_fork"}) ||
-      Among(name, {"loading", "async_loading", "rdb_bgsave_in_progress", "aof_rewrite_in_progress",
-                   "aof_enabled", "slowlog_len"})) {
-    return Rule::kMax;
+  if (section == "Latencystats") return Rule::kLargePairs;
+  for (const NamedRule& known : kRules) {
+    if (Fits(known.name, name)) return known.rule;
   }
-  if (StartsWith(
-          name,
-          {"used_memory",   "used_cpu",       "total_",       "instantaneous_", "expired_",
-           "evicted_",      "keyspace_",      "pubsub",       "rejected_",      "sync_",
-           "tracking_",     "unexpected_",    "dump_payload", "io_threaded",    "reply_buffer",
-           "acl_access",    "mem_clients",    "mem_not",      "mem_aof",        "mem_cluster",
-           "mem_replica",   "number_of_",     "rdb_changes",  "lazyfree",       "migrate_",
-           "slave_expires", "active_defrag_", "allocator_a",  "allocator_r"}) ||
-      Among(name, {"maxmemory", "blocked_clients", "clients_in_timeout_table", "connected_clients",
-                   "maxclients", "client_query_buffer_limit_disconnections",
-                   "client_output_buffer_limit_disconnections"})) {
-    return name.ends_with("_human") || name.ends_with("_perc") || name.ends_with("_ratio") ||
-                   name.ends_with("_policy")
-               ? Rule::kFirst
-               : Rule::kSum;
-  }
-  return Rule::kFirst;
+  // Counts of others are summed, of newer servers too.
+  static constexpr Bytes kSummed[] = {"Clients", "Memory",      "Persistence",
+                                      "Stats",   "Replication", "CPU"};
+  const bool counts =
+      std::find(std::begin(kSummed), std::end(kSummed), section) != std::end(kSummed);
+  return counts ? Rule::kSum : Rule::kFirst;
 }
 
-// Sums numbers in the form of the first: whole ones stay whole.
-std::string Combine(const std::vector<std::string>& values, Rule rule) {
-  const bool whole = std::all_of(values.begin(), values.end(), [](const std::string& value) {
-    return ParseInteger(value).has_value();
-  });
-  double result = 0;
-  int64_t whole_result = 0;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto number = ParseDouble(values[i]);
+// As many digits behind the point as the first value has.
+std::string Format(double number, const std::string& like) {
+  const size_t point = like.find('.');
+  return fmt::format("{:.{}f}", number, point == std::string::npos ? 0 : like.size() - point - 1);
+}
+
+std::string Largest(const Values& values, bool smallest) {
+  std::string best = values[0];
+  for (const std::string& value : values) {
+    const auto number = ParseDouble(value);
+    const auto so_far = ParseDouble(best);
+    if (!number || !so_far) return values[0];
+    if (smallest ? *number < *so_far : *number > *so_far) best = value;
+  }
+  return best;
+}
+
+std::string Sum(const Values& values) {
+  int64_t whole = 0;
+  double sum = 0;
+  bool all_whole = true;
+  for (const std::string& value : values) {
+    const auto number = ParseDouble(value);
     if (!number) return values[0];
-    const int64_t integer = whole ? *ParseInteger(values[i]) : 0;
-    if (i == 0) {
-      result = *number;
-      whole_result = integer;
-    } else if (rule == Rule::kSum) {
-      result += *number;
-      whole_result += integer;
-    } else if (rule == Rule::kMax ? *number > result : *number < result) {
-      result = *number;
-      whole_result = integer;
-    }
+    const auto integer = ParseInteger(value);
+    all_whole = all_whole && integer && !__builtin_add_overflow(whole, integer.value_or(0), &whole);
+    sum += *number;
   }
-  if (whole) return std::to_string(whole_result);
-  const size_t point = values[0].find('.');
-  const size_t digits = point == std::string::npos ? 2 : values[0].size() - point - 1;
-  return fmt::format("{:.{}f}", result, digits);
+  return all_whole ? std::to_string(whole) : Format(sum, values[0]);
 }
 
-std::vector<Field> Subfields(const std::string& value) {
-  std::vector<Field> fields;
-  size_t at = 0;
-  while (at <= value.size()) {
+std::vector<InfoField> Pairs(const std::string& value) {
+  std::vector<InfoField> pairs;
+  for (size_t at = 0; at < value.size();) {
     const size_t end = std::min(value.find(',', at), value.size());
-    const std::string part = value.substr(at, end - at);
-    const size_t equals = part.find('=');
-    if (equals != std::string::npos) {
-      fields.push_back({part.substr(0, equals), part.substr(equals + 1)});
-    }
+    const std::string pair = value.substr(at, end - at);
+    const size_t equals = std::min(pair.find('='), pair.size());
+    pairs.push_back({pair.substr(0, equals), pair.substr(std::min(equals + 1, pair.size()))});
     at = end + 1;
   }
-  return fields;
+  return pairs;
 }
 
-// "keys=1,expires=0,avg_ttl=0" and the like: counts are summed, averages weighted by what they
-// are averages of.
-std::string CombineSubfields(const std::vector<std::string>& values) {
-  std::vector<Field> names = Subfields(values[0]);
-  std::vector<double> sums(names.size());
-  double weight = 0;
-  for (const std::string& value : values) {
-    const std::vector<Field> fields = Subfields(value);
-    if (fields.size() != names.size()) return values[0];
-    const double count = ParseDouble(fields[fields.size() > 1 ? 1 : 0].value).value_or(0);
-    const double calls = ParseDouble(fields[0].value).value_or(0);
-    for (size_t i = 0; i < fields.size(); ++i) {
-      const double number = ParseDouble(fields[i].value).value_or(0);
-      sums[i] += names[i].name == "avg_ttl" ? number * count : number;
+std::optional<double> NumberOf(const std::vector<InfoField>& pairs, Bytes name) {
+  for (const InfoField& pair : pairs) {
+    if (pair.name == name) return ParseDouble(pair.value);
+  }
+  return std::nullopt;
+}
+
+// The mean of avg_ttl over the keys that expire.
+std::string AverageTtl(const std::vector<std::vector<InfoField>>& all) {
+  double expires = 0;
+  double ttl = 0;
+  for (const std::vector<InfoField>& pairs : all) {
+    const double count = NumberOf(pairs, "expires").value_or(0);
+    expires += count;
+    ttl += count * NumberOf(pairs, "avg_ttl").value_or(0);
+  }
+  return fmt::format("{:.0f}", expires > 0 ? ttl / expires : 0);
+}
+
+std::string MergePairs(const Values& values, bool largest) {
+  std::vector<std::vector<InfoField>> all;
+  for (const std::string& value : values) all.push_back(Pairs(value));
+  std::vector<InfoField> merged = all[0];
+  for (InfoField& pair : merged) {
+    Values same;
+    for (const std::vector<InfoField>& pairs : all) {
+      for (const InfoField& other : pairs) {
+        if (other.name == pair.name) same.push_back(other.value);
+      }
     }
-    weight += names.back().name == "avg_ttl" ? count : calls;
+    pair.value = largest ? Largest(same, false) : Sum(same);
+    if (pair.name == "avg_ttl") pair.value = AverageTtl(all);
   }
   std::string out;
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) out += ",";
-    const bool average = names[i].name == "avg_ttl";
-    if (average) sums[i] = weight > 0 ? sums[i] / weight : 0;
-    if (names[i].name == "usec_per_call") {
-      out += fmt::format("{}={:.2f}", names[i].name, sums[0] > 0 ? sums[1] / sums[0] : 0);
-    } else {
-      out += fmt::format("{}={:.0f}", names[i].name, sums[i]);
+  for (InfoField& pair : merged) {
+    if (pair.name == "usec_per_call") {
+      const double calls = NumberOf(merged, "calls").value_or(0);
+      const double usec = NumberOf(merged, "usec").value_or(0);
+      pair.value = fmt::format("{:.2f}", calls > 0 ? usec / calls : 0);
     }
+    if (!out.empty()) out += ",";
+    out += pair.name + "=" + pair.value;
   }
   return out;
 }
 
-// As Redis's bytesToHuman.
+std::string Merge(const Values& values, Rule rule) {
+  switch (rule) {
+    case Rule::kSum:
+      return Sum(values);
+    case Rule::kSumUnlessZero:
+      return std::find(values.begin(), values.end(), "0") != values.end() ? "0" : Sum(values);
+    case Rule::kMax:
+    case Rule::kMin:
+      return Largest(values, rule == Rule::kMin);
+    case Rule::kWorst: {
+      const auto bad = std::find_if(values.begin(), values.end(),
+                                    [](const std::string& value) { return value != "ok"; });
+      return bad == values.end() ? values[0] : *bad;
+    }
+    case Rule::kPairs:
+    case Rule::kLargePairs:
+      return MergePairs(values, rule == Rule::kLargePairs);
+    case Rule::kFirst:
+    case Rule::kDrop:
+      break;
+  }
+  return values[0];
+}
+
+// As Redis writes sizes for people (bytesToHuman).
 std::string HumanSize(double bytes) {
   static constexpr const char* kUnits[] = {"B", "K", "M", "G", "T", "P"};
   size_t unit = 0;
@@ -157,33 +250,73 @@ std::string HumanSize(double bytes) {
   return unit == 0 ? fmt::format("{:.0f}B", bytes) : fmt::format("{:.2f}{}", bytes, kUnits[unit]);
 }
 
-// Every field name of `infos`, in the order of the first, others' own lines behind those of their
-// section (a database or a command that only one shard has).
-std::vector<Field> Frame(const std::vector<std::vector<Field>>& infos) {
-  std::vector<Field> frame = infos[0];
-  for (size_t i = 1; i < infos.size(); ++i) {
-    std::string section;
-    for (const Field& field : infos[i]) {
-      if (field.name.empty()) {
-        if (!field.value.empty()) section = field.value;
-        continue;
-      }
-      if (RuleOf(field.name) != Rule::kSubfields) continue;
-      const auto known = std::find_if(frame.begin(), frame.end(),
-                                      [&](const Field& f) { return f.name == field.name; });
-      if (known != frame.end()) continue;
-      auto at = std::find_if(frame.begin(), frame.end(),
-                             [&](const Field& f) { return f.name.empty() && f.value == section; });
-      if (at == frame.end()) {
-        frame.push_back({"", section});
-        at = frame.end() - 1;
-      }
-      ++at;
-      while (at != frame.end() && !at->name.empty() && at->name < field.name) ++at;
-      frame.insert(at, field);
+// What follows from other fields of the section.
+void WorkOut(InfoSection& section) {
+  const auto number = [&section](const char* name) {
+    return name == nullptr ? 0 : NumberOf(section.fields, name).value_or(0);
+  };
+  for (InfoField& field : section.fields) {
+    constexpr Bytes kHuman = "_human";
+    if (field.name.ends_with(kHuman)) {
+      const std::string plain = field.name.substr(0, field.name.size() - kHuman.size());
+      field.value = HumanSize(number(plain.c_str()));
+    }
+    for (const Ratio& ratio : kRatios) {
+      const double denominator = number(ratio.denominator) - number(ratio.less);
+      if (field.name != ratio.name || denominator <= 0) continue;
+      const double share = number(ratio.numerator) / denominator;
+      field.value =
+          ratio.percent ? fmt::format("{:.2f}%", share * 100) : fmt::format("{:.2f}", share);
     }
   }
-  return frame;
+}
+
+// One section of all texts together.
+InfoSection MergeSection(const std::string& title,
+                         const std::vector<std::vector<InfoSection>>& infos) {
+  InfoSection merged{title, {}};
+  std::map<std::string, Values> values;
+  bool first = true;
+  for (const std::vector<InfoSection>& info : infos) {
+    for (const InfoSection& section : info) {
+      if (section.title != title) continue;
+      for (const InfoField& field : section.fields) {
+        Values& known = values[field.name];
+        // A name that comes more than once (module) is a list: the first shard's.
+        const bool repeated = first && !known.empty();
+        if (known.empty() || repeated) merged.fields.push_back(field);
+        if (!repeated) known.push_back(field.value);
+      }
+      first = false;
+    }
+  }
+  for (InfoField& field : merged.fields) {
+    const Rule rule = RuleOf(title, field.name);
+    if (rule != Rule::kFirst) field.value = Merge(values[field.name], rule);
+  }
+  std::erase_if(merged.fields, [&title](const InfoField& field) {
+    return RuleOf(title, field.name) == Rule::kDrop;
+  });
+  if (title == "Keyspace") {
+    // By number, though shards have different databases in use.
+    std::sort(merged.fields.begin(), merged.fields.end(),
+              [](const InfoField& a, const InfoField& b) {
+                return std::pair(a.name.size(), a.name) < std::pair(b.name.size(), b.name);
+              });
+  }
+  WorkOut(merged);
+  return merged;
+}
+
+void Replace(InfoSection& section, std::span<const InfoSection> own) {
+  for (const InfoSection& mine : own) {
+    if (mine.title != section.title) continue;
+    for (const InfoField& field : mine.fields) {
+      for (InfoField& theirs : section.fields) {
+        if (theirs.name == field.name) theirs.value = field.value;
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -192,39 +325,25 @@ Bytes InfoText(const ReplyElement& reply) {
   return reply.type == '=' && reply.text.size() >= 4 ? reply.text.substr(4) : reply.text;
 }
 
-std::string MergeInfo(std::span<const std::string> infos,
-                      const std::map<std::string, std::string>& own) {
-  if (infos.empty()) return "";
-  std::vector<std::vector<Field>> split;
-  std::vector<std::map<std::string, std::string>> by_name;
-  for (const std::string& info : infos) {
-    split.push_back(Split(info));
-    by_name.emplace_back();
-    for (const Field& field : split.back()) by_name.back()[field.name] = field.value;
+std::string MergeInfo(std::span<const std::string> infos, std::span<const InfoSection> own) {
+  std::vector<std::vector<InfoSection>> split;
+  for (const std::string& info : infos) split.push_back(Split(info));
+  std::vector<InfoSection> merged;
+  if (split.empty()) merged.assign(own.begin(), own.end());
+  for (const std::vector<InfoSection>& info : split) {
+    for (const InfoSection& section : info) {
+      const bool known = std::any_of(merged.begin(), merged.end(), [&section](const auto& other) {
+        return other.title == section.title;
+      });
+      if (!known) merged.push_back(MergeSection(section.title, split));
+    }
   }
-  std::map<std::string, std::string> merged;
   std::string out;
-  for (const Field& field : Frame(split)) {
-    if (field.name.empty()) {
-      out += field.value + "\r\n";
-      continue;
-    }
-    std::vector<std::string> values;
-    for (const auto& shard : by_name) {
-      const auto found = shard.find(field.name);
-      if (found != shard.end()) values.push_back(found->second);
-    }
-    const Rule rule = RuleOf(field.name);
-    std::string value = rule == Rule::kFirst       ? values[0]
-                        : rule == Rule::kSubfields ? CombineSubfields(values)
-                                                   : Combine(values, rule);
-    if (const auto mine = own.find(field.name); mine != own.end()) value = mine->second;
-    if (field.name.ends_with("_human")) {
-      const auto plain = merged.find(field.name.substr(0, field.name.size() - 6));
-      if (plain != merged.end()) value = HumanSize(ParseDouble(plain->second).value_or(0));
-    }
-    merged[field.name] = value;
-    out += field.name + ":" + value + "\r\n";
+  for (InfoSection& section : merged) {
+    Replace(section, own);
+    if (!out.empty()) out += "\r\n";
+    out += "# " + section.title + "\r\n";
+    for (const InfoField& field : section.fields) out += field.name + ":" + field.value + "\r\n";
   }
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include "command/call.h"
 #include "command/families.h"
+#include "command/figures.h"
 #include "command/handlers.h"
 #include "command/recipe.h"
 #include "resp/errors.h"
@@ -87,56 +88,46 @@ Task<std::string> ProxyReload(RecipeCall& call) {
   co_return reply;
 }
 
-Task<std::string> ProxyShards(RecipeCall& call) {
-  const std::vector<std::string> reports =
-      co_await call.VisitWorkers([](WorkerView& worker, std::string& out) {
-        for (const Router::NamedMetrics& shard : worker.router().metrics()) {
-          HistogramSnapshot latency;
-          latency.Add(shard.metrics->latency);
-          out += fmt::format(
-              "worker={},name={},requests={},replies={},connections={},connects={},losses={},"
-              "timeouts={},resent={},not_applied={},uncertain={},p50_us={},p99_us={}\n",
-              worker.index(), shard.name, shard.metrics->requests.value(),
-              shard.metrics->replies.value(), shard.metrics->connections.value(),
-              shard.metrics->connects.value(), shard.metrics->losses.value(),
-              shard.metrics->timeouts.value(), shard.metrics->resent.value(),
-              shard.metrics->not_applied.value(), shard.metrics->uncertain.value(),
-              latency.Percentile(0.5), latency.Percentile(0.99));
-        }
-      });
-  std::string text;
-  Router& router = call.router();
-  for (uint32_t i = 0; i < router.shard_count(); ++i) {
-    ShardLink& link = router.backend(i).link();
-    text += fmt::format("shard={},address={},state={},failures={},last_error={}\n", link.name(),
-                        link.shard().address.ToString(), link.failing() ? "down" : "up",
-                        link.failures(), link.last_error());
-  }
-  for (const std::string& report : reports) text += report;
+std::string TextReply(RecipeCall& call, Bytes text) {
   std::string reply;
   ReplyWriter(reply, call.resp()).Verbatim("txt", text);
-  co_return reply;
+  return reply;
+}
+
+Task<std::string> ProxyShards(RecipeCall& call) {
+  const Figures figures = co_await GatherFigures(call);
+  Router& router = call.router();
+  const Topology& topology = router.topology();
+  std::string text;
+  for (uint32_t i = 0; i < figures.shards.size(); ++i) {
+    const ShardFigures& shard = figures.shards[i];
+    const ShardLink& link = router.backend(i).link();
+    text += fmt::format(
+        "name={},address={},state={},weight={},share={:.4f},connections={},requests={},replies={},"
+        "connects={},losses={},timeouts={},resent={},not_applied={},uncertain={},failures={},{},"
+        "last_error={}\n",
+        shard.name, link.shard().address.ToString(), link.failing() ? "down" : "up",
+        topology.shards()[i].weight, topology.ShareOf(i), shard.connections, shard.requests,
+        shard.replies, shard.connects, shard.losses, shard.timeouts, shard.resent,
+        shard.not_applied, shard.uncertain, link.failures(), DescribeLatency(shard.latency),
+        link.last_error());
+  }
+  co_return TextReply(call, text);
 }
 
 Task<std::string> ProxyWorkers(RecipeCall& call) {
-  const std::vector<std::string> reports =
-      co_await call.VisitWorkers([](WorkerView& worker, std::string& out) {
-        const WorkerMetrics& metrics = worker.metrics();
-        HistogramSnapshot latency;
-        latency.Add(metrics.latency);
-        out = fmt::format(
-            "worker={},clients={},accepted={},requests={},busy={:.3f},bytes_in={},bytes_out={},"
-            "error_replies={},slow_readers={},p50_us={},p99_us={}\n",
-            worker.index(), metrics.clients.value(), metrics.accepted.value(),
-            metrics.requests.value(), static_cast<double>(metrics.busy_permille.value()) / 1000,
-            metrics.bytes_in.value(), metrics.bytes_out.value(), metrics.error_replies.value(),
-            metrics.slow_readers.value(), latency.Percentile(0.5), latency.Percentile(0.99));
-      });
+  const Figures figures = co_await GatherFigures(call);
   std::string text;
-  for (const std::string& report : reports) text += report;
-  std::string reply;
-  ReplyWriter(reply, call.resp()).Verbatim("txt", text);
-  co_return reply;
+  for (size_t i = 0; i < figures.workers.size(); ++i) {
+    const WorkerFigures& worker = figures.workers[i];
+    text += fmt::format(
+        "worker={},clients={},accepted={},requests={},busy={:.3f},bytes_in={},bytes_out={},"
+        "error_replies={},slow_readers={},buffer_bytes={},{}\n",
+        i, worker.clients, worker.accepted, worker.requests,
+        static_cast<double>(worker.busy_permille) / 1000, worker.bytes_in, worker.bytes_out,
+        worker.error_replies, worker.slow_readers, worker.memory, DescribeLatency(worker.latency));
+  }
+  co_return TextReply(call, text);
 }
 
 constexpr Row kSubcommands[] = {

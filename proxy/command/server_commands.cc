@@ -25,6 +25,35 @@ void Role(Call&, ReplyWriter& out) {
 
 void AclWhoAmI(Call& call, ReplyWriter& out) { out.Bulk(call.client.user); }
 
+void AclList(Call&, ReplyWriter& out) {
+  out.Array(1);
+  out.Bulk("user default on nopass ~* &* +@all");
+}
+
+void AclUsers(Call&, ReplyWriter& out) {
+  out.Array(1);
+  out.Bulk("default");
+}
+
+void AclGetUser(Call& call, ReplyWriter& out) {
+  if (call.args[2] != "default") return out.Null();
+  out.Map(6);
+  out.Bulk("flags");
+  out.Set(2);
+  out.Bulk("on");
+  out.Bulk("nopass");
+  out.Bulk("passwords");
+  out.Array(0);
+  out.Bulk("commands");
+  out.Bulk("+@all");
+  out.Bulk("keys");
+  out.Bulk("~*");
+  out.Bulk("channels");
+  out.Bulk("&*");
+  out.Bulk("selectors");
+  out.Array(0);
+}
+
 void ClusterDisabled(Call&, ReplyWriter& out) {
   out.Error("ERR This instance has cluster support disabled");
 }

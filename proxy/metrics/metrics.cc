@@ -22,6 +22,12 @@ void HistogramSnapshot::Add(const Histogram& histogram) {
   sum_ += histogram.sum_micros();
 }
 
+void HistogramSnapshot::Add(const HistogramSnapshot& other) {
+  for (size_t i = 0; i < Histogram::kBuckets; ++i) buckets_[i] += other.buckets_[i];
+  count_ += other.count_;
+  sum_ += other.sum_;
+}
+
 uint64_t HistogramSnapshot::Percentile(double fraction) const {
   if (count_ == 0) return 0;
   const auto wanted = std::max<uint64_t>(

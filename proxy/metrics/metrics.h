@@ -61,6 +61,7 @@ class Histogram {
 class HistogramSnapshot {
  public:
   void Add(const Histogram& histogram);
+  void Add(const HistogramSnapshot& other);
   uint64_t count() const { return count_; }
   uint64_t sum_micros() const { return sum_; }
   // The smallest value that at least `fraction` of the recorded ones do not exceed; 0 when empty.
