@@ -113,12 +113,10 @@ void Connection::Flush() {
     return;
   }
   stream_->WatchWrites(status == IoStatus::kAgain);
-}
-
-void Connection::OnWritable() {
-  Flush();
   if (drained_ != nullptr && output_.empty()) drained_(drained_asker_);
 }
+
+void Connection::OnWritable() { Flush(); }
 
 void Connection::SetPaused(bool paused) {
   if (paused == paused_ || stream_ == nullptr) return;

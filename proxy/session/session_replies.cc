@@ -71,6 +71,7 @@ void Session::OnReply(Exchange& exchange, const Slice& reply) {
   if (upload_ != nullptr) upload_->OnAnswered();
   queue_.End(request, reply, output_, [this](Request& done) { OnFinished(done); });
   if (upload_ != nullptr && upload_->complete()) upload_.reset();
+  Touch();
   Continue();
 }
 
@@ -92,7 +93,6 @@ void Session::OnFinished(Request& request) {
 
 // After replies went out: what waited for them may go on, in its turn.
 void Session::Continue() {
-  Touch();
   if (queue_.empty()) {
     barrier_ = upload_ != nullptr;
     held_up_ = false;
