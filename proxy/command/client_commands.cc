@@ -137,6 +137,23 @@ std::string ListArguments(std::span<const Bytes> args, ClientFilter& filter) {
   return errors::Syntax();
 }
 
+// Redis lists the oldest client first; workers have old and new ones.
+std::string SortedById(const std::vector<std::string>& reports) {
+  std::vector<std::pair<uint64_t, Bytes>> lines;
+  for (const std::string& report : reports) {
+    for (Bytes rest = report; !rest.empty();) {
+      const Bytes line = rest.substr(0, rest.find('\n') + 1);
+      const Bytes id = line.substr(3, line.find(' ') - 3);  // behind "id="
+      lines.emplace_back(ParseInteger(id).value_or(0), line);
+      rest.remove_prefix(line.size());
+    }
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string sorted;
+  for (const auto& [id, line] : lines) sorted.append(line);
+  return sorted;
+}
+
 // The lines of all clients that the filter lets through.
 Task<std::string> ListClients(RecipeCall& call, ClientFilter filter) {
   const TimePoint now = call.context().proxy.Now();
@@ -147,9 +164,7 @@ Task<std::string> ListClients(RecipeCall& call, ClientFilter filter) {
     });
   };
   const std::vector<std::string> reports = co_await call.VisitWorkers(describe);
-  std::string lines;
-  for (const std::string& report : reports) lines += report;
-  co_return lines;
+  co_return SortedById(reports);
 }
 
 }  // namespace

@@ -1,0 +1,169 @@
+// What commands need around them, without sockets: a context whose shards are never asked, a proxy
+// whose workers are plain objects, clients without connections.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/call.h"
+#include "command/recipe.h"
+#include "command/request.h"
+#include "net/loop.h"
+
+namespace ringmaster {
+
+// Control characters as backslash escapes, so that a reply is one line: "+OK\r\n" becomes "+OK|".
+inline std::string OneLine(Bytes reply) {
+  std::string line;
+  for (const char c : reply) {
+    if (c != '\r') line.push_back(c == '\n' ? '|' : c);
+  }
+  return line;
+}
+
+class FakeClient final : public ClientView {
+ public:
+  explicit FakeClient(uint64_t id) {
+    state_.id = id;
+    address_ = "10.0.0.1:" + std::to_string(1000 + id);
+  }
+  ClientState& state() override { return state_; }
+  std::string address() const override { return address_; }
+  std::string local_address() const override { return "127.0.0.1:6380"; }
+  int fd() const override { return static_cast<int>(state_.id) + 7; }
+  size_t in_flight() const override { return 1; }
+  size_t query_buffer() const override { return 26; }
+  size_t output_buffer() const override { return 0; }
+  size_t memory() const override { return 1024; }
+  void Kill(bool after_reply) override { killed = after_reply ? "after its reply" : "at once"; }
+
+  std::string killed;
+
+ private:
+  ClientState state_;
+  std::string address_;
+};
+
+class FakeWorker final : public WorkerView {
+ public:
+  FakeWorker(size_t index, size_t commands, Router& router)
+      : index_(index), metrics_(commands), router_(router) {}
+  size_t index() const override { return index_; }
+  void EachClient(const std::function<void(ClientView&)>& visit) override {
+    for (FakeClient* client : clients) visit(*client);
+  }
+  const WorkerMetrics& metrics() const override { return metrics_; }
+  Router& router() override { return router_; }
+  WorkerMetrics& counters() { return metrics_; }
+
+  std::vector<FakeClient*> clients;
+
+ private:
+  const size_t index_;
+  WorkerMetrics metrics_;
+  Router& router_;
+};
+
+class FakeProxy final : public Proxy {
+ public:
+  const ProxyFacts& facts() const override { return known; }
+  TimePoint Now() override { return now; }
+  void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) override {
+    std::vector<std::string> reports;
+    for (const auto& worker : workers) {
+      std::string report;
+      visit(*worker, report);
+      reports.push_back(report);
+    }
+    done(std::move(reports));
+  }
+  void After(Duration, std::function<void()> then) override { then(); }
+  void Reload(std::function<void(Result<std::string>)> done) override { done(reloaded); }
+
+  ProxyFacts known;
+  TimePoint now{std::chrono::hours(1)};
+  std::vector<std::unique_ptr<FakeWorker>> workers;
+  Result<std::string> reloaded = std::string("nothing changed");
+};
+
+// Three shards a, b and c, two workers, one client with the id 5 on the first worker.
+class CommandTest : public testing::Test, private Sink {
+ protected:
+  CommandTest() {
+    proxy_.known.version = "1.2.3";
+    proxy_.known.run_id = std::string(40, 'f');
+    proxy_.known.pool = "main";
+    proxy_.known.workers = 2;
+    proxy_.known.listen = {Address{Address::kTcp, "127.0.0.1", 6380, ""}};
+    proxy_.known.started_at = proxy_.now - std::chrono::hours(49) / 60;
+    router_.Use(Snapshot());
+    for (size_t i = 0; i < 2; ++i) {
+      proxy_.workers.push_back(std::make_unique<FakeWorker>(i, table_.size(), router_));
+    }
+    AddClient(me_, 0);
+  }
+
+  void AddClient(FakeClient& client, size_t worker) {
+    client.state().connected_at = client.state().last_active_at = proxy_.now;
+    proxy_.workers[worker]->clients.push_back(&client);
+  }
+
+  // The command's reply to me_, on one line.
+  std::string Run(const std::vector<Bytes>& args) {
+    const Command* command = table_.Find(args);
+    if (command == nullptr || !command->ArityFits(args.size())) return "no such command";
+    reply_.clear();
+    answers_ = 0;
+    Request request;
+    request.sink = this;
+    Call call{args, Slice(), *command, me_.state(), context_, request};
+    Dispatch(call);
+    EXPECT_EQ(answers_, 1) << args[0];
+    return OneLine(reply_);
+  }
+  ClientState& client() { return me_.state(); }
+
+  FakeProxy proxy_;
+  FakeClient me_{5};
+
+ private:
+  void OnReply(Exchange&, const Slice& reply) override {
+    reply_.append(reply.bytes);
+    ++answers_;
+  }
+  void OnReplyPart(Exchange&, const Slice& part) override { reply_.append(part.bytes); }
+
+  static std::shared_ptr<const RouteSnapshot> Snapshot() {
+    TopologySpec spec;
+    auto snapshot = std::make_shared<RouteSnapshot>();
+    uint16_t port = 7001;
+    for (const char* name : {"a", "b", "c"}) {
+      ShardAddress shard;
+      shard.name = name;
+      shard.address = Address{Address::kTcp, "127.0.0.1", port++, ""};
+      spec.shards.push_back({name, shard.address.ToString(), 1});
+      snapshot->links.push_back(std::make_shared<ShardLink>(shard, BackendLimits(), 1));
+    }
+    snapshot->topology = Topology::Build(spec, 1).value();
+    return snapshot;
+  }
+
+  const CommandTable table_;
+  Loop loop_;
+  BlockPool blocks_;
+  BlockRef read_block_;
+  IntrusiveList<Connection> to_flush_;
+  BackendContext backends_{loop_, blocks_, read_block_, to_flush_};
+  Router router_{backends_, 16};
+  ScatterPool scatters_{blocks_, 1U << 20};
+  RecipeSet recipes_;
+  WorkerMetrics metrics_{table_.size()};
+  CommandContext context_{table_, router_, scatters_, blocks_, recipes_, metrics_, proxy_};
+  std::string reply_;
+  int answers_ = 0;
+};
+
+}  // namespace ringmaster

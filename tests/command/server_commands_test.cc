@@ -1,0 +1,75 @@
+#include "fixture.h"
+
+namespace ringmaster {
+namespace {
+
+using ServerCommandsTest = CommandTest;
+
+TEST_F(ServerCommandsTest, RingmasterSectionNeedsNoShard) {
+  proxy_.workers[0]->counters().clients.Add(3);
+  proxy_.workers[1]->counters().clients.Add(4);
+  proxy_.workers[1]->counters().requests.Add(100);
+  const std::string info = Run({"INFO", "ringmaster"});
+  EXPECT_NE(info.find("# Ringmaster|ringmaster_version:1.2.3|"), std::string::npos) << info;
+  EXPECT_NE(info.find("|clients:7|requests:100|"), std::string::npos) << info;
+  EXPECT_NE(info.find("|worker1:clients=4,requests=100,busy=0.000,"), std::string::npos) << info;
+  EXPECT_NE(info.find("|shards:3|shard0:name=a,address=127.0.0.1:7001,state=up,weight=1,"),
+            std::string::npos)
+      << info;
+  EXPECT_EQ(info.find("redis_version"), std::string::npos) << info;
+}
+
+TEST_F(ServerCommandsTest, ProxySaysWhereAKeyLives) {
+  const std::string shards = Run({"PROXY", "LOCATE", "x", "{x}y"});
+  EXPECT_EQ(shards.substr(0, 5), "*2|$1");
+  EXPECT_EQ(shards.substr(3, 5), shards.substr(8, 5)) << "one hash tag, one shard";
+}
+
+TEST_F(ServerCommandsTest, ProxyDescribesRingShardsAndWorkers) {
+  EXPECT_NE(Run({"PROXY", "RING"}).find("shard: name=c,address=127.0.0.1:7003,weight=1,share=0.3"),
+            std::string::npos);
+  EXPECT_NE(Run({"PROXY", "SHARDS"}).find("name=b,address=127.0.0.1:7002,state=up,"),
+            std::string::npos);
+  EXPECT_NE(Run({"PROXY", "WORKERS"}).find("worker=1,clients=0,"), std::string::npos);
+  EXPECT_NE(Run({"PROXY", "INFO"}).find("version: 1.2.3"), std::string::npos);
+}
+
+TEST_F(ServerCommandsTest, ProxyReloadSaysWhatChangedOrWhatIsWrong) {
+  proxy_.reloaded = std::string("2 shards added");
+  EXPECT_EQ(Run({"PROXY", "RELOAD"}), "+2 shards added|");
+  proxy_.reloaded = Error{ErrorCode::kInvalid, "line 3: no such key"};
+  EXPECT_EQ(Run({"PROXY", "RELOAD"}),
+            "-ERR the configuration was not changed: line 3: no such key|");
+}
+
+TEST_F(ServerCommandsTest, WhatIsToComeIsRefusedByName) {
+  EXPECT_EQ(Run({"PROXY", "JOBS"}), "-ERR PROXY JOBS is not served by this version|");
+  EXPECT_EQ(Run({"SHUTDOWN"}).substr(0, 14), "-ERR SHUTDOWN ");
+  EXPECT_EQ(Run({"DEBUG", "SEGFAULT"}).substr(0, 19), "-ERR DEBUG SEGFAULT");
+  EXPECT_EQ(Run({"ACL", "SETUSER", "bob"}).substr(0, 16), "-ERR ACL SETUSER");
+}
+
+TEST_F(ServerCommandsTest, AclKnowsTheDefaultUser) {
+  EXPECT_EQ(Run({"ACL", "WHOAMI"}), "$7|default|");
+  EXPECT_EQ(Run({"ACL", "USERS"}), "*1|$7|default|");
+  EXPECT_EQ(Run({"ACL", "LIST"}), "*1|$34|user default on nopass ~* &* +@all|");
+  EXPECT_EQ(Run({"ACL", "GETUSER", "bob"}), "$-1|");
+  EXPECT_EQ(Run({"ACL", "GETUSER", "default"}),
+            "*12|$5|flags|*2|$2|on|$6|nopass|$9|passwords|*0|$8|commands|$5|+@all|$4|keys|$2|~*|"
+            "$8|channels|$2|&*|$9|selectors|*0|");
+}
+
+TEST_F(ServerCommandsTest, RoleIsAMastersWithoutReplicas) {
+  EXPECT_EQ(Run({"ROLE"}), "*3|$6|master|:0|*0|");
+}
+
+TEST_F(ServerCommandsTest, WalksRefuseWrongArgumentsBeforeTheyAskAnyShard) {
+  EXPECT_EQ(Run({"SCAN", "x"}), "-ERR invalid cursor|");
+  EXPECT_EQ(Run({"SCAN", " 1"}), "-ERR invalid cursor|");
+  EXPECT_EQ(Run({"WAIT", "x", "0"}), "-ERR value is not an integer or out of range|");
+  EXPECT_EQ(Run({"WAIT", "1", "x"}), "-ERR timeout is not an integer or out of range|");
+  EXPECT_EQ(Run({"WAIT", "1", "-1"}), "-ERR timeout is negative|");
+}
+
+}  // namespace
+}  // namespace ringmaster
