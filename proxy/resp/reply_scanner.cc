@@ -163,10 +163,12 @@ ReplyScanner::Step ReplyScanner::TakeLine(const char** at, const char* end) {
       carriage_ = found != nullptr;
       continue;
     }
-    if (carriage_ || line_length_ == sizeof(line_)) return Fail("a length is not a number");
+    if (carriage_) return Fail("a length is not a number");
     const char c = *(*at)++;
     carriage_ = c == '\r';
-    if (!carriage_) line_[line_length_++] = c;
+    if (carriage_) continue;
+    if (line_length_ == sizeof(line_)) return Fail("a length is not a number");
+    line_[line_length_++] = c;
   }
   return Step::kNeedMore;
 }

@@ -122,6 +122,7 @@ RequestParser::Status RequestParser::ParseBulks(Bytes input) {
       if (size >= 0 && static_cast<uint64_t>(size) <= limits_->max_bulk) [[likely]] {
         bulk_size_ = static_cast<uint64_t>(size);
         position_ = static_cast<size_t>(at - base);
+        scanned_ = 0;
       } else {
         const Status status = ParseBulkSize(input);
         if (status != Status::kComplete) return status;
