@@ -38,7 +38,7 @@ BlockRef BlockPool::Allocate(size_t capacity) {
 
 Slice BlockPool::Copy(Bytes bytes) {
   BlockRef block = Allocate(bytes.size());
-  std::memcpy(block.data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(block.data(), bytes.data(), bytes.size());
   return Slice{Bytes(block.data(), bytes.size()), std::move(block)};
 }
 

@@ -59,7 +59,7 @@ ListenConfig ParseListenEntry(const YamlValue& value, const std::string& path, P
     const YamlValue* text = section.FindText("address");
     if (text != nullptr) {
       address = ParseAddressValue(*text, section.PathOf("address"), problems);
-    } else if (value.kind == YamlValue::Kind::kMap) {
+    } else if (section.readable()) {
       section.Complain("the address is missing: add address");
     }
     if (const YamlValue* tls = section.Find("tls")) {
@@ -149,7 +149,7 @@ class ShardsParser {
     std::optional<Address> address;
     if (address_value != nullptr) {
       address = TakeAddress(*address_value, section.PathOf("address"));
-    } else if (value.kind == YamlValue::Kind::kMap) {
+    } else if (section.readable()) {
       section.Complain("the shard's address is missing: add address");
     }
     if (address) shard.address = *address;
@@ -230,7 +230,7 @@ PoolConfig ParsePool(const YamlValue& value, const std::string& path, ListenClai
   pool.ring = ParseRing(section.Find("ring"), section.PathOf("ring"), problems);
   if (const YamlValue* list = section.Find("shards")) {
     pool.shards = ShardsParser(pool.ring, problems, shards).Parse(*list, section.PathOf("shards"));
-  } else if (value.kind == YamlValue::Kind::kMap) {
+  } else if (section.readable()) {
     section.Complain("the shards are missing: add shards with at least one address");
   }
   section.ReadInteger("databases", 1, kMaxDatabases, pool.databases);
@@ -253,6 +253,7 @@ std::vector<PoolConfig> ParsePools(Section& root, ListenClaims& claims,
   std::vector<PoolConfig> pools;
   const YamlValue* value = root.Find("pools");
   if (value == nullptr) {
+    if (!root.readable()) return pools;
     root.Complain("the pools are missing: add pools with one pool that has shards");
     return pools;
   }

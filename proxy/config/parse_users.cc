@@ -110,7 +110,7 @@ UserConfig ParseUser(const YamlValue& value, const std::string& path,
                        fmt::format("the user on line {} is called '{}' already", first->second,
                                    Printable(user.name, 64)));
     }
-  } else if (value.kind == YamlValue::Kind::kMap) {
+  } else if (section.readable()) {
     section.Complain("the user's name is missing: add name");
   }
   bool told_password = false;
@@ -124,7 +124,7 @@ UserConfig ParseUser(const YamlValue& value, const std::string& path,
   section.Read("nopass", user.nopass);
   if (user.nopass && told_password) {
     section.Complain("nopass and a password contradict each other: keep one of them");
-  } else if (!user.nopass && !told_password && value.kind == YamlValue::Kind::kMap) {
+  } else if (!user.nopass && !told_password && section.readable()) {
     section.Complain("nobody could log in: add password, password_sha256 or nopass: true");
   }
   ReadCommands(section, user.commands);

@@ -14,7 +14,9 @@ namespace ringmaster {
 struct Position {
   int line = 1;
   int column = 1;
-  auto operator<=>(const Position&) const = default;
+  bool operator<(const Position& other) const {
+    return line != other.line ? line < other.line : column < other.column;
+  }
 };
 
 // One thread, for the length of one parse.

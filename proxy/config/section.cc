@@ -87,6 +87,7 @@ Section::Section(const YamlValue* value, std::string path, Problems& problems)
   if (value->kind == YamlValue::Kind::kMap) {
     map_ = value;
   } else if (value->kind != YamlValue::Kind::kNull) {
+    readable_ = false;
     Complain(fmt::format("a map of keys belongs here, not {}", KindName(*value)));
   }
 }

@@ -31,6 +31,10 @@ class Section {
   Section& operator=(const Section&) = delete;
   ~Section();
 
+  // The value is a map or nothing at all. Otherwise it was complained about already, and what it
+  // lacks needs no words.
+  bool readable() const { return readable_; }
+
   // The key's value, or nullptr. From now on the key is known.
   const YamlValue* Find(Bytes key);
   // The same, but nullptr also when it is not written as one plain value.
@@ -73,6 +77,7 @@ class Section {
   bool ReadInt64(Bytes key, int64_t min, int64_t max, int64_t& out);
 
   const YamlValue* map_ = nullptr;  // nullptr: no keys
+  bool readable_ = true;
   Position at_;
   std::string path_;
   Problems& problems_;

@@ -251,9 +251,7 @@ TEST(ConfigErrorsTest, TellWhatIsMissing) {
 }
 
 TEST(ConfigErrorsTest, TellWrongKindsOfValues) {
-  EXPECT_EQ(Wrong("[]"),
-            "f:1:1: a map of keys belongs here, not a list\n"
-            "f:1:1: the pools are missing: add pools with one pool that has shards");
+  EXPECT_EQ(Wrong("[]"), "f:1:1: a map of keys belongs here, not a list");
   EXPECT_EQ(Wrong(Top("limits: 5")),
             "f:2:9: limits: a map of keys belongs here, not a plain value");
   EXPECT_EQ(Wrong(Top("workers: [1]")), "f:2:10: workers: one value belongs here, not a list");

@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -28,7 +27,7 @@ pools:
          tls + R"(, verify_client: true}}]
     ring: {hash: crc32a, distribution: ketama, virtual_nodes: 3, hash_tag: "$$"}
     shards:
-      - {name: "a,b", address: "[::1]:2", weight: 9, username: "null", password: "- x: {",
+      - {name: "a,b", address: "[::1]:2", weight: 9, username: "null", password: "hidden: {",
          replicas: [/run/a, "h:3"], tls: {)" +
          tls + R"(, server_name: s, verify: false}}
       - {name: "~", address: "/run/b c", weight: 2}
@@ -50,18 +49,31 @@ log: {level: "off", file: "a: b", format: json}
 )";
 }
 
-// The keys of a dump: words in front of a colon.
+bool IsWordCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+// The keys of a dump: words with a colon and a space or a line end behind.
 std::set<std::string> Keys(const std::string& yaml) {
   std::set<std::string> keys;
-  const std::regex key(R"((?:^|[\s{,])([a-z_0-9]+): )");
-  const std::regex last(R"(^\s*(?:- )?([a-z_]+):$)", std::regex::multiline);
-  for (const std::regex* pattern : {&key, &last}) {
-    for (std::sregex_iterator match(yaml.begin(), yaml.end(), *pattern), end; match != end;
-         ++match) {
-      keys.insert((*match)[1]);
-    }
+  for (size_t i = 1; i + 1 < yaml.size(); ++i) {
+    if (yaml[i] != ':' || (yaml[i + 1] != ' ' && yaml[i + 1] != '\n')) continue;
+    size_t start = i;
+    while (start > 0 && IsWordCharacter(yaml[start - 1])) --start;
+    if (start < i) keys.insert(yaml.substr(start, i - start));
   }
   return keys;
+}
+
+bool HasWord(const std::string& text, const std::string& word) {
+  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    const size_t end = at + word.size();
+    if ((at == 0 || !IsWordCharacter(text[at - 1])) &&
+        (end == text.size() || !IsWordCharacter(text[end]))) {
+      return true;
+    }
+  }
+  return false;
 }
 
 Config Parsed(const std::string& text, const std::string& name = "f") {
@@ -80,8 +92,7 @@ TEST(DumpConfigTest, ReadsBackAsTheSameConfiguration) {
 }
 
 TEST(DumpConfigTest, ShowsNoSecretUnlessAskedTo) {
-  const std::string text = std::regex_replace(Everything(), std::regex("- x: [{]"), "hidden");
-  const Config config = Parsed(text);
+  const Config config = Parsed(Everything());
   const std::string dump = DumpConfig(config);
   EXPECT_EQ(dump.find("hidden"), std::string::npos) << dump;
   EXPECT_EQ(dump.find("2bb80d53"), std::string::npos) << dump;
@@ -114,7 +125,7 @@ TEST(ShippedConfigTest, ExplainsEveryKeyOfTheSchema) {
   const std::set<std::string> keys = Keys(DumpConfig(Parsed(Everything())));
   EXPECT_GT(keys.size(), 50U);
   for (const std::string& key : keys) {
-    EXPECT_TRUE(std::regex_search(text, std::regex("\\b" + key + "\\b"))) << key;
+    EXPECT_TRUE(HasWord(text, key)) << key;
   }
 }
 

@@ -1,5 +1,6 @@
 #include "config/units.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace ringmaster {
@@ -31,13 +32,14 @@ TEST(DurationTest, AsksForTheUnitOfABareNumber) {
 }
 
 TEST(DurationTest, RefusesWhatIsNoDurationOrTooLong) {
-  const std::string no = "is no duration: write a whole number and a unit, such as 100ms";
-  for (const std::string text : {"", "s", "-1s", "+1s", ".5s", "01s", " 1s"}) {
-    EXPECT_EQ(Microseconds(text), "'" + text + "' " + no);
+  for (const Bytes text : {"", "s", "-1s", "+1s", ".5s", "01s", " 1s"}) {
+    EXPECT_EQ(
+        Microseconds(text),
+        fmt::format("'{}' is no duration: write a whole number and a unit, such as 100ms", text));
   }
-  for (const std::string text : {"1.5s", "1 s", "1S", "1sec", "1m30s"}) {
+  for (const Bytes text : {"1.5s", "1 s", "1S", "1sec", "1m30s"}) {
     EXPECT_EQ(Microseconds(text),
-              "'" + text + "' has an unknown unit: use one of us, ms, s, m, h, d");
+              fmt::format("'{}' has an unknown unit: use one of us, ms, s, m, h, d", text));
   }
   EXPECT_EQ(Microseconds("366d"), "'366d' is longer than 365d");
   EXPECT_EQ(Microseconds("9223372036854775807d"), "'9223372036854775807d' is longer than 365d");
