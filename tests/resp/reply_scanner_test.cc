@@ -60,7 +60,8 @@ TEST(ReplyScannerTest, EndsALineOnlyAtCarriageReturnAndLineFeed) {
 TEST(ReplyScannerTest, CountsTheBytesOfABulkAndNothingElse) {
   EXPECT_EQ(Scan("$9\r\n\r\n$1\r\na\r\n\r\n:1\r\n"), "$ 15\n: 4\n");
   for (const size_t size : {1, 9, 10, 511, 512, 4095, 4096, 70000}) {
-    const std::string bulk = "$" + std::to_string(size) + "\r\n" + std::string(size, '\r') + "\r\n";
+    const std::string bulk =
+        "$" + std::to_string(size) + "\r\n" + std::string(size - 1, 'x') + "\r\r\n";
     EXPECT_EQ(Scan(bulk + ":1\r\n"), "$ " + std::to_string(bulk.size()) + "\n: 4\n");
   }
 }

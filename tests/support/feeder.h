@@ -48,12 +48,16 @@ inline std::vector<size_t> CutOffsets(Bytes input) {
   constexpr size_t kShort = 1500;
   constexpr size_t kNear = 8;
   std::vector<size_t> offsets;
-  size_t line_end = 0;  // the last one seen
+  size_t last = 0;  // the line ends around `at`
+  size_t next = input.find('\r');
   for (size_t at = 1; at < input.size(); ++at) {
-    if (input[at - 1] == '\r' || input[at - 1] == '\n') line_end = at;
-    const bool near_line = at - line_end < kNear || input.find('\r', at) - at < kNear;
-    const bool near_end = input.size() - at < kNear || at < kNear;
-    const bool near_buffer = at % 512 < 2 || at % 512 == 511;
+    if (at > next) {
+      last = next;
+      next = input.find('\r', at);
+    }
+    const bool near_line = at - last < kNear || next - at < kNear;
+    const bool near_end = input.size() - at < kNear;
+    const bool near_buffer = (at + 1) % 4096 < 3 || (at >= 511 && at <= 513);
     if (input.size() <= kShort || near_line || near_end || near_buffer) offsets.push_back(at);
   }
   return offsets;
