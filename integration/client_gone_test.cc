@@ -83,7 +83,7 @@ TEST_F(ClientGoneTest, ResetsAtAnyByteWhileAShardIsFrozenAndKilled) {
   for (Client& client : clients) client.Reset();
   clients.clear();
   ASSERT_TRUE(cluster_.proxy().running());
-  EXPECT_TRUE(OnlyWeAreLeft());
+  EXPECT_TRUE(OnlyWeAreLeft()) << cluster_.Connect().Command({"CLIENT", "LIST"});
   // Each worker may hold a shared and a lent connection or two to each shard.
   EXPECT_TRUE(Eventually([&] {
     return OpenDescriptors(cluster_.proxy().pid()) <= descriptors + 2 * 4 * 3;
@@ -117,10 +117,14 @@ TEST_F(ClientGoneTest, LeavesInTheMiddleOfALargeValue) {
 
 // As with Redis: what was asked before the client said that it has no more to say is answered.
 TEST_F(ClientGoneTest, HalfClosedClientStillGetsItsReplies) {
-  Client client = cluster_.Connect();
-  client.Send(EncodeAll({{"SET", "a", "1"}, {"GET", "a"}, {"MGET", "a", "b"}}));
-  client.HalfClose();
-  EXPECT_EQ(client.ReadToEnd(), "+OK\r\n$1\r\n1\r\n*2\r\n$1\r\n1\r\n$-1\r\n<closed>");
+  const RedisServer redis;
+  for (const Address& address : {redis.address(), cluster_.proxy().address()}) {
+    Client client(address);
+    client.Send(EncodeAll({{"SET", "a", "1"}, {"GET", "a"}, {"MGET", "a", "b"}}));
+    client.HalfClose();
+    EXPECT_EQ(client.ReadToEnd(), "+OK\r\n$1\r\n1\r\n*2\r\n$1\r\n1\r\n$-1\r\n<closed>")
+        << "from " << address.ToString();
+  }
 }
 
 TEST_F(ClientGoneTest, QuitAnswersWhatCameBeforeAndIgnoresWhatComesBehind) {

@@ -17,10 +17,10 @@ class RetryTest : public testing::Test {
     FaultProxy& link = cluster_.fault(0);
     // Up and idle: what is held from here on is the reply to `words`.
     EXPECT_TRUE(Eventually([&] { return client_.Command({"EXISTS", "warm"}) == "(integer) 0"; }));
-    const int64_t held = link.held_reply_bytes();
+    const int64_t before = link.reply_bytes_read();
     link.HoldReplies(true);
     client_.Send(Encode(words));
-    EXPECT_TRUE(Eventually([&] { return link.held_reply_bytes() > held; }));
+    EXPECT_TRUE(Eventually([&] { return link.reply_bytes_read() > before; }));
     link.Cut();
     link.HoldReplies(false);
     return client_.Read();
@@ -97,6 +97,12 @@ TEST_F(RetryTest, CounterLiesBetweenAcknowledgedAndAcknowledgedPlusUnknown) {
     client_.Send(bytes);
     for (int i = 0; i < kDepth; ++i) {
       const std::string reply = client_.Read();
+      if (reply ==
+          "<closed>") {  // in the middle of a reply that had begun: all the rest is unknown
+        uncertain += kDepth - i;
+        client_ = cluster_.Connect();
+        break;
+      }
       if (reply.starts_with("(integer) ")) {
         ++acknowledged;
       } else if (reply.starts_with("(error) UNCERTAIN")) {

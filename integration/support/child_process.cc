@@ -74,7 +74,7 @@ void ChildProcess::Kill() {
   status_ = 128 + SIGKILL;
 }
 
-Finished Run(const std::vector<std::string>& argv, Duration patience) {
+Finished RunProgram(const std::vector<std::string>& argv, Duration patience) {
   const TempFolder folder;
   const std::string output = folder.File("output");
   ChildProcess child(argv, output);

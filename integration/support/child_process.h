@@ -43,7 +43,7 @@ struct Finished {
   std::string output;
 };
 // Runs a program to its end; `output` has stdout and stderr.
-Finished Run(const std::vector<std::string>& argv, Duration patience = kPatience);
+Finished RunProgram(const std::vector<std::string>& argv, Duration patience = kPatience);
 
 // A field of /proc/<pid>/status in KiB, such as VmRSS or VmHWM; 0 when there is none.
 int64_t ProcessStatusKib(pid_t pid, const std::string& field);

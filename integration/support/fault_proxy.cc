@@ -130,7 +130,7 @@ bool FaultProxy::Read(Way& way) {
     way.chunks.push_back(Chunk{MonotonicNow() + Duration(delay_.load()),
                                std::string(buffer, static_cast<size_t>(got))});
     way.waiting += static_cast<size_t>(got);
-    if (way.reply) held_replies_ += got;
+    if (way.reply) replies_read_ += got;
   }
   return true;
 }
@@ -163,7 +163,6 @@ bool FaultProxy::Write(Way& way) {
     if (budget >= 0) budget -= sent;
     if (rate_ > 0) way.next_write = now + Duration(sent * 1000000000LL / rate_);
     (way.reply ? reply_bytes_ : request_bytes_) += sent;
-    if (way.reply) held_replies_ -= sent;
     way.waiting -= static_cast<size_t>(sent);
     front.erase(0, static_cast<size_t>(sent));
     if (front.empty()) way.chunks.pop_front();
@@ -209,7 +208,6 @@ void FaultProxy::Loop() {
       if (!injected.empty()) {
         link->reply.chunks.push_back(Chunk{MonotonicNow(), injected});
         link->reply.waiting += injected.size();
-        held_replies_ += static_cast<int64_t>(injected.size());
       }
       const bool alive =
           Read(link->request) && Read(link->reply) && Write(link->request) && Write(link->reply);

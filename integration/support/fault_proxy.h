@@ -54,7 +54,7 @@ class FaultProxy {
   int64_t open() const { return open_; }
   int64_t request_bytes() const { return request_bytes_; }  // that reached the server
   int64_t reply_bytes() const { return reply_bytes_; }
-  int64_t held_reply_bytes() const { return held_replies_; }  // read and not passed on
+  int64_t reply_bytes_read() const { return replies_read_; }  // passed on or not
 
  private:
   struct Chunk {
@@ -98,7 +98,7 @@ class FaultProxy {
   std::atomic<int64_t> reply_budget_{-1}, request_budget_{-1};
   std::atomic<int64_t> segment_{0}, delay_{0}, rate_{0};
   std::atomic<int64_t> accepted_{0}, open_{0}, request_bytes_{0}, reply_bytes_{0};
-  std::atomic<int64_t> held_replies_{0};
+  std::atomic<int64_t> replies_read_{0};
   std::mutex mutex_;
   std::string injected_;  // guarded by mutex_
   std::thread thread_;

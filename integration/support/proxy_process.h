@@ -17,10 +17,10 @@ namespace ringmaster::integration {
 // One pool of a configuration. Texts are YAML as it stands in the file.
 struct PoolText {
   std::string name = "main";
-  std::vector<std::string> listen;  // ConfigText fills in a free port when there is none
-  std::string ring = {};            // "distribution: ketama"
-  std::vector<std::string> shards;  // "{name: a, address: 127.0.0.1:7001}"
-  std::string more = {};            // "databases: 4"
+  std::vector<std::string> listen = {};  // none: ProxyProcess takes a free port
+  std::string ring = {};                 // "distribution: ketama"
+  std::vector<std::string> shards = {};  // "{name: a, address: 127.0.0.1:7001}"
+  std::string more = {};                 // "databases: 4"
 
   PoolText& Shard(const std::string& shard_name, const Address& address,
                   const std::string& more_keys = "");

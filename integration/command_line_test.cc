@@ -1,0 +1,146 @@
+// The promise: the program's flags do what the README says, starting with the demo.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <set>
+
+#include "support/cluster.h"
+
+namespace ringmaster::integration {
+namespace {
+
+std::set<std::string> DemoFolders() {
+  std::set<std::string> found;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::temp_directory_path())) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("ringmaster-demo-")) found.insert(name);
+  }
+  return found;
+}
+
+// The processes that `parent` started.
+std::vector<pid_t> ChildrenOf(pid_t parent) {
+  std::vector<pid_t> children;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const int pid = std::atoi(entry.path().filename().c_str());
+    if (pid <= 0) continue;
+    if (ProcessStatusKib(pid, "PPid") == parent) children.push_back(pid);
+  }
+  return children;
+}
+
+bool AllGone(const std::vector<pid_t>& processes) {
+  return Eventually([&] {
+    for (const pid_t pid : processes) {
+      if (kill(pid, 0) == 0) return false;
+    }
+    return true;
+  });
+}
+
+class DemoTest : public testing::Test {
+ protected:
+  std::vector<std::string> Arguments() const {
+    return {"--demo", "3", "--port", std::to_string(port_.number())};
+  }
+  Address At() const { return Address{Address::kTcp, "127.0.0.1", port_.number(), ""}; }
+
+  Port port_;
+  const std::set<std::string> folders_before_ = DemoFolders();
+};
+
+TEST_F(DemoTest, ServesThreeServersAndRemovesAllOfItWhenItStops) {
+  ProxyProcess demo(Arguments(), At());
+  Client client(At());
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_EQ(client.Command({"SET", "key" + std::to_string(i), "v"}), "OK");
+  }
+  EXPECT_EQ(client.Command({"DBSIZE"}), "(integer) 300");
+  const std::vector<pid_t> servers = ChildrenOf(demo.pid());
+  EXPECT_EQ(servers.size(), 3U);
+  EXPECT_EQ(demo.Terminate(), 0);
+  EXPECT_TRUE(AllGone(servers));
+  for (const std::string& folder : DemoFolders()) {
+    EXPECT_TRUE(folders_before_.contains(folder) || folder.empty()) << folder << " is left";
+  }
+}
+
+TEST_F(DemoTest, ServersEndWithADemoThatIsKilled) {
+  ProxyProcess demo(Arguments(), At());
+  const std::vector<pid_t> servers = ChildrenOf(demo.pid());
+  ASSERT_EQ(servers.size(), 3U);
+  demo.Kill9();
+  EXPECT_TRUE(AllGone(servers));
+  for (const std::string& folder : DemoFolders()) {
+    if (folders_before_.contains(folder)) continue;
+    std::filesystem::remove_all(std::filesystem::temp_directory_path() / folder);
+  }
+}
+
+TEST_F(DemoTest, PortInUseIsSaidAndNothingIsLeft) {
+  RedisServer other;
+  const Finished demo =
+      RunProgram({RM_PROXY, "--demo", "2", "--port", std::to_string(other.port())});
+  EXPECT_EQ(demo.status, 1) << demo.output;
+  EXPECT_NE(demo.output.find(std::to_string(other.port())), std::string::npos) << demo.output;
+}
+
+TEST(CommandLineTest, TestConfigSaysWhatIsWrongWithLineAndColumn) {
+  const TempFolder folder;
+  const std::string good =
+      folder.Write("good.yml", "pools:\n  - shards: [127.0.0.1:7001, 127.0.0.1:7002]\n");
+  const Finished right = RunProgram({RM_PROXY, "--test-config", good});
+  EXPECT_EQ(right.status, 0) << right.output;
+  const std::string bad = folder.Write(
+      "bad.yml", "pools:\n  - shards: [127.0.0.1:7001]\n    wieght: 3\nworkers: none\n");
+  const Finished wrong = RunProgram({RM_PROXY, "--test-config", bad});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_NE(wrong.output.find("bad.yml:3:5: "), std::string::npos) << wrong.output;
+  EXPECT_NE(wrong.output.find("bad.yml:4:"), std::string::npos) << wrong.output;
+  EXPECT_EQ(RunProgram({RM_PROXY, "--test-config", folder.File("missing.yml")}).status, 1);
+}
+
+TEST(CommandLineTest, ConfigurationsThatComeWithItAreCorrect) {
+  for (const auto& entry : std::filesystem::directory_iterator(RM_SOURCE_DIR "/conf")) {
+    if (entry.path().extension() != ".yml") continue;
+    const Finished done = RunProgram({RM_PROXY, "--test-config", entry.path().string()});
+    EXPECT_EQ(done.status, 0) << done.output;
+  }
+}
+
+TEST(CommandLineTest, VersionAndHelpAnswerAndNonsenseIsRefused) {
+  const Finished version = RunProgram({RM_PROXY, "--version"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_TRUE(version.output.starts_with("ringmaster ")) << version.output;
+  const Finished help = RunProgram({RM_PROXY, "--help"});
+  EXPECT_EQ(help.status, 0);
+  for (const char* flag : {"--config", "--test-config", "--demo", "--port", "--version"}) {
+    EXPECT_NE(help.output.find(flag), std::string::npos) << flag;
+  }
+  EXPECT_NE(RunProgram({RM_PROXY}).status, 0);
+  EXPECT_NE(RunProgram({RM_PROXY, "--bogus"}).status, 0);
+  EXPECT_NE(RunProgram({RM_PROXY, "--config", "/no/such/file.yml"}).status, 0);
+}
+
+TEST(CommandLineTest, LogGoesToItsFileAndIsOpenedAgainBySignal) {
+  const RedisServer shard;
+  const TempFolder folder;
+  ConfigText config;
+  config.log = "level: info, format: json, file: \"" + folder.File("proxy.log") + "\"";
+  config.pool().Shard("a", shard.address());
+  ProxyProcess proxy(config);
+  const auto lines = [&](const std::string& name) { return ReadFile(folder.File(name)); };
+  ASSERT_TRUE(
+      Eventually([&] { return lines("proxy.log").find("listens on") != std::string::npos; }));
+  EXPECT_TRUE(lines("proxy.log").starts_with("{\"")) << lines("proxy.log");
+  std::filesystem::rename(folder.File("proxy.log"), folder.File("old.log"));
+  proxy.Signal(SIGUSR1);
+  ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(folder.File("proxy.log")); }));
+  EXPECT_EQ(proxy.Command({"PROXY", "LOGLEVEL", "warning"}), "OK");
+  EXPECT_TRUE(
+      Eventually([&] { return lines("proxy.log").find("log level") != std::string::npos; }));
+}
+
+}  // namespace
+}  // namespace ringmaster::integration
