@@ -50,6 +50,7 @@ Server::Server(Config config, std::string config_file)
 
 Server::~Server() {
   listening_.clear();
+  if (waiter_.joinable()) waiter_.join();
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
     worker->mailbox().Post([at] { at->Drain(true); });
@@ -301,16 +302,12 @@ void Server::Stop(bool now) {
     Worker* at = worker.get();
     at->mailbox().Post([at, now] { at->Drain(now); });
   }
-  if (now) {
-    loop_.Stop();
-    return;
-  }
-  drain_deadline_.StartOnce(config_.timeouts.drain);
-  // The main thread waits for the workers without blocking its loop, so that a second signal works.
-  std::thread([this] {
+  if (!now) drain_deadline_.StartOnce(config_.timeouts.drain);
+  if (waiter_.joinable()) return;
+  waiter_ = std::thread([this] {
     for (const auto& worker : workers_) worker->Join();
     mailbox_.Post([this] { loop_.Stop(); });
-  }).detach();
+  });
 }
 
 }  // namespace ringmaster

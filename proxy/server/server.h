@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "command/proxy.h"
@@ -76,6 +77,8 @@ class Server {
   uint64_t epoch_ = 1;
   uint64_t refused_ = 0;
   bool stopping_ = false;
+  // Waits for the workers, so that the main thread's loop still hears a second signal meanwhile.
+  std::thread waiter_;
 };
 
 }  // namespace ringmaster
