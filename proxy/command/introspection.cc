@@ -187,6 +187,26 @@ std::vector<const Command*> Shown(const CommandTable& table) {
   return shown;
 }
 
+// Without hidden ones: what Redis would call its subcommands.
+std::vector<const Command*> ShownSubcommands(const Command& command) {
+  std::vector<const Command*> shown;
+  for (const Command* subcommand : command.subcommands) {
+    if (!subcommand->Is(kHidden)) shown.push_back(subcommand);
+  }
+  return shown;
+}
+
+// The command that Redis would find for these words; nullptr: none.
+const Command* FindShown(const CommandTable& table, std::span<const Bytes> args) {
+  const Command* command = table.Find(args);
+  if (command == nullptr) return nullptr;
+  if (command->parent != nullptr && !command->Is(kHidden)) return command;
+  const Command* top = command->parent == nullptr ? command : command->parent;
+  if (top->Is(kHidden)) return nullptr;
+  // A container needs to know the second word; other commands take any.
+  return args.size() > 1 && !ShownSubcommands(*top).empty() ? nullptr : top;
+}
+
 void WriteAll(const CommandTable& table, ReplyWriter& out) {
   const std::vector<const Command*> shown = Shown(table);
   out.Array(shown.size());
@@ -210,21 +230,16 @@ void WriteCommandInfo(const Command* command, ReplyWriter& out) {
   out.Set(tips.size());
   for (const Bytes tip : tips) out.Bulk(tip);
   WriteKeySpecs(row, out);
-  if (command->subcommands.empty()) return out.Set(0);
-  std::vector<const Command*> shown;
-  for (const Command* subcommand : command->subcommands) {
-    if (!subcommand->Is(kHidden)) shown.push_back(subcommand);
-  }
+  const std::vector<const Command*> shown = ShownSubcommands(*command);
+  if (shown.empty()) return out.Set(0);
   out.Array(shown.size());
   for (const Command* subcommand : shown) WriteCommandInfo(subcommand, out);
 }
 
 void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bool with_flags,
                       ReplyWriter& out) {
-  const Command* command = table.Find(args);
-  const bool unknown = command == nullptr || command->Is(kHidden) ||
-                       (!command->subcommands.empty() && args.size() > 1);
-  if (unknown) return out.Error("ERR Invalid command specified");
+  const Command* command = FindShown(table, args);
+  if (command == nullptr) return out.Error("ERR Invalid command specified");
   if (!HasKeys(*command->row)) return out.Error("ERR The command has no key arguments");
   if (!command->ArityFits(args.size())) {
     return out.Error("ERR Invalid number of arguments specified for command");

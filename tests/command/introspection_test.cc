@@ -72,6 +72,10 @@ TEST_F(IntrospectionTest, HidesWhatRedisDoesNotHave) {
   EXPECT_EQ(Info("client", 2).find("setinfo"), std::string::npos);
   EXPECT_NE(Info("client", 2).find("client|setname"), std::string::npos);
   EXPECT_FALSE(Lists({}, "proxy"));
+  // Its subcommands are ours alone.
+  EXPECT_FALSE(Lists({}, "debug|object"));
+  EXPECT_EQ(Info("debug", 3).substr(0, 16), "*10 $5 debug :-2");
+  EXPECT_EQ(Keys({"debug", "object", "k"}), "-ERR The command has no key arguments ");
 }
 
 TEST_F(IntrospectionTest, ListsKeysOrSaysWhyNot) {
