@@ -2,9 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <utility>
 
 namespace ringmaster::integration {
+
+namespace {
+
+// The one built along with the tests, or another build of it (with a sanitizer, say).
+std::string ProxyProgram() {
+  const char* other = std::getenv("RINGMASTER_PROGRAM");
+  return other != nullptr ? other : RM_PROXY;
+}
+
+}  // namespace
 
 PoolText& PoolText::Shard(const std::string& shard_name, const Address& address,
                           const std::string& more_keys) {
@@ -23,13 +34,13 @@ ProxyProcess::ProxyProcess(ConfigText config) : config_(std::move(config)) {
     if (const Result<Address> parsed = ParseAddress(first)) address_ = *parsed;
   }
   const std::string file = folder_.Write("ringmaster.yml", Yaml(config_));
-  process_ = ChildProcess({RM_PROXY, "--config", file}, folder_.File("proxy.log"));
+  process_ = ChildProcess({ProxyProgram(), "--config", file}, folder_.File("proxy.log"));
   AwaitService();
 }
 
 ProxyProcess::ProxyProcess(const std::vector<std::string>& arguments, const Address& serves)
     : address_(serves) {
-  std::vector<std::string> argv = {RM_PROXY};
+  std::vector<std::string> argv = {ProxyProgram()};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   process_ = ChildProcess(argv, folder_.File("proxy.log"));
   AwaitService();
