@@ -32,6 +32,9 @@ void AddFlags(CLI::App& app, Plan& plan) {
       ->check(CLI::Range(1, 10000));
   app.add_option("--value-size", plan.value_size)->check(CLI::Range(8, 64 << 20));
   app.add_option("--keys", plan.keys)->check(CLI::Range(1, 10'000'000));
+  app.add_option("--prefix", plan.prefix, "of each key")->check([](const std::string& prefix) {
+    return prefix.size() <= 64 ? std::string() : std::string("at most 64 bytes");
+  });
   app.add_option("--multi", plan.multi, "MGET and MSET with so many keys")
       ->check(CLI::Range(0, 1000));
   app.add_option("--sets", plan.sets, "share of writes")->check(CLI::Range(0.0, 1.0));

@@ -15,8 +15,6 @@ namespace {
 // Up to here copying a value is cheaper than a piece of its own in the write.
 constexpr uint32_t kCopiedValue = 1024;
 
-constexpr Bytes kKeyPrefix = "key:";
-
 void AppendHeader(std::string& out, char type, size_t number) {
   out.push_back(type);
   AppendInteger(out, static_cast<int64_t>(number));
@@ -32,7 +30,8 @@ size_t TextSize(const std::vector<Templates::Part>& parts) {
 }  // namespace
 
 Templates::Templates(const Plan& plan)
-    : value_size_(plan.value_size),
+    : prefix_(plan.prefix),
+      value_size_(plan.value_size),
       keys_per_command_(std::max(plan.multi, 1U)),
       multi_(plan.multi > 0) {
   filler_.assign(value_size_ - kDigits, 'x');
@@ -65,8 +64,8 @@ void Templates::AppendArguments(std::vector<Part>& parts, bool with_values) cons
       part.holes.emplace_back(static_cast<uint32_t>(part.text.size()), key);
       part.text.append(kDigits, '0');
     };
-    AppendHeader(part.text, '$', kKeyPrefix.size() + kDigits);
-    part.text.append(kKeyPrefix);
+    AppendHeader(part.text, '$', prefix_.size() + kDigits);
+    part.text.append(prefix_);
     add_hole();
     part.text.append("\r\n");
     if (!with_values) continue;

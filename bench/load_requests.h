@@ -40,6 +40,7 @@ class Templates {
  private:
   void AppendArguments(std::vector<Part>& parts, bool with_values) const;
 
+  const std::string prefix_;
   const uint32_t value_size_;
   const uint32_t keys_per_command_;
   const bool multi_;
