@@ -54,7 +54,9 @@ TEST(IntrusiveListTest, IsEmptyAtFirstAndAfterTheLastOneLeft) {
 TEST(IntrusiveListTest, LetsAnElementLeaveFromAnyPlace) {
   Item a('a'), b('b'), c('c');
   IntrusiveList<Item> list;
-  for (Item* item : {&a, &b, &c}) list.PushBack(*item);
+  list.PushBack(a);
+  list.PushBack(b);
+  list.PushBack(c);
   IntrusiveList<Item>::Remove(b);
   EXPECT_EQ(Names(list), "ac");
   IntrusiveList<Item>::Remove(a);

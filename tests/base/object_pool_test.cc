@@ -31,12 +31,14 @@ TEST(ObjectPoolTest, ConstructsAndDestroysEachObjectOnce) {
 
 TEST(ObjectPoolTest, HandsOutFreedMemoryAgain) {
   ObjectPool<int> pool;
-  int* const first = pool.New(1);
-  pool.Delete(first);
-  int* const second = pool.New(2);
-  EXPECT_EQ(second, first);
-  EXPECT_EQ(*second, 2);
-  pool.Delete(second);
+  const auto place = [](const int* object) { return reinterpret_cast<uintptr_t>(object); };
+  int* object = pool.New(1);
+  const uintptr_t first = place(object);
+  pool.Delete(object);
+  object = pool.New(2);
+  EXPECT_EQ(place(object), first);
+  EXPECT_EQ(*object, 2);
+  pool.Delete(object);
 }
 
 TEST(ObjectPoolTest, CountsLiveAndFreeObjects) {
