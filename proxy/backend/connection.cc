@@ -73,7 +73,7 @@ void Connection::Send(Exchange& exchange) {
     }
   }
   const size_t size = exchange.request.bytes.size();
-  if (exchange.request.block && size > Output::kCopyLimit) {
+  if (exchange.request.block && size > kCopyLimit) {
     output_.Append(exchange.request);
   } else {
     exchange.request = output_.Append(exchange.request.bytes);
@@ -252,7 +252,7 @@ bool Connection::Consume(Bytes input, const BlockRef& block) {
       return false;
     }
     Slice reply{input.substr(0, used), {}};
-    if (used > Output::kCopyLimit) reply.block = block;
+    if (used > kCopyLimit) reply.block = block;
     input.remove_prefix(used);
     if (!Deliver(reply, status == ReplyScanner::Status::kComplete)) return false;
   }

@@ -17,6 +17,9 @@ namespace ringmaster {
 
 class BlockPool;
 
+// Up to this many bytes, copying is cheaper than keeping a reference to where they lie.
+inline constexpr size_t kCopyLimit = 1024;
+
 // The header lies in front of the bytes.
 struct Block {
   BlockPool* pool;

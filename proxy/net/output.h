@@ -15,9 +15,6 @@ namespace ringmaster {
 
 class Output {
  public:
-  // Below this, copying is cheaper than an entry of its own in the gathering write.
-  static constexpr size_t kCopyLimit = 1024;
-
   explicit Output(BlockPool& pool) : pool_(pool) {}
 
   // Copies. The slice is where the bytes now lie.

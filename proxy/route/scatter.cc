@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "net/output.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_scanner.h"
@@ -131,7 +130,7 @@ void Scatter::ToAll(ScatterPool& pool, Router& router, Bytes request, const Plan
   scatter.Begin(router, plan, resp, parent);
   for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
     Part& part = scatter.AddPart(shard);
-    if (request.size() > Output::kCopyLimit) {
+    if (request.size() > kCopyLimit) {
       part.request = pool.blocks().Copy(request);
     } else {
       part.request = Slice{request, {}};
@@ -323,7 +322,7 @@ void Scatter::MergeKeyOrder() {
     Part& part = *parts_[index];
     const Bytes element = TakeElement(part.bytes);
     // Large values are handed on where they lie.
-    if (element.size() > Output::kCopyLimit && part.kept.block) {
+    if (element.size() > kCopyLimit && part.kept.block) {
       Flush();
       parent_->sink->OnReplyPart(*parent_, Slice{element, part.kept.block});
     } else {
@@ -396,7 +395,7 @@ void Scatter::MergeConcat() {
   }
   for (size_t p = 0; p < part_count_; ++p) {
     const Part& part = *parts_[p];
-    if (part.bytes.size() > Output::kCopyLimit && part.kept.block) {
+    if (part.bytes.size() > kCopyLimit && part.kept.block) {
       Flush();
       parent_->sink->OnReplyPart(*parent_, Slice{part.bytes, part.kept.block});
     } else {

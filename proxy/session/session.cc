@@ -102,7 +102,7 @@ void Session::Take(const Slice& read) {
 // Keeps what cannot be served now. Little is copied, so that the shared read block stays shared.
 void Session::Stash(const Slice& rest) {
   const size_t size = rest.bytes.size();
-  if (size > Output::kCopyLimit) {
+  if (size > kCopyLimit) {
     const auto begin = static_cast<size_t>(rest.bytes.data() - rest.block.get()->data());
     input_ = Input{rest.block, begin, begin + size};
     return;
@@ -191,7 +191,7 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
       Slice wire;
       if (!parser.is_inline()) {
         wire.bytes = input.bytes.substr(0, parser.consumed());
-        if (wire.bytes.size() > Output::kCopyLimit) wire.block = input.block;
+        if (wire.bytes.size() > kCopyLimit) wire.block = input.block;
       }
       StartCommand(*command, args, wire);
     }
