@@ -9,8 +9,13 @@ namespace {
 
 TEST(AuthToShardsTest, ByPasswordAndAsAnAclUser) {
   const RedisServer a({.config = {"requirepass secret"}, .password = "secret"});
-  const RedisServer b({.config = {"user default off", "user proxy on >pass ~* &* +@all",
-                                  "user probe on nopass +ping"}});
+  const RedisServer b({.config =
+                           {
+                               "user default off",
+                               "user proxy on >pass ~* &* +@all",
+                           },
+                       .username = "proxy",
+                       .password = "pass"});
   ConfigText config;
   config.pool().Shard("a", a.address(), "password: secret");
   config.pool().Shard("b", b.address(), "username: proxy, password: pass");

@@ -81,7 +81,7 @@ TEST_F(DemoTest, ServersEndWithADemoThatIsKilled) {
 TEST_F(DemoTest, PortInUseIsSaidAndNothingIsLeft) {
   RedisServer other;
   const Finished demo =
-      RunProgram({RM_PROXY, "--demo", "2", "--port", std::to_string(other.port())});
+      RunProgram({ProxyProgram(), "--demo", "2", "--port", std::to_string(other.port())});
   EXPECT_EQ(demo.status, 1) << demo.output;
   EXPECT_NE(demo.output.find(std::to_string(other.port())), std::string::npos) << demo.output;
 }
@@ -90,37 +90,37 @@ TEST(CommandLineTest, TestConfigSaysWhatIsWrongWithLineAndColumn) {
   const TempFolder folder;
   const std::string good =
       folder.Write("good.yml", "pools:\n  - shards: [127.0.0.1:7001, 127.0.0.1:7002]\n");
-  const Finished right = RunProgram({RM_PROXY, "--test-config", good});
+  const Finished right = RunProgram({ProxyProgram(), "--test-config", good});
   EXPECT_EQ(right.status, 0) << right.output;
   const std::string bad = folder.Write(
       "bad.yml", "pools:\n  - shards: [127.0.0.1:7001]\n    wieght: 3\nworkers: none\n");
-  const Finished wrong = RunProgram({RM_PROXY, "--test-config", bad});
+  const Finished wrong = RunProgram({ProxyProgram(), "--test-config", bad});
   EXPECT_EQ(wrong.status, 1);
   EXPECT_NE(wrong.output.find("bad.yml:3:5: "), std::string::npos) << wrong.output;
   EXPECT_NE(wrong.output.find("bad.yml:4:"), std::string::npos) << wrong.output;
-  EXPECT_EQ(RunProgram({RM_PROXY, "--test-config", folder.File("missing.yml")}).status, 1);
+  EXPECT_EQ(RunProgram({ProxyProgram(), "--test-config", folder.File("missing.yml")}).status, 1);
 }
 
 TEST(CommandLineTest, ConfigurationsThatComeWithItAreCorrect) {
   for (const auto& entry : std::filesystem::directory_iterator(RM_SOURCE_DIR "/conf")) {
     if (entry.path().extension() != ".yml") continue;
-    const Finished done = RunProgram({RM_PROXY, "--test-config", entry.path().string()});
+    const Finished done = RunProgram({ProxyProgram(), "--test-config", entry.path().string()});
     EXPECT_EQ(done.status, 0) << done.output;
   }
 }
 
 TEST(CommandLineTest, VersionAndHelpAnswerAndNonsenseIsRefused) {
-  const Finished version = RunProgram({RM_PROXY, "--version"});
+  const Finished version = RunProgram({ProxyProgram(), "--version"});
   EXPECT_EQ(version.status, 0);
   EXPECT_TRUE(version.output.starts_with("ringmaster ")) << version.output;
-  const Finished help = RunProgram({RM_PROXY, "--help"});
+  const Finished help = RunProgram({ProxyProgram(), "--help"});
   EXPECT_EQ(help.status, 0);
   for (const char* flag : {"--config", "--test-config", "--demo", "--port", "--version"}) {
     EXPECT_NE(help.output.find(flag), std::string::npos) << flag;
   }
-  EXPECT_NE(RunProgram({RM_PROXY}).status, 0);
-  EXPECT_NE(RunProgram({RM_PROXY, "--bogus"}).status, 0);
-  EXPECT_NE(RunProgram({RM_PROXY, "--config", "/no/such/file.yml"}).status, 0);
+  EXPECT_NE(RunProgram({ProxyProgram()}).status, 0);
+  EXPECT_NE(RunProgram({ProxyProgram(), "--bogus"}).status, 0);
+  EXPECT_NE(RunProgram({ProxyProgram(), "--config", "/no/such/file.yml"}).status, 0);
 }
 
 TEST(CommandLineTest, LogGoesToItsFileAndIsOpenedAgainBySignal) {

@@ -35,7 +35,7 @@ TEST(DrainTest, DeadlineEndsWhatDoesNotEnd) {
   Client busy = proxy.Connect();
   busy.Send(Encode({"EVAL", kBusy, "1", "a", "3000"}));
   ASSERT_TRUE(Eventually([&] {
-    return proxy.Connect().Command({"CLIENT", "LIST"}).find("cmd=eval") != std::string::npos;
+    return proxy.Connect().CommandRaw({"CLIENT", "LIST"}).find("cmd=eval") != std::string::npos;
   }));
   const TimePoint told = MonotonicNow();
   EXPECT_EQ(proxy.Terminate(), 0);
@@ -52,7 +52,7 @@ TEST(DrainTest, SecondSignalStopsAtOnce) {
   Client busy = proxy.Connect();
   busy.Send(Encode({"EVAL", kBusy, "1", "a", "3000"}));
   ASSERT_TRUE(Eventually([&] {
-    return proxy.Connect().Command({"CLIENT", "LIST"}).find("cmd=eval") != std::string::npos;
+    return proxy.Connect().CommandRaw({"CLIENT", "LIST"}).find("cmd=eval") != std::string::npos;
   }));
   proxy.Signal(SIGTERM);
   ASSERT_TRUE(proxy.LogSays("stopping"));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/cluster.h"
+#include "support/resp_text.h"
 
 namespace ringmaster::integration {
 namespace {
@@ -90,12 +91,13 @@ TEST_F(ReloadTest, LimitsAndListenersChangeToo) {
 TEST_F(ReloadTest, RequestUnderWayToAShardThatLeavesIsStillAnswered) {
   const std::string key = cluster_.KeyOn(2);
   Client slow = cluster_.Connect();
-  ASSERT_TRUE(
-      slow.Send("*5\r\n$4\r\nEVAL\r\n$119\r\n"
-                "local t = redis.call('TIME') repeat local n = redis.call('TIME') "
-                "until (n[1]-t[1])*1e6 + n[2]-t[2] > 300000 return 'done'"
-                "\r\n$1\r\n1\r\n$" +
-                std::to_string(key.size()) + "\r\n" + key + "\r\n$1\r\nx\r\n"));
+  slow.Send(Encode({"EVAL",
+                    "local t = redis.call('TIME') repeat local n = redis.call('TIME') "
+                    "until (n[1]-t[1])*1e6 + n[2]-t[2] > 300000 return 'done'",
+                    "1", key}));
+  ASSERT_TRUE(Eventually([&] {
+    return client_.CommandRaw({"CLIENT", "LIST"}).find("cmd=eval") != std::string::npos;
+  }));
   ConfigText next = proxy_.config();
   next.pool().shards.pop_back();
   ASSERT_NE(proxy_.Reload(next).find("read again"), std::string::npos);

@@ -24,7 +24,7 @@ class SlowReaderTest : public testing::Test {
     return slow;
   }
   bool SlowIsGone() {
-    return cluster_.Connect().Command({"CLIENT", "LIST"}).find("name=slow") == std::string::npos;
+    return cluster_.Connect().CommandRaw({"CLIENT", "LIST"}).find("name=slow") == std::string::npos;
   }
 
   Cluster cluster_{ClusterOptions{.limits = "reply_buffer: 8mb"}};

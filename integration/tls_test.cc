@@ -14,8 +14,8 @@ class TlsTest : public testing::Test {
   void SetUp() override {
     MakeAuthority("ca");
     MakeAuthority("other");
-    OpenSsl({"req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=ringmaster", "-keyout",
-             File("key.pem"), "-out", File("request.pem")});
+    OpenSsl({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+             "/CN=ringmaster", "-keyout", File("key.pem"), "-out", File("request.pem")});
     const std::string names =
         folder_.Write("names.cnf", "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
     OpenSsl({"x509", "-req", "-in", File("request.pem"), "-CA", File("ca.pem"), "-CAkey",
@@ -24,8 +24,9 @@ class TlsTest : public testing::Test {
   }
   std::string File(const std::string& name) const { return folder_.File(name); }
   void MakeAuthority(const std::string& name) {
-    OpenSsl({"req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + name, "-days", "2",
-             "-keyout", File(name + "-key.pem"), "-out", File(name + ".pem")});
+    OpenSsl({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-subj", "/CN=" + name, "-days", "2", "-keyout", File(name + "-key.pem"), "-out",
+             File(name + ".pem")});
   }
   static void OpenSsl(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "openssl");
@@ -89,7 +90,7 @@ TEST_F(TlsTest, LargeValuesAndDeepPipelinesPassThroughTls) {
   ASSERT_EQ(proxy.Command({"SET", "large", value}), "OK");
   EXPECT_TRUE(Cli({"GET", "large"}) == value + "\n");
   for (const char* size : {"3", "20000"}) {
-    const Finished bench = Run(
+    const Finished bench = RunProgram(
         {"redis-benchmark", "-p", std::to_string(secure_.number()), "--tls", "--cacert",
          File("ca.pem"), "-t", "set,get", "-n", "20000", "-c", "20", "-P", "16", "-d", size, "-q"},
         std::chrono::seconds(60));

@@ -7,15 +7,10 @@
 
 namespace ringmaster::integration {
 
-namespace {
-
-// The one built along with the tests, or another build of it (with a sanitizer, say).
 std::string ProxyProgram() {
   const char* other = std::getenv("RINGMASTER_PROGRAM");
   return other != nullptr ? other : RM_PROXY;
 }
-
-}  // namespace
 
 PoolText& PoolText::Shard(const std::string& shard_name, const Address& address,
                           const std::string& more_keys) {

@@ -14,6 +14,10 @@
 
 namespace ringmaster::integration {
 
+// The program under test: the one built along with the tests, or what RINGMASTER_PROGRAM names
+// (a build with a sanitizer, say).
+std::string ProxyProgram();
+
 // One pool of a configuration. Texts are YAML as it stands in the file.
 struct PoolText {
   std::string name = "main";

@@ -46,7 +46,10 @@ std::string RedisServer::Log() const { return ReadFile(folder_.File("redis.log")
 
 std::string RedisServer::Command(const std::vector<std::string>& words) const {
   Client client = Connect();
-  if (!options_.password.empty()) client.Command({"AUTH", options_.password});
+  std::vector<std::string> login = {"AUTH"};
+  if (!options_.username.empty()) login.push_back(options_.username);
+  login.push_back(options_.password);
+  if (!options_.password.empty()) client.Command(login);
   return client.Command(words);
 }
 

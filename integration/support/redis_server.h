@@ -20,7 +20,8 @@ class RedisServer {
     std::vector<std::string> config = {};  // more lines of redis.conf
     bool unix_socket = false;              // listens there, and on no port
     bool ipv6 = false;                     // on ::1
-    std::string password = {};             // sent before the first PING
+    std::string username = {};             // with the password: who Command() logs in as
+    std::string password = {};
   };
   // Serving when the constructor returns; otherwise the test has failed and serving() is false.
   RedisServer() : RedisServer(Options()) {}

@@ -18,7 +18,7 @@ size_t ReplyLength(Bytes bytes);
 std::string Render(Bytes reply);
 
 // Printable ASCII stays, the rest becomes \xNN; long texts are cut and say how long they were.
-std::string Quoted(Bytes text, size_t limit = 2048);
+std::string Quoted(Bytes text, size_t limit = 16384);
 
 // A request as a client sends it.
 std::string Encode(const std::vector<std::string>& words);
