@@ -37,8 +37,8 @@ class Sink {
   ~Sink() = default;
 };
 
-// A part of its asker (a base of Request, for one) and never copied. From Send until OnReply it stays where it is: an asker
-// that loses interest points `sink` at somebody who disposes of it.
+// A part of its asker (a base of Request, for one) and never copied. From Send until OnReply it
+// stays where it is: an asker that loses interest points `sink` at somebody who disposes of it.
 struct Exchange {
   enum class State : uint8_t { kIdle, kQueued, kDone };
 
