@@ -16,6 +16,7 @@ std::mutex g_open_mutex;
 LogOptions g_options;
 std::shared_ptr<spdlog::logger> g_logger;  // guarded by g_open_mutex for writers
 std::atomic<spdlog::logger*> g_current{nullptr};
+std::atomic<bool> g_json{false};
 std::atomic<int> g_level{static_cast<int>(LogLevel::kInfo)};
 
 spdlog::level::level_enum ToSpdlog(LogLevel level) {
@@ -75,6 +76,7 @@ Status OpenLocked(const LogOptions& options) {
   g_logger = std::move(logger);
   g_current.store(g_logger.get(), std::memory_order_release);
   g_options = options;
+  g_json.store(options.json, std::memory_order_relaxed);
   g_level.store(static_cast<int>(options.level), std::memory_order_relaxed);
   return Done();
 }
@@ -138,7 +140,7 @@ void LogMessage(LogLevel level, std::string_view message) {
     if (g_current.load(std::memory_order_acquire) == nullptr && !OpenLocked(g_options)) return;
     logger = g_current.load(std::memory_order_acquire);
   }
-  if (g_options.json) {
+  if (g_json.load(std::memory_order_relaxed)) {
     logger->log(ToSpdlog(level), "{}", JsonEscape(message));
   } else {
     logger->log(ToSpdlog(level), "{}", message);

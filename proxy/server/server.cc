@@ -80,7 +80,25 @@ std::unique_ptr<PoolWorker> Server::MakePoolWorker(Worker& worker, size_t pool) 
                                       snapshots_[pool], MakeSessionLimits(config_, worker_count_));
 }
 
+namespace {
+
+// A password that nobody checks would be worse than none.
+Status RefuseUsers(const Config& config) {
+  for (const PoolConfig& pool : config.pools) {
+    if (!pool.users.empty()) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("pool '{}': 'users' is not served by this version; remove it and "
+                               "keep the listener where only trusted clients reach it",
+                               pool.name)};
+    }
+  }
+  return Done();
+}
+
+}  // namespace
+
 Status Server::Start() {
+  if (const Status fits = RefuseUsers(config_); !fits) return fits.error();
   for (const PoolConfig& pool : config_.pools) {
     auto snapshot = MakeSnapshot(pool, config_, nullptr, epoch_);
     if (!snapshot) return snapshot.error();
@@ -203,6 +221,7 @@ void Server::ReloadFor(size_t worker, std::function<void(Result<std::string>)> d
 
 // What cannot change while the process runs.
 Status Server::CheckReload(const Config& next) const {
+  if (const Status fits = RefuseUsers(next); !fits) return fits.error();
   if (next.pools.size() != config_.pools.size()) {
     return Error{ErrorCode::kInvalid, "pools cannot be added or removed by a reload; restart"};
   }
