@@ -47,6 +47,7 @@ constexpr Row kCommandSubcommands[] = {
      .tips = "nondeterministic_output_order"},
 };
 
+// Shards are meant to be configured alike. Where they are not, GET shows what the first one has.
 constexpr Row kConfigSubcommands[] = {
     {.name = "get",
      .arity = -3,
