@@ -107,13 +107,13 @@ std::string IncludedName(std::string line) {
 
 // One line for each violation; empty when all is well.
 std::string Violations(const Files& files) {
-  std::string out;
+  std::ostringstream out;
   Folders folders;
   for (const auto& [path, text] : files) {
     const std::string folder = path.substr(0, path.find('/'));
     const Row* row = FindRow(folder);
     if (row == nullptr) {
-      out += path + ": the design has no folder " + folder + "/\n";
+      out << path << ": the design has no folder " << folder << "/\n";
       continue;
     }
     folders.insert(folder);
@@ -124,17 +124,16 @@ std::string Violations(const Files& files) {
       const std::string name = IncludedName(line);
       if (name.empty() || path.ends_with("README.md")) continue;
       const std::string problem = IncludeProblem(*row, name);
-      if (!problem.empty()) out += path + ": " + name + " " + problem + "\n";
+      if (!problem.empty()) out << path << ": " << name << " " << problem << "\n";
     }
     if (path.ends_with("README.md") && count > kReadmeLines) {
-      out += path + ": " + std::to_string(count) + " lines, not " + std::to_string(kReadmeLines) +
-             "\n";
+      out << path << ": " << count << " lines, not " << kReadmeLines << "\n";
     }
   }
   for (const std::string& folder : folders) {
-    if (!files.contains(folder + "/README.md")) out += folder + "/: no README.md\n";
+    if (!files.contains(folder + "/README.md")) out << folder << "/: no README.md\n";
   }
-  return out;
+  return out.str();
 }
 
 Files ReadProxy() {

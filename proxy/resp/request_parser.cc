@@ -11,7 +11,7 @@ namespace ringmaster {
 namespace {
 
 // A header line may be as long as an inline request in Redis (PROTO_INLINE_MAX_SIZE).
-constexpr size_t kMaxHeader = 64 * 1024;
+constexpr size_t kMaxHeader = 65536;
 
 constexpr char kInvalidCount[] = "Protocol error: invalid multibulk length";
 constexpr char kInvalidSize[] = "Protocol error: invalid bulk length";

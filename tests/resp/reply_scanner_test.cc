@@ -15,7 +15,7 @@ namespace {
 
 // "<type> <length>" for each reply; tells when some other cut of the input gives another answer.
 std::string Scan(const std::string& input) {
-  const std::string whole = ReadReplies({input});
+  std::string whole = ReadReplies({input});
   ForEachCut(input, [&](const Cut& cut) { EXPECT_EQ(ReadReplies(cut.pieces), whole) << cut.name; });
   return whole;
 }

@@ -35,7 +35,7 @@ std::string Tail(const std::string& input, size_t cut, size_t parsed_bytes, size
 
 // The same from every point in the bulk that starts behind `header`, in pieces of several sizes.
 std::string TailFromAnywhere(const std::string& input, size_t header, size_t content) {
-  const std::string expected = Tail(input, header, header, input.size());
+  std::string expected = Tail(input, header, header, input.size());
   for (size_t cut = header; cut < header + content + 2; ++cut) {
     for (const size_t piece : {1, 2, 3, 5, 1000}) {
       EXPECT_EQ(Tail(input, cut, cut, piece), expected) << "at " << cut << " by " << piece;
