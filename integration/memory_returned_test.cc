@@ -21,7 +21,7 @@ TEST(MemoryReturnedTest, AfterBurstsOfLargeRepliesAndDeepPipelines) {
     sets += Encode({"SET", "key" + std::to_string(i % 100), std::string(100, 'x')});
   }
   int64_t after_first = 0;
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 3; ++round) {
     std::vector<Client> clients;
     for (int i = 0; i < 10; ++i) clients.push_back(cluster.Connect());
     for (Client& client : clients) client.SendUnread(asks, std::chrono::milliseconds(100));
