@@ -95,8 +95,7 @@ bool Backend::idle() const {
   const auto is_idle = [](const auto& connection) {
     return connection == nullptr || connection->idle();
   };
-  return std::all_of(shared_.begin(), shared_.end(), is_idle) && leaving_.empty() &&
-         std::all_of(lent_.begin(), lent_.end(), is_idle);
+  return std::all_of(shared_.begin(), shared_.end(), is_idle) && leaving_.empty() && lent_.empty();
 }
 
 void Backend::Tick(TimePoint now) {

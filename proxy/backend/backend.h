@@ -34,7 +34,7 @@ class Backend final : public Connection::Owner {
   ShardLink& link() { return *link_; }
   ShardMetrics& metrics() { return metrics_; }
   size_t connections() const;
-  // Nothing waits for any reply.
+  // Nothing waits for any reply and no connection is lent.
   bool idle() const;
 
   void Tick(TimePoint now);

@@ -11,7 +11,8 @@
 namespace ringmaster {
 namespace {
 
-// Alive, and its clients shall see for themselves what it says.
+// To the last question, PING: alive, and its clients shall see for themselves what it says. To an
+// earlier one it is a refusal: a connection that did not change its database is no good.
 bool IsBusy(Bytes error) {
   return error.starts_with("-LOADING ") || error.starts_with("-BUSY ") ||
          error.starts_with("-MASTERDOWN ");
@@ -67,6 +68,8 @@ void Connection::Send(Exchange& exchange) {
   exchange.queued_at = now;
   last_used_ = now;
   if (state_ != State::kReady) [[unlikely]] {
+    if (context_.stopping)
+      return Fail(exchange, Outcome::kNotApplied, "the proxy is shutting down");
     if (link_.failing()) return Fail(exchange, Outcome::kNotApplied, link_.last_error());
     if (queued_ >= link_.limits().max_queued || output_.size() > link_.limits().max_queued_bytes) {
       return Fail(exchange, Outcome::kNotApplied, "too many requests wait for it to connect");
@@ -106,23 +109,35 @@ void Connection::Flush() {
   Output& output = handshake_.empty() && state_ == State::kReady ? output_ : handshake_;
   if (output.empty()) return;
   const uint64_t before = output.accepted();
+  // Only what the oldest request still needs is progress: later ones going out say nothing of it.
+  const bool needed = state_ != State::kReady || (head_ != nullptr && !WasSent(*head_));
   const IoStatus status = output.Flush(*stream_);
-  if (output.accepted() != before) progress_ = context_.loop.Now();
+  if (needed && output.accepted() != before) progress_ = context_.loop.Now();
   if (status == IoStatus::kError) {
     Lose("write failed: " + stream_->error(), true);
     return;
   }
-  stream_->WatchWrites(status == IoStatus::kAgain);
+  stream_->WatchWrites(status == IoStatus::kAgain || unread_);
   if (drained_ != nullptr && output_.empty()) drained_(drained_asker_);
 }
 
-void Connection::OnWritable() { Flush(); }
+void Connection::OnWritable() {
+  if (unread_) {
+    unread_ = false;
+    stream_->WatchWrites(!output_.empty());
+    if (!paused_ && stream_->HasBuffered()) OnReadable();
+  }
+  Flush();
+}
 
 void Connection::SetPaused(bool paused) {
   if (paused == paused_ || stream_ == nullptr) return;
   paused_ = paused;
   progress_ = context_.loop.Now();
   stream_->WatchReads(!paused);
+  // What TLS holds decrypted no event announces: being writable is one that comes at once.
+  unread_ = !paused && stream_->HasBuffered();
+  if (unread_) stream_->WatchWrites(true);
 }
 
 // --- coming up ---
@@ -201,7 +216,7 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
   }
   if (!complete) return true;
   const std::string answer = std::exchange(handshake_reply_, std::string());
-  if (answer[0] == '-' && !IsBusy(answer)) {
+  if (answer[0] == '-' && !(handshake_left_ == 1 && IsBusy(answer))) {
     Lose("it refused the handshake: " + answer.substr(1, answer.find('\r') - 1), true);
     return false;
   }
@@ -271,18 +286,19 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
     Lose("it sent a reply that nobody asked for", true);
     return false;
   }
-  if (!complete) {
-    DeliverPart(reply);
-    return stream_ != nullptr;
-  }
   // A shard answers before it has the whole request only to refuse it, and then hangs up.
   const bool early = !WasSent(*head_) || streaming_;
   if (early && !(head_ == tail_ && streaming_)) {
     Lose("it answered a request that it was not sent yet", true);
     return false;
   }
+  if (!complete) {
+    DeliverPart(reply);
+    return stream_ != nullptr;
+  }
   streaming_ = false;
   large_reported_ = false;
+  part_bytes_ = 0;
   Exchange* exchange = Pop();
   metrics_.replies.Add();
   metrics_.latency.Record(context_.loop.Now() - exchange->queued_at);
@@ -294,7 +310,9 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
 
 void Connection::DeliverPart(const Slice& part) {
   head_->in_parts = true;
-  if (!large_reported_ && scanner_.content_left() > kLargeReply) {
+  part_bytes_ += part.bytes.size();
+  // Large by what it announces, or by what came of it in many small elements.
+  if (!large_reported_ && (scanner_.content_left() > kLargeReply || part_bytes_ > kLargeReply)) {
     large_reported_ = true;
     if (owner_ != nullptr) owner_->OnLargeReply(*this);
   }
@@ -317,7 +335,9 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
   handshake_.Clear();
   handshake_reply_.clear();
   paused_ = false;
+  unread_ = false;
   large_reported_ = false;
+  part_bytes_ = 0;
   if (was_up) {
     metrics_.losses.Add();
     metrics_.connections.Subtract(1);
@@ -378,6 +398,7 @@ void Connection::FailWaiting(const std::string& why) {
   }
   output_.Clear();
   position_ = 0;
+  streaming_ = false;
   if (state_ == State::kWaiting) state_ = State::kIdle;
 }
 
@@ -408,7 +429,10 @@ void Connection::ExpireWaiting(TimePoint now) {
 void Connection::Tick(TimePoint now) {
   const BackendLimits& limits = link_.limits();
   if (state_ == State::kReady) {
-    const bool waiting = head_ != nullptr && !paused_ && !head_->no_timeout;
+    // While a request's end is still to come and all before it is out, it is our client that is
+    // slow.
+    const bool asker_slow = streaming_ && head_ == tail_ && output_.empty();
+    const bool waiting = head_ != nullptr && !paused_ && !head_->no_timeout && !asker_slow;
     if (waiting && limits.command_timeout > Duration(0) &&
         now - std::max(head_->queued_at, progress_) > limits.command_timeout) {
       metrics_.timeouts.Add();
@@ -420,6 +444,9 @@ void Connection::Tick(TimePoint now) {
     Lose("no answer to the handshake in time", true);
     return;
   }
+  // Nobody asks a shard whose commands fail at once: somebody must look whether it is back.
+  if (head_ == nullptr && link_.failing() && state_ == State::kIdle) Connect();
+  if (head_ == nullptr && state_ == State::kWaiting) state_ = State::kIdle;
   if (head_ == nullptr) return;
   if (link_.failing() && state_ == State::kWaiting) FailWaiting(link_.last_error());
   if (head_ != nullptr && limits.command_timeout > Duration(0) &&

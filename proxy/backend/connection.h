@@ -39,6 +39,8 @@ struct BackendContext {
   // shared place, the topology changed. A client with requests under way from before must see them
   // answered before it sends more, or a later one could overtake an earlier one.
   uint64_t route_epoch = 1;
+  // Set for good by Router::Close: whoever is answered then and asks on is refused at once.
+  bool stopping = false;
 };
 
 class Connection : public ListHook<> {
@@ -133,9 +135,11 @@ class Connection : public ListHook<> {
   const int resp_;
   State state_ = State::kIdle;
   bool paused_ = false;
+  bool unread_ = false;  // TLS holds bytes that came while we were paused
   bool large_reported_ = false;
-  bool streaming_ = false;  // the last exchange's bytes are still arriving
-  int handshake_left_ = 0;  // replies of the handshake still to come
+  uint64_t part_bytes_ = 0;  // of the reply under way, delivered in parts
+  bool streaming_ = false;   // the last exchange's bytes are still arriving
+  int handshake_left_ = 0;   // replies of the handshake still to come
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<Stream> stream_;
   Output handshake_;  // goes out before output_

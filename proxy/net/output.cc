@@ -24,6 +24,8 @@ Slice Output::AppendToNewBlock(Bytes bytes) {
 }
 
 void Output::Put(Bytes bytes) {
+  if (bytes.empty()) [[unlikely]]
+    return;  // no block for nothing
   if (!segments_.empty() && segments_.back().room >= bytes.size()) [[likely]] {
     Segment& tail = segments_.back();
     std::memcpy(const_cast<char*>(tail.data) + tail.size, bytes.data(), bytes.size());

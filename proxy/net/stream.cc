@@ -42,7 +42,11 @@ struct Stream::Watcher {
       if (watcher->stream == nullptr) return;
       watcher->stream->Update();
     }
-    if ((events & (UV_READABLE | UV_DISCONNECT)) != 0) watcher->readable(watcher->owner);
+    if ((events & (UV_READABLE | UV_DISCONNECT)) != 0) {
+      watcher->stream->tls_wants_read_ = false;
+      watcher->readable(watcher->owner);
+      if (watcher->stream != nullptr) watcher->stream->Update();
+    }
   }
 };
 
@@ -80,7 +84,9 @@ void Stream::WatchWrites(bool on) {
 }
 
 void Stream::Update() {
-  const int events = wanted_ | (tls_wants_write_ ? UV_WRITABLE : 0);
+  int events = wanted_ | (tls_wants_write_ ? UV_WRITABLE : 0);
+  // Else a peer that is slow to answer the TLS handshake would keep the loop turning.
+  if (tls_wants_read_) events = (events | UV_READABLE) & ~UV_WRITABLE;
   if (events == armed_) return;
   armed_ = events;
   if (events == 0) {
@@ -194,6 +200,10 @@ Status Stream::StartTls(TlsContext& context, const std::string& server_name) {
 IoStatus Stream::TlsResult(int result, bool reading) {
   switch (SSL_get_error(tls_->ssl, result)) {
     case SSL_ERROR_WANT_READ:
+      if (!reading) {
+        tls_wants_read_ = true;
+        Update();
+      }
       return IoStatus::kAgain;
     case SSL_ERROR_WANT_WRITE:
       if (reading) {

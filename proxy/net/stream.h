@@ -78,6 +78,7 @@ class Stream {
   int wanted_ = 0;
   int armed_ = 0;
   bool tls_wants_write_ = false;
+  bool tls_wants_read_ = false;  // a write waits for bytes of the peer: being writable is no news
   std::unique_ptr<TlsState> tls_;
   std::string error_;
 };

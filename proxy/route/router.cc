@@ -48,6 +48,7 @@ bool Router::idle() const {
 }
 
 void Router::Close(const std::string& why) {
+  context_.stopping = true;
   for (const auto& backend : backends_) backend->Close(why);
   for (const auto& backend : leaving_) backend->Close(why);
 }

@@ -37,6 +37,7 @@ class Router {
 
   void Tick(TimePoint now);
   bool idle() const;
+  // For good: answers everything, and whatever is asked from then on is refused.
   void Close(const std::string& why);
   // Figures of all backends that ever were, by shard name, for this worker. Any thread may read the
   // metrics; the list itself belongs to the worker's thread.

@@ -184,6 +184,7 @@ void Scatter::SendParts(int database, int resp) {
   sending_ = true;
   for (size_t p = 0; p < part_count_; ++p) {
     Part& part = *parts_[p];
+    part.shard_name = router_->shard_name(part.shard);
     router_->backend(part.shard).Shared(database, resp).Send(part);
   }
   sending_ = false;
@@ -226,13 +227,13 @@ void Scatter::Finish() {
     if (parts_[p]->collected.capacity() > kKeepBytes) parts_[p]->collected = std::string();
   }
   if (key_parts_.capacity() > kKeepKeys) key_parts_ = std::vector<uint32_t>();
-  const std::string merged = std::move(merged_);
+  std::string merged = std::move(merged_);
   merged_ = std::string();
   Exchange& parent = *parent_;
   parent.state = Exchange::State::kDone;
   parent.sink->OnReply(parent, Slice{merged, {}});
   // The buffer goes back for the next use, unless it grew large.
-  if (merged.capacity() <= kKeepBytes) merged_ = std::move(const_cast<std::string&>(merged));
+  if (merged.capacity() <= kKeepBytes) merged_ = std::move(merged);
   pool_.Give(*this);
 }
 
@@ -249,7 +250,7 @@ bool Scatter::FindError(std::string* text) {
   }
   if (failed == nullptr) return false;
   if (plan_.merge == Merge::kOneSucceeded && applied) return false;
-  const std::string& shard = router_->shard_name(failed->shard);
+  const std::string& shard = failed->shard_name;
   const Bytes line = failed->bytes.substr(0, failed->bytes.find('\r'));
   const bool mixed = !plan_.read_only && (applied || uncertain) && part_count_ > 1;
   parent_->outcome = mixed ? Outcome::kUncertain : failed->outcome;

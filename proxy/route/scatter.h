@@ -70,6 +70,8 @@ class Scatter final : private Sink {
     Slice kept;             // one that stays
     Bytes bytes;            // the complete reply, wherever it lies
     bool failed = false;
+    // Known before the part is sent: the topology may have changed when it fails.
+    std::string shard_name;
   };
 
   void Begin(Router& router, const Plan& plan, int resp, Exchange& parent);

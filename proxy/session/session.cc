@@ -57,7 +57,12 @@ bool Session::ReadOnce() {
     case IoStatus::kAgain:
       return false;
     case IoStatus::kEnd:
-      Close("");
+      // It may only have closed its sending side: what it asked for is still answered.
+      if (upload_ != nullptr) {
+        Close("");
+      } else {
+        Drain();
+      }
       return false;
     case IoStatus::kError:
       Close(stream_.error());
@@ -135,8 +140,9 @@ bool Session::Blocked() const {
 
 void Session::UpdateReading() {
   if (closed_) return;
+  if (draining_ && !closing_) Touch();  // its flush sees whether all is served
   const bool uploading = upload_ != nullptr && !upload_->complete();
-  const bool read = !closing_ && (uploading ? !upload_->full() : !Blocked());
+  const bool read = !closing_ && (uploading ? !upload_->full() : !draining_ && !Blocked());
   if (read == reading_) return;
   reading_ = read;
   stream_.WatchReads(read);
@@ -322,7 +328,8 @@ void Session::StartUpload(const Command& command, const RequestParser& parser, c
 size_t Session::FeedUpload(const Slice& input) {
   const size_t taken = upload_->Feed(input);
   if (!upload_->error().empty()) {
-    BadProtocol(errors::Protocol(upload_->error()));
+    const std::string reply = errors::Protocol(upload_->error());
+    BadProtocol(reply);
     return input.bytes.size();
   }
   // Refused before its end: the rest was swallowed, and the client goes on.
@@ -338,6 +345,11 @@ void Session::BadProtocol(const std::string& reply) {
   context_.commands.metrics.protocol_errors.Add();
   closing_ = true;
   input_ = Input();
+  // A value on its way can never be completed: as in Redis, the error is its only reply.
+  if (upload_ != nullptr) {
+    queue_.Abandon(context_.reaper);
+    upload_.reset();
+  }
   Refuse(nullptr, reply);
   UpdateReading();
 }

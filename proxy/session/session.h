@@ -77,7 +77,8 @@ class Session final : public ListHook<ReadyTag>,
   // For stalled sessions, several times a second, and for all of them once a second.
   void CheckStalled(TimePoint now);
   void CheckIdle(TimePoint now);
-  // Stops reading; closes when the replies of what was read are out. For a draining proxy.
+  // Stops reading, except for the end of a value under way; closes when the replies of what was
+  // read are out. For a draining proxy.
   void Drain();
 
   bool closed() const { return closed_; }
@@ -111,6 +112,7 @@ class Session final : public ListHook<ReadyTag>,
   size_t FeedUpload(const Slice& input);
   void Stash(const Slice& rest);
   void BadProtocol(const std::string& reply);
+  void EndOfDrain();
   bool Blocked() const;
   void UpdateReading();
 
@@ -153,8 +155,9 @@ class Session final : public ListHook<ReadyTag>,
   bool held_up_ = false;     // the next request must wait until nothing is under way
   bool needs_more_ = false;  // input_ ends within a request
   bool reading_ = true;
-  bool writing_ = false;  // the socket does not take more; we are told when it does
-  bool closing_ = false;  // reads no more; closes when the output is out
+  bool writing_ = false;   // the socket does not take more; we are told when it does
+  bool closing_ = false;   // reads no more; closes when the output is out
+  bool draining_ = false;  // serves what was read, then closes
   bool closed_ = false;
 };
 

@@ -96,6 +96,8 @@ void Session::Continue() {
   if (queue_.empty()) {
     barrier_ = upload_ != nullptr;
     held_up_ = false;
+    // Refused before its end: the rest is still to be swallowed, and no shard holds it up now.
+    if (barrier_) UpdateReading();
   }
   const bool waits = !reading_ || (!input_.empty() && !needs_more_);
   if (waits && !closing_ && !Blocked()) MakeReady();
@@ -141,6 +143,8 @@ void Session::Flush() {
   } else if (ListHook<StalledTag>::linked()) {
     IntrusiveList<Session, StalledTag>::Remove(*this);
   }
+  if (draining_) EndOfDrain();
+  if (closed_) return;
   if (closing_ && queue_.empty() && output_.empty()) return Close("");
   LetGo();
   if (!reading_) Continue();
@@ -172,6 +176,15 @@ void Session::CheckIdle(TimePoint now) {
 
 void Session::Drain() {
   if (closed_) return;
+  // The end of a value under way is waited for, as are requests that were read and not served.
+  draining_ = true;
+  UpdateReading();
+  EndOfDrain();
+}
+
+// Nothing that was read is left to serve: the last replies go out, then it closes.
+void Session::EndOfDrain() {
+  if (closed_ || upload_ != nullptr || (!input_.empty() && !needs_more_)) return;
   closing_ = true;
   UpdateReading();
   if (queue_.empty() && output_.empty()) Close("");
@@ -180,6 +193,9 @@ void Session::Drain() {
 void Session::Kill(bool after_reply) {
   if (after_reply) {
     state_.close_after_reply = true;
+    closing_ = true;
+    UpdateReading();
+    if (!closed_) Touch();
   } else {
     Close("");
   }

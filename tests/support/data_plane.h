@@ -1,0 +1,219 @@
+// A worker's data path without its thread: loop, pools, a router over fake shards, and clients on
+// socket pairs. The test turns the loop by hand, so nothing sleeps and nothing depends on time.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/call.h"
+#include "command/recipe.h"
+#include "coro/frame_pool.h"
+#include "net/loop.h"
+#include "resp/request_writer.h"
+#include "session/session.h"
+#include "support/fake_shard.h"
+
+namespace ringmaster {
+
+// Line ends as "|", so that replies are one line.
+inline std::string OnOneLine(Bytes bytes) {
+  std::string line;
+  for (const char c : bytes) {
+    if (c != '\r') line.push_back(c == '\n' ? '|' : c);
+  }
+  return line;
+}
+
+// The shards and the way to them.
+struct ShardSide {
+  explicit ShardSide(size_t count = 1, const BackendLimits& with = BackendLimits()) : limits(with) {
+    for (size_t i = 0; i < count; ++i) shards.push_back(std::make_unique<FakeShard>());
+    loop.OnPrepare([this] { EndOfTurn(); });
+  }
+  virtual ~ShardSide() = default;
+
+  // The first `count` shards, named a, b, c, ...
+  std::shared_ptr<const RouteSnapshot> Snapshot(size_t count) {
+    TopologySpec spec;
+    auto snapshot = std::make_shared<RouteSnapshot>();
+    for (size_t i = 0; i < count; ++i) {
+      ShardAddress shard;
+      shard.name = std::string(1, static_cast<char>('a' + i));
+      shard.address = shards[i]->address();
+      spec.shards.push_back({shard.name, shard.name, 1});
+      if (links.size() <= i) links.push_back(std::make_shared<ShardLink>(shard, limits, i + 1));
+      snapshot->links.push_back(links[i]);
+    }
+    snapshot->topology = Topology::Build(spec, 1).value();
+    return snapshot;
+  }
+
+  virtual void EndOfTurn() {
+    while (Connection* connection = to_flush.PopFront()) connection->Flush();
+  }
+  void Poll() {
+    for (const auto& shard : shards) shard->Poll();
+  }
+  void Turn() {
+    loop.RunOnce();
+    Poll();
+  }
+  // Local sockets deliver at once, so a fixed number of turns settles everything.
+  void Turns(int count = 12) {
+    for (int i = 0; i < count; ++i) Turn();
+  }
+
+  const BackendLimits limits;
+  std::vector<std::unique_ptr<FakeShard>> shards;
+  std::vector<std::shared_ptr<ShardLink>> links;
+  Loop loop;
+  BlockPool blocks;
+  BlockRef read_block;
+  IntrusiveList<Connection> to_flush;
+  BackendContext backends{loop, blocks, read_block, to_flush};
+};
+
+// An asker: notes what it is told.
+struct Asker final : Sink, Exchange {
+  explicit Asker(std::string bytes, bool reads = true) : text(std::move(bytes)) {
+    sink = this;
+    request = Slice{text, {}};
+    read_only = reads;
+  }
+  void OnReply(Exchange&, const Slice& end) override {
+    reply.append(end.bytes);
+    ++answers;
+    if (then) then();
+  }
+  void OnReplyPart(Exchange&, const Slice& part) override {
+    reply.append(part.bytes);
+    ++parts;
+  }
+  std::string told() const { return answers == 1 ? OnOneLine(reply) : std::to_string(answers); }
+
+  std::string text;
+  std::string reply;
+  int answers = 0;
+  int parts = 0;
+  std::function<void()> then;
+};
+
+struct NoProxy final : Proxy {
+  explicit NoProxy(Loop& on) : loop(on) {}
+  const ProxyFacts& facts() const override { return known; }
+  TimePoint Now() override { return loop.Now(); }
+  void VisitWorkers(Visit, std::function<void(std::vector<std::string>)> done) override {
+    visited = std::move(done);
+  }
+  void After(Duration, std::function<void()> then) override { then(); }
+  void Reload(std::function<void(Result<std::string>)> done) override { done(std::string()); }
+
+  Loop& loop;
+  ProxyFacts known;
+  std::function<void(std::vector<std::string>)> visited;  // the answer to VisitWorkers is due
+};
+
+// One end of a client's connection; its session serves the other.
+class TestClient {
+ public:
+  explicit TestClient(int fd) : fd_(fd) {}
+  ~TestClient() { Leave(); }
+  TestClient(const TestClient&) = delete;
+  TestClient& operator=(const TestClient&) = delete;
+
+  // Sends what fits; returns how much.
+  size_t Send(Bytes bytes) {
+    const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    return sent < 0 ? 0 : static_cast<size_t>(sent);
+  }
+  void Ask(std::initializer_list<Bytes> args) { Send(MakeRequest(args)); }
+  // Everything that came since the last call; " closed" behind it when that is all there will be.
+  std::string Read() {
+    std::string all;
+    char buffer[65536];
+    ssize_t got;
+    while ((got = recv(fd_, buffer, sizeof(buffer), 0)) > 0) {
+      all.append(buffer, static_cast<size_t>(got));
+    }
+    if (got == 0 || errno == ECONNRESET) all += " closed";
+    return all;
+  }
+  std::string Line() { return OnOneLine(Read()); }
+  void Leave() {
+    if (fd_ >= 0) close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_;
+};
+
+// All of it: what a worker with one pool has.
+struct DataPlane : ShardSide {
+  explicit DataPlane(size_t count = 1, const BackendLimits& with = BackendLimits())
+      : ShardSide(count, with) {
+    router.Use(Snapshot(count));
+  }
+  ~DataPlane() override {
+    while (Session* session = all.front()) Free(*session);
+    router.Close("the test is over");
+    loop.OnPrepare(nullptr);
+  }
+
+  std::unique_ptr<TestClient> Connect() {
+    int ends[2];
+    RM_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    all.PushBack(*new Session(sessions, ends[0], ++last_id, nullptr));
+    return std::make_unique<TestClient>(ends[1]);
+  }
+  Session& session() { return *all.back(); }
+
+  void Free(Session& session) {
+    IntrusiveList<Session, AllTag>::Remove(session);
+    delete &session;
+  }
+  void EndOfTurn() override {
+    IntrusiveList<Session, ReadyTag> turn;
+    turn.Append(ready);
+    while (Session* session = turn.PopFront()) session->Serve();
+    while (Connection* connection = to_flush.PopFront()) connection->Flush();
+    while (Session* session = sessions_to_flush.PopFront()) session->Flush();
+    while (Connection* connection = to_flush.PopFront()) connection->Flush();
+    while (Session* session = closed.PopFront()) Free(*session);
+  }
+  size_t clients() const {
+    size_t count = 0;
+    for (Session* at = all.front(); at != nullptr; at = all.next(*at)) ++count;
+    return count;
+  }
+
+  const CommandTable table;
+  FramePool frames;
+  const FramePool::Scope scope{frames};
+  ObjectPool<Request> requests;
+  Reaper reaper{requests};
+  WorkerMetrics metrics{table.size()};
+  SessionLimits session_limits;
+  Router router{backends, 16};
+  ScatterPool scatters{blocks, 1U << 20};
+  RecipeSet recipes;
+  NoProxy proxy{loop};
+  CommandContext commands{table, router, scatters, blocks, recipes, metrics, proxy};
+  RequestParser parser{session_limits.request};
+  IntrusiveList<Session, ReadyTag> ready;
+  IntrusiveList<Session, FlushTag> sessions_to_flush;
+  IntrusiveList<Session, StalledTag> stalled;
+  IntrusiveList<Session, ClosedTag> closed;
+  IntrusiveList<Session, AllTag> all;
+  SessionContext sessions{loop,   blocks,         read_block, backends, commands,          requests,
+                          reaper, session_limits, parser,     ready,    sessions_to_flush, stalled,
+                          closed};
+  uint64_t last_id = 0;
+};
+
+}  // namespace ringmaster
