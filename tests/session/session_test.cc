@@ -352,5 +352,21 @@ TEST(SessionTest, WhatWasReadIsServedBeforeADrainedClientIsClosed) {
   EXPECT_EQ(client->Line(), "+v|+v|+v|+v|+v| closed");
 }
 
+TEST(SessionTest, AClientSendsNoMoreUntilWhatWentTheOldWayIsAnswered) {
+  DataPlane plane(2);
+  plane.router.Use(plane.Snapshot(1));
+  const auto client = plane.Connect();
+  client->Ask({"GET", "k1"});
+  plane.Turns();
+  plane.router.Use(plane.Snapshot(2));
+  client->Ask({"GET", "k2"});
+  plane.Turns();
+  EXPECT_EQ(plane.shards[0]->Requests() + plane.shards[1]->Requests(), "GET k1");
+  plane.shards[0]->Send("+1\r\n");
+  plane.Turns();
+  EXPECT_THAT(plane.shards[0]->Requests() + plane.shards[1]->Requests(),
+              testing::HasSubstr("GET k2"));
+}
+
 }  // namespace
 }  // namespace ringmaster
