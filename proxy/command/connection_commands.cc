@@ -106,6 +106,8 @@ void Quit(Call& call, ReplyWriter& out) {
   out.Ok();
 }
 
+void HangUp(Call& call, ReplyWriter&) { call.client.close_after_reply = true; }
+
 void Reset(Call& call, ReplyWriter& out) {
   ClientState& client = call.client;
   client.database = 0;

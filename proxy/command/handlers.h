@@ -15,6 +15,9 @@ void Hello(Call& call, ReplyWriter& out);
 void Echo(Call& call, ReplyWriter& out);
 void Ping(Call& call, ReplyWriter& out);
 void Quit(Call& call, ReplyWriter& out);
+// A browser was made to send commands (cross-protocol scripting): no reply, and the end, as in
+// Redis.
+void HangUp(Call& call, ReplyWriter& out);
 void Reset(Call& call, ReplyWriter& out);
 void Select(Call& call, ReplyWriter& out);
 

@@ -1,5 +1,6 @@
 // What a callback completes and a coroutine awaits: how a shard's reply or a timer resumes a
-// recipe. One value, one waiter; completing before the await is fine. One thread.
+// recipe. One value, one waiter; completing before the await is fine. A waiter that is destroyed
+// while it waits takes itself out; the value then comes to nobody. One thread.
 #pragma once
 
 #include <coroutine>
@@ -17,28 +18,46 @@ class Completion {
   // Stays where it is: a callback knows its address.
   Completion(const Completion&) = delete;
   Completion& operator=(const Completion&) = delete;
+  // REQUIRES: nobody waits.
+  ~Completion() { RM_DCHECK(waiter_ == nullptr); }
 
   // Once. May run the waiter before it returns; the completion may be gone afterwards.
   void Complete(T value) {
     RM_DCHECK(!value_);
     value_.emplace(std::move(value));
-    if (const auto waiter = std::exchange(waiter_, nullptr)) waiter.resume();
+    if (Awaiter* waiter = std::exchange(waiter_, nullptr)) waiter->Resume();
   }
   bool completed() const { return value_.has_value(); }
 
-  auto operator co_await() {
-    struct Awaiter {
-      bool await_ready() const { return completion->value_.has_value(); }
-      void await_suspend(std::coroutine_handle<> waiter) { completion->waiter_ = waiter; }
-      T await_resume() { return std::move(*completion->value_); }
-      Completion* completion;
-    };
-    return Awaiter{this};
-  }
+  class Awaiter {
+   public:
+    explicit Awaiter(Completion& completion) : completion_(completion) {}
+    Awaiter(const Awaiter&) = delete;
+    Awaiter& operator=(const Awaiter&) = delete;
+    ~Awaiter() {
+      if (coroutine_) completion_.waiter_ = nullptr;
+    }
+
+    bool await_ready() const { return completion_.completed(); }
+    void await_suspend(std::coroutine_handle<> coroutine) {
+      RM_DCHECK(completion_.waiter_ == nullptr);
+      coroutine_ = coroutine;
+      completion_.waiter_ = this;
+    }
+    T await_resume() { return std::move(*completion_.value_); }
+
+   private:
+    friend class Completion;
+    void Resume() { std::exchange(coroutine_, nullptr).resume(); }
+
+    Completion& completion_;
+    std::coroutine_handle<> coroutine_;  // while it waits
+  };
+  Awaiter operator co_await() { return Awaiter(*this); }
 
  private:
   std::optional<T> value_;
-  std::coroutine_handle<> waiter_;
+  Awaiter* waiter_ = nullptr;
 };
 
 }  // namespace ringmaster

@@ -1,10 +1,10 @@
-// A lazy coroutine that yields one value. It starts when awaited (or started by a TaskSet), is
-// awaited once, and resumes its waiter by symmetric transfer, so chains of any depth use no stack.
-// It ends in its owner: the frame that awaits it, or the TaskSet. Destroying a suspended task
-// destroys what it awaits.
+// A lazy coroutine that yields one value. It starts when awaited (or when a TaskSet takes it), is
+// awaited once, and resumes its waiter by symmetric transfer, so chains of any depth use no stack
+// in optimized builds. It ends in its owner: the frame that awaits it, or the TaskSet. Destroying
+// a suspended task destroys what it awaits; a task that is running is never destroyed.
 //
-// A coroutine takes values, or references that outlive it; never a capturing lambda. Exceptions are
-// not used: one that escapes ends the process.
+// A coroutine takes values, or references that outlive it; never a capturing lambda. Exceptions
+// are not used: one that escapes ends the process. One thread.
 #pragma once
 
 #include <coroutine>
@@ -12,17 +12,39 @@
 #include <cstdlib>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "base/check.h"
+#include "base/intrusive_list.h"
 #include "coro/frame_pool.h"
 
 namespace ringmaster {
 
 template <typename T>
 class Task;
+class TaskSet;
 
 namespace internal {
+
+// Where tasks arrive when they are done; the last one lets the waiter run. It lies in the waiter's
+// frame. A task arrives from its final suspension, so whoever runs next may destroy it.
+struct Join {
+  std::coroutine_handle<> waiter;
+  size_t left = 0;
+
+  std::coroutine_handle<> Arrive() noexcept { return --left == 0 ? waiter : std::noop_coroutine(); }
+};
+
+// The end of a task.
+struct Arrival {
+  bool await_ready() noexcept { return false; }
+  template <typename Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> done) noexcept {
+    return done.promise().Arrive();
+  }
+  void await_resume() noexcept {}
+};
 
 class TaskPromiseBase {
  public:
@@ -30,16 +52,8 @@ class TaskPromiseBase {
   static void operator delete(void* frame) { FramePool::Free(frame); }
 
   std::suspend_always initial_suspend() noexcept { return {}; }
-  auto final_suspend() noexcept {
-    struct Transfer {
-      bool await_ready() noexcept { return false; }
-      std::coroutine_handle<> await_suspend(std::coroutine_handle<>) noexcept { return waiter; }
-      void await_resume() noexcept {}
-      std::coroutine_handle<> waiter;
-    };
-    return Transfer{waiter_ ? waiter_ : std::noop_coroutine()};
-  }
-  void unhandled_exception() noexcept {
+  Arrival final_suspend() noexcept { return {}; }
+  [[noreturn]] void unhandled_exception() noexcept {
     try {
       std::rethrow_exception(std::current_exception());
     } catch (const std::exception& e) {
@@ -49,14 +63,22 @@ class TaskPromiseBase {
     }
     std::abort();
   }
-  void set_waiter(std::coroutine_handle<> waiter) { waiter_ = waiter; }
+  void set_join(Join& join) {
+    RM_DCHECK(join_ == nullptr);
+    join_ = &join;
+  }
+  std::coroutine_handle<> Arrive() noexcept {
+    return join_ != nullptr ? join_->Arrive() : std::noop_coroutine();
+  }
 
  private:
-  std::coroutine_handle<> waiter_;
+  Join* join_ = nullptr;
 };
 
 template <typename T>
 class TaskPromise : public TaskPromiseBase {
+  static_assert(!std::is_reference_v<T>, "a task yields a value");
+
  public:
   Task<T> get_return_object();
   void return_value(T value) { value_.emplace(std::move(value)); }
@@ -67,11 +89,23 @@ class TaskPromise : public TaskPromiseBase {
 };
 
 template <>
-class TaskPromise<void> : public TaskPromiseBase {
+class TaskPromise<void> : public TaskPromiseBase, public ListHook<TaskSet> {
  public:
   Task<void> get_return_object();
   void return_void() {}
   void Take() {}
+  // One of a TaskSet: frees itself when it is done, and counts that down.
+  void set_owner(size_t& running) { running_ = &running; }
+  std::coroutine_handle<> Arrive() noexcept {
+    if (running_ == nullptr) return TaskPromiseBase::Arrive();
+    --*running_;
+    IntrusiveList<TaskPromise, TaskSet>::Remove(*this);
+    std::coroutine_handle<TaskPromise>::from_promise(*this).destroy();
+    return std::noop_coroutine();
+  }
+
+ private:
+  size_t* running_ = nullptr;
 };
 
 }  // namespace internal
@@ -95,27 +129,42 @@ class [[nodiscard]] Task {
   bool done() const { return handle_.done(); }
 
   // Runs it without a waiter, until it first suspends. For owners that are no coroutines.
+  // REQUIRES: not started.
   void Start() { handle_.resume(); }
-  // REQUIRES: done().
+  // The same; it arrives at `join` when it is done.
+  void Start(internal::Join& join) {
+    handle_.promise().set_join(join);
+    handle_.resume();
+  }
+  // Once. REQUIRES: done().
   T Result() {
     RM_CHECK(handle_.done());
     return handle_.promise().Take();
   }
 
   auto operator co_await() {
-    struct Awaiter {
+    class Awaiter {
+     public:
+      explicit Awaiter(Handle task) : task_(task) {}
       bool await_ready() { return false; }
       std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter) {
-        task.promise().set_waiter(waiter);
-        return task;
+        join_ = {waiter, 1};
+        task_.promise().set_join(join_);
+        return task_;
       }
-      T await_resume() { return task.promise().Take(); }
-      Handle task;
+      T await_resume() { return task_.promise().Take(); }
+
+     private:
+      Handle task_;
+      internal::Join join_;
     };
-    return Awaiter{handle_};
+    return Awaiter(handle_);
   }
 
  private:
+  friend class TaskSet;
+  Handle Release() { return std::exchange(handle_, nullptr); }
+
   Handle handle_;
 };
 

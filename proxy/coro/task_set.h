@@ -1,11 +1,11 @@
-// Owns tasks that nobody awaits, so that no task is ever ownerless. Finished ones are freed at the
-// next Add or Reap; the rest are destroyed with the set. One thread.
+// Owns tasks that nobody awaits, so that no task is ever ownerless. A task is freed the moment it
+// is done; those still under way are destroyed with the set. One thread.
 #pragma once
 
-#include <algorithm>
-#include <memory>
-#include <vector>
+#include <coroutine>
+#include <cstddef>
 
+#include "base/intrusive_list.h"
 #include "coro/task.h"
 
 namespace ringmaster {
@@ -15,24 +15,30 @@ class TaskSet {
   TaskSet() = default;
   TaskSet(const TaskSet&) = delete;
   TaskSet& operator=(const TaskSet&) = delete;
+  // REQUIRES: none of its tasks is running, that is, we are not called from one of them.
+  ~TaskSet() {
+    while (Promise* promise = tasks_.PopFront()) {
+      --count_;
+      std::coroutine_handle<Promise>::from_promise(*promise).destroy();
+    }
+  }
 
-  // Takes the task over and starts it.
+  // Takes the task over and starts it. REQUIRES: not started.
   void Add(Task<void> task) {
-    Reap();
-    tasks_.push_back(std::make_unique<Task<void>>(std::move(task)));
-    tasks_.back()->Start();
+    const Task<void>::Handle handle = task.Release();
+    handle.promise().set_owner(count_);
+    tasks_.PushBack(handle.promise());
+    ++count_;
+    handle.resume();
   }
-  void Reap() {
-    std::erase_if(tasks_, [](const auto& task) { return task->done(); });
-  }
+
   // Tasks under way.
-  size_t count() const {
-    return static_cast<size_t>(std::count_if(tasks_.begin(), tasks_.end(),
-                                             [](const auto& task) { return !task->done(); }));
-  }
+  size_t count() const { return count_; }
 
  private:
-  std::vector<std::unique_ptr<Task<void>>> tasks_;
+  using Promise = Task<void>::promise_type;
+  IntrusiveList<Promise, TaskSet> tasks_;  // in the order of their coming
+  size_t count_ = 0;
 };
 
 }  // namespace ringmaster
