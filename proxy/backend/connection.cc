@@ -90,7 +90,7 @@ void Connection::Send(Exchange& exchange) {
   metrics_.requests.Add();
   metrics_.bytes_out.Add(size);
   Touch();
-  if (state_ == State::kIdle) Connect();
+  if (state_ == State::kIdle) Connect(now);
 }
 
 void Connection::AppendToLast(const Slice& bytes) {
@@ -142,8 +142,7 @@ void Connection::SetPaused(bool paused) {
 
 // --- coming up ---
 
-void Connection::Connect() {
-  const TimePoint now = context_.loop.Now();
+void Connection::Connect(TimePoint now) {
   if (!link_.AllowAttempt(now)) {
     state_ = State::kWaiting;
     return;
@@ -445,7 +444,7 @@ void Connection::Tick(TimePoint now) {
     return;
   }
   // Nobody asks a shard whose commands fail at once: somebody must look whether it is back.
-  if (head_ == nullptr && link_.failing() && state_ == State::kIdle) Connect();
+  if (head_ == nullptr && link_.failing() && state_ == State::kIdle) Connect(now);
   if (head_ == nullptr && state_ == State::kWaiting) state_ = State::kIdle;
   if (head_ == nullptr) return;
   if (link_.failing() && state_ == State::kWaiting) FailWaiting(link_.last_error());
@@ -453,7 +452,7 @@ void Connection::Tick(TimePoint now) {
       now - head_->queued_at > limits.command_timeout) {
     ExpireWaiting(now);
   }
-  if (state_ == State::kWaiting) Connect();
+  if (state_ == State::kWaiting) Connect(now);
 }
 
 void Connection::Close(const std::string& why) {

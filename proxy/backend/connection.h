@@ -106,7 +106,7 @@ class Connection : public ListHook<> {
   }
 
  private:
-  void Connect();
+  void Connect(TimePoint now);
   void OnConnected(Result<int> fd);
   void StartHandshake();
   bool OnHandshakeReply(const Slice& reply, bool complete);

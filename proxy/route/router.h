@@ -55,9 +55,9 @@ class Router {
   std::shared_ptr<const RouteSnapshot> snapshot_;
   const Topology* topology_ = nullptr;
   uint64_t version_ = 0;
+  std::vector<NamedMetrics> metrics_;  // before the backends, which count until their very end
   std::vector<std::unique_ptr<Backend>> backends_;
   std::vector<std::unique_ptr<Backend>> leaving_;
-  std::vector<NamedMetrics> metrics_;
 };
 
 }  // namespace ringmaster

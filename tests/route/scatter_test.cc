@@ -9,6 +9,8 @@ namespace {
 
 struct ScatterTest : testing::Test, RouterSide {
   ScatterTest() : RouterSide(3) {}
+  // Whatever is not answered yet is answered while its asker is there.
+  void TearDown() override { router.Close("the test is over"); }
 
   std::string KeyOn(uint32_t shard, int skip = 0) {
     for (int i = 0;; ++i) {

@@ -1,0 +1,263 @@
+#include "backend/connection.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "backend/backend.h"
+#include "support/shard_side.h"
+
+namespace ringmaster {
+namespace {
+
+// One backend, one fake shard.
+struct ConnectionTest : testing::Test, ShardSide {
+  void SetUp() override { Make(BackendLimits()); }
+  void TearDown() override {
+    backend->Close("the test is over");
+    backend.reset();
+    loop.OnPrepare(nullptr);
+  }
+  void Make(const BackendLimits& with) {
+    ShardAddress address;
+    address.name = "a";
+    address.address = shard().address();
+    link = std::make_shared<ShardLink>(address, with, 1);
+    backend = std::make_unique<Backend>(backends, link, metrics, 16);
+  }
+  FakeShard& shard() { return *shards[0]; }
+  Connection& shared() { return backend->Shared(0, 2); }
+  // Sends and lets it arrive.
+  void Send(Asker& asker) {
+    shared().Send(asker);
+    Turns();
+  }
+
+  std::shared_ptr<ShardLink> link;
+  ShardMetrics metrics;
+  std::unique_ptr<Backend> backend;
+  std::deque<Asker> askers;  // answered at the latest when the backend goes
+};
+
+std::string Get(const std::string& key) { return MakeRequest({"GET", key}); }
+std::string Set(const std::string& key) { return MakeRequest({"SET", key, "v"}); }
+
+TEST_F(ConnectionTest, RepliesGoToTheAskersInTheirOrder) {
+  Asker& first = askers.emplace_back(Get("a"));
+  Asker& second = askers.emplace_back(Get("b"));
+  shared().Send(first);
+  Send(second);
+  EXPECT_EQ(shard().Requests(), "GET a, GET b");
+  shard().Send("+1\r\n+2\r\n");
+  Turns();
+  EXPECT_EQ(first.told() + second.told(), "+1|+2|");
+}
+
+TEST_F(ConnectionTest, HandshakeLogsInAndSelectsBeforeAnyRequest) {
+  Asker& asker = askers.emplace_back(Get("a"));
+  backend->Shared(7, 3).Send(asker);
+  Turns();
+  EXPECT_EQ(shard().handshakes, (std::vector<std::string>{"HELLO 3", "SELECT 7", "PING"}));
+  EXPECT_EQ(shard().Requests(), "GET a");
+}
+
+TEST_F(ConnectionTest, ALoadingShardIsUsedAndSpeaksForItself) {
+  shard().handshake["PING"] = "-LOADING wait\r\n";
+  Asker& asker = askers.emplace_back(Get("a"));
+  Send(asker);
+  EXPECT_EQ(shard().Requests(), "GET a");
+}
+
+TEST_F(ConnectionTest, ABusyAnswerToSelectIsNoDatabaseChosen) {
+  shard().handshake["SELECT"] = "-BUSY a script runs\r\n";
+  Asker& asker = askers.emplace_back(Get("a"));
+  backend->Shared(7, 2).Send(asker);
+  Turns();
+  EXPECT_EQ(shard().Requests(), "");
+  EXPECT_FALSE(backend->Shared(7, 2).ready());
+}
+
+TEST_F(ConnectionTest, ARefusedHandshakeIsAFailureWithItsReason) {
+  shard().handshake["PING"] = "-NOAUTH Authentication required.\r\n";
+  Asker& asker = askers.emplace_back(Get("a"));
+  Send(asker);
+  EXPECT_THAT(link->last_error(), testing::HasSubstr("NOAUTH Authentication required."));
+}
+
+TEST_F(ConnectionTest, ALostWriteIsUncertainAndALostReadIsSentOnceMore) {
+  Asker& write = askers.emplace_back(Set("w"), false);
+  Asker& read = askers.emplace_back(Get("r"));
+  shared().Send(write);
+  Send(read);
+  shard().Drop();
+  Turns();
+  EXPECT_THAT(write.told(), testing::StartsWith("-UNCERTAIN shard a: "));
+  EXPECT_EQ(write.outcome, Outcome::kUncertain);
+  EXPECT_EQ(read.answers, 0);
+  shared().Tick(loop.Now() + std::chrono::seconds(1));
+  Turns();
+  ASSERT_EQ(shard().peers.size(), 2U);
+  EXPECT_EQ(shard().peers[1]->requests, std::vector<std::string>{"GET r"});
+  shard().Drop(1);
+  Turns();
+  EXPECT_THAT(read.told(), testing::StartsWith("-NOTAPPLIED shard a: "));
+}
+
+TEST_F(ConnectionTest, AnUnsentWriteWaitsForTheNextConnection) {
+  shard().StopListening();
+  Asker& write = askers.emplace_back(Set("w"), false);
+  Send(write);
+  EXPECT_EQ(write.answers, 0);
+  shard().Listen();
+  shared().Tick(loop.Now() + std::chrono::seconds(1));
+  Turns();
+  EXPECT_EQ(shard().Requests(), "SET w v");
+}
+
+TEST_F(ConnectionTest, AnUnsentWriteThatWaitsTooLongSurelyDidNothing) {
+  shard().StopListening();
+  Asker& write = askers.emplace_back(Set("w"), false);
+  Send(write);
+  shared().Tick(loop.Now() + std::chrono::seconds(6));
+  EXPECT_THAT(write.told(), testing::StartsWith("-NOTAPPLIED shard a: "));
+}
+
+TEST_F(ConnectionTest, ASilentShardTimesOutAndItsConnectionIsNotUsedAgain) {
+  Asker& read = askers.emplace_back(MakeRequest({"SET", "k", "v"}), false);
+  Asker& next = askers.emplace_back(Get("b"));
+  Send(read);
+  shared().Tick(loop.Now() + std::chrono::seconds(6));
+  EXPECT_THAT(read.told(), testing::StartsWith("-UNCERTAIN "));
+  EXPECT_EQ(metrics.timeouts.value(), 1U);
+  shared().Send(next);
+  backend->Tick(loop.Now() + std::chrono::seconds(1));
+  Turns();
+  EXPECT_TRUE(shard().peers[0]->gone);
+  shard().Send("+b\r\n", 1);
+  Turns();
+  EXPECT_EQ(next.told(), "+b|");
+}
+
+TEST_F(ConnectionTest, RequestsStillGoingOutDoNotHideAFrozenShard) {
+  TearDown();
+  BackendLimits limits;
+  limits.command_timeout = Duration(1);
+  Make(limits);
+  Asker& first = askers.emplace_back(Set("a"), false);
+  Asker& later = askers.emplace_back(Set("b"), false);
+  Send(first);
+  shared().Send(later);
+  loop.RunOnce();
+  shared().Tick(loop.Now());
+  EXPECT_EQ(first.answers, 1);
+}
+
+TEST_F(ConnectionTest, AReplyThatNobodyAskedForClosesTheConnection) {
+  Asker& asker = askers.emplace_back(Get("a"));
+  Asker& next = askers.emplace_back(Get("b"));
+  Send(asker);
+  shard().Send("+a\r\n+who?\r\n");
+  Turns();
+  EXPECT_EQ(asker.told(), "+a|");
+  Send(next);
+  EXPECT_EQ(shard().peers.size(), 2U);
+  EXPECT_EQ(shard().peers[1]->requests, std::vector<std::string>{"GET b"});
+}
+
+TEST_F(ConnectionTest, GarbageIsNeverHandedOn) {
+  Asker& asker = askers.emplace_back(Set("a"), false);
+  Send(asker);
+  shard().Send("HTTP/1.1 400\r\n");
+  Turns();
+  EXPECT_THAT(asker.told(), testing::StartsWith("-UNCERTAIN shard a: it does not speak RESP"));
+}
+
+TEST_F(ConnectionTest, AnEarlyRefusalOfAStreamedRequestIsItsReply) {
+  Asker& asker = askers.emplace_back("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n", false);
+  asker.streamed = true;
+  Connection* lent = backend->Borrow(0, 2);
+  lent->Send(asker);
+  Turns();
+  shard().Send("-ERR too large\r\n");
+  Turns();
+  EXPECT_EQ(asker.told(), "-ERR too large|");
+  EXPECT_FALSE(lent->ready());
+  lent->AppendToLast(Slice{"more", {}});
+  EXPECT_EQ(lent->unsent(), 0U);
+}
+
+TEST_F(ConnectionTest, ALargeReplyLeavesTheSharedPlaceToOthers) {
+  Asker& large = askers.emplace_back(Get("large"));
+  Asker& small = askers.emplace_back(Get("small"));
+  Send(large);
+  shard().Send("$1000000\r\nbegin");
+  Turns();
+  Send(small);
+  ASSERT_EQ(shard().peers.size(), 2U);
+  shard().Send("+small\r\n", 1);
+  Turns();
+  EXPECT_EQ(small.told(), "+small|");
+  EXPECT_EQ(large.answers, 0);
+  EXPECT_EQ(backends.route_epoch, 2U);
+}
+
+TEST_F(ConnectionTest, ADrainedLargeReplyConnectionIsLentNext) {
+  Asker& large = askers.emplace_back(Get("large"));
+  Send(large);
+  std::string reply = "$600000\r\n" + std::string(600000, 'x') + "\r\n";
+  for (Bytes rest = reply; !rest.empty(); Turn()) rest.remove_prefix(shard().SendSome(rest));
+  Turns();
+  EXPECT_EQ(large.reply.size(), reply.size());
+  Connection* lent = backend->Borrow(0, 2);
+  EXPECT_TRUE(lent->ready());
+  EXPECT_EQ(shard().peers.size(), 1U);
+}
+
+TEST_F(ConnectionTest, ABackendWithALentConnectionIsNotIdle) {
+  Connection* lent = backend->Borrow(0, 2);
+  EXPECT_FALSE(backend->idle());
+  backend->Discard(lent);
+  EXPECT_TRUE(backend->idle());
+}
+
+TEST_F(ConnectionTest, AfterFiveFailuresCommandsFailAtOnceAndAttemptsAreSpaced) {
+  shard().StopListening();
+  TimePoint now = loop.Now();
+  Asker& first = askers.emplace_back(Get("a"));
+  Send(first);
+  for (int i = 0; i < 20 && !link->failing(); ++i) {
+    now += std::chrono::milliseconds(900);
+    shared().Tick(now);
+    Turns();
+  }
+  EXPECT_THAT(first.told(), testing::StartsWith("-NOTAPPLIED "));
+  Asker& next = askers.emplace_back(Get("b"));
+  shared().Send(next);
+  EXPECT_THAT(next.told(), testing::StartsWith("-NOTAPPLIED "));
+  EXPECT_EQ(link->failures(), 5U);
+}
+
+TEST_F(ConnectionTest, AnAskerMayAskAgainFromItsFailedAnswer) {
+  Asker& first = askers.emplace_back(Set("a"), false);
+  Asker& again = askers.emplace_back(Get("b"));
+  first.then = [&] { shared().Send(again); };
+  Send(first);
+  shard().Drop();
+  Turns();
+  shared().Tick(loop.Now() + std::chrono::seconds(1));
+  Turns();
+  ASSERT_EQ(shard().peers.size(), 2U);
+  shard().Send("+b\r\n", 1);
+  Turns();
+  EXPECT_EQ(again.told(), "+b|");
+}
+
+TEST_F(ConnectionTest, AWaitingRequestIsLostNeitherTwiceNorSilentlyAtTheEnd) {
+  Asker& asker = askers.emplace_back(Set("a"), false);
+  Send(asker);
+  backend->Close("the end");
+  EXPECT_EQ(asker.told(), "-UNCERTAIN shard a: the end|");
+}
+
+}  // namespace
+}  // namespace ringmaster
