@@ -9,6 +9,7 @@ namespace ringmaster {
 namespace {
 
 constexpr size_t kClassCapacity[] = {BlockPool::kSmall, BlockPool::kLarge};
+constexpr size_t kStay = 16;
 
 }  // namespace
 
@@ -42,10 +43,14 @@ Slice BlockPool::Copy(Bytes bytes) {
   return Slice{Bytes(block.data(), bytes.size()), std::move(block)};
 }
 
-void BlockPool::Trim() {
+size_t BlockPool::Trim() {
+  size_t freed = 0;
   for (FreeList& list : free_) {
-    const size_t surplus = std::min((list.lowest + 1) / 2, list.blocks.size());
+    // A few stay, halved each time, so that a pause of a second does not start from nothing.
+    const size_t stay = std::min(list.lowest / 2, kStay);
+    const size_t surplus = std::min(list.lowest - stay, list.blocks.size());
     for (size_t i = 0; i < surplus; ++i) {
+      freed += list.blocks.back()->capacity;
       std::free(list.blocks.back());
       list.blocks.pop_back();
     }
@@ -54,6 +59,7 @@ void BlockPool::Trim() {
       list.blocks.shrink_to_fit();
     }
   }
+  return freed;
 }
 
 void BlockPool::Release(Block* block) {

@@ -82,9 +82,10 @@ class BlockPool {
   // A block of its own with a copy of `bytes`.
   Slice Copy(Bytes bytes);
 
-  // Called now and then (about once a second): gives free blocks that were not needed since the
-  // last call back to the system, so that a burst does not stay (FIELD.md B3).
-  void Trim();
+  // Called now and then (about once a second): frees the blocks that were not needed since the last
+  // call but a few, so that a burst does not stay (FIELD.md B3). Returns the bytes freed, which the
+  // allocator may still hold.
+  size_t Trim();
 
   // Bytes in blocks that are referenced now.
   size_t bytes_in_use() const { return bytes_in_use_; }

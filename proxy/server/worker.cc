@@ -1,5 +1,7 @@
 #include "server/worker.h"
 
+#include <malloc.h>
+
 #include "server/pool_worker.h"
 #include "server/server.h"
 
@@ -8,6 +10,7 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
 constexpr int kTicksASecond = 10;
+constexpr size_t kReturnAtOnce = 1U << 20;  // bytes freed in one second
 
 }  // namespace
 
@@ -85,7 +88,8 @@ void Worker::Tick() {
 void Worker::EverySecond() {
   const TimePoint now = loop_.Now();
   for (const auto& pool : pools_) pool->CheckIdle(now);
-  blocks_.Trim();
+  // What a burst needed goes back to the system at once; the allocator alone would keep it.
+  if (blocks_.Trim() > kReturnAtOnce) malloc_trim(kReturnAtOnce);
   requests_.Trim(requests_.free() / 2);
   metrics_.memory.Set(blocks_.bytes_in_use());
   metrics_.busy_permille.Set(static_cast<uint64_t>(loop_.BusyShare() * 1000));

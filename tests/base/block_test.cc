@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <vector>
 
 namespace ringmaster {
 namespace {
@@ -47,6 +48,17 @@ TEST(BlockPoolTest, KeepsTheBlocksThatTrimSawInUse) {
   kept.Reset();
   pool.Trim();  // was in use since the last call
   EXPECT_EQ(pool.Allocate(1).get(), memory);
+}
+
+TEST(BlockPoolTest, TrimFreesWhatABurstLeftButAFew) {
+  BlockPool pool;
+  {
+    std::vector<BlockRef> burst;
+    for (int i = 0; i < 1000; ++i) burst.push_back(pool.Allocate(BlockPool::kLarge));
+  }
+  EXPECT_EQ(pool.Trim(), 0);  // was in use since the last call
+  EXPECT_EQ(pool.Trim(), (1000 - 16) * BlockPool::kLarge);
+  EXPECT_EQ(pool.Trim(), 8 * BlockPool::kLarge);
 }
 
 TEST(BlockPoolTest, CopiesBytesIntoABlockOfTheirOwn) {
