@@ -58,7 +58,7 @@ const std::vector<Library> kLibraries = {
     {"uv/", {"net"}},
     {"yaml-cpp/", {"config"}},
     {"hiredis", {"control"}},
-    {"sqlite3", {"saga"}},
+    {"sqlite3", {"base"}},
     {"httplib.h", {"admin"}},
     {"nlohmann/", {"admin"}},
     {"xxhash.h", {"ring"}},

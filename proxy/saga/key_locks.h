@@ -1,0 +1,97 @@
+// Who may touch which keys: the manager's core (PROTOCOLS.md 5.5). One for each pool; thread-free:
+// the owner calls it from one thread and carries out the actions in their order.
+//
+// A request enters the queues of all its keys at once and is first in line when nothing before it
+// in any of them stands in its way (two shared ones do not). So nobody holds one key and waits for
+// another: no deadlock; and the order is first come, first served: no starvation. First in line,
+// the workers are told to lock the keys: later commands on them wait there, and each worker
+// acknowledges when what it had under way on them is answered. The grant follows the last
+// acknowledgement.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace ringmaster {
+
+struct LockKey {
+  int database = 0;
+  std::string key;
+  bool shared = false;  // readers of one key go together
+
+  bool operator==(const LockKey&) const = default;
+};
+
+using LockTicket = uint64_t;
+
+struct LockAction {
+  enum class Kind : uint8_t {
+    kLockWorkers,    // every worker: lock `keys` for this ticket, answer with OnAck when drained
+    kGranted,        // the requester may go on
+    kUnlockWorkers,  // every worker: `keys` of this ticket are free again; no answer needed
+  };
+  Kind kind;
+  LockTicket ticket;
+  std::vector<LockKey> keys;
+
+  bool operator==(const LockAction&) const = default;
+};
+
+class KeyLocks {
+ public:
+  // `workers` acknowledge each lock. `max_waiting`: requests in line for one key, beyond which new
+  // ones are refused.
+  explicit KeyLocks(size_t workers, size_t max_waiting = 1024)
+      : workers_(workers), max_waiting_(max_waiting) {}
+  KeyLocks(const KeyLocks&) = delete;
+  KeyLocks& operator=(const KeyLocks&) = delete;
+
+  // A key named twice counts once, exclusive if one of them is. 0: a queue is full, nothing
+  // changed.
+  LockTicket Request(std::vector<LockKey> keys, std::vector<LockAction>& out);
+  // From worker number `worker`; unknown tickets and repeated ones are ignored.
+  void OnAck(LockTicket ticket, size_t worker, std::vector<LockAction>& out);
+  // Gives everything back, granted or still waiting. Unknown tickets are ignored.
+  void Release(LockTicket ticket, std::vector<LockAction>& out);
+  // Gives back these keys and keeps the others: what a dead shard holds stays locked.
+  // REQUIRES: granted.
+  void ReleaseKeys(LockTicket ticket, const std::vector<LockKey>& keys,
+                   std::vector<LockAction>& out);
+
+  bool granted(LockTicket ticket) const;
+  size_t tickets() const { return tickets_.size(); }
+  size_t locked_keys() const { return queues_.size(); }  // held or waited for
+  // Is anybody holding or waiting for it? For what must not start on a key of an open saga.
+  bool InUse(int database, const std::string& key) const;
+
+ private:
+  struct Waiter {
+    LockTicket ticket;
+    bool shared;
+  };
+  using Queue = std::deque<Waiter>;
+  enum class State : uint8_t { kWaiting, kDraining, kGranted };
+  struct Ticket {
+    std::vector<LockKey> keys;
+    State state = State::kWaiting;
+    size_t blocked = 0;  // keys with somebody in the way
+    std::vector<bool> acked;
+    size_t missing = 0;
+  };
+
+  static std::string Name(int database, const std::string& key);
+  void Lock(LockTicket id, Ticket& ticket, std::vector<LockAction>& out);
+  void Leave(const LockKey& key, LockTicket ticket, std::vector<LockTicket>& freed);
+  void Start(const std::vector<LockTicket>& freed, std::vector<LockAction>& out);
+
+  const size_t workers_;
+  const size_t max_waiting_;
+  LockTicket last_ = 0;
+  std::unordered_map<LockTicket, Ticket> tickets_;
+  std::unordered_map<std::string, Queue> queues_;
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,118 @@
+// What shards are asked in a saga, and how their answers are read. The Lua is in scripts.lua.h with
+// its contract; each script is one atomic unit on its shard and in the shard's append-only file.
+//
+// A step's marker remembers what the step did: a second STEP finds it and repeats the answer, UNDO
+// finds what to put back, and leaves an abort mark for a day, so that a STEP which arrives late is
+// refused. So UNDO is right whatever happened to the step, at any time, any number of times.
+//
+// A kScript step:    AppendStep -> ReadStep
+// A kExecute step, on one connection of its own that nobody else uses meanwhile:
+//   1. AppendPrepare, AppendWatch       -> ReadPrepare, ReadWatch. Images, copies and the marker
+//   are
+//                                          there; nothing of the client's has run.
+//   2. AppendExecuteHead, the client's commands as they are, AppendExecuteTail
+//                                       -> OK, QUEUED for each but EXEC, then ReadExecute
+//   Only after the answers of 1 may 2 be sent: the WATCH then refuses an EXEC that comes after an
+//   UNDO.
+// Then AppendUndo -> ReadUndo, or AppendCleanup -> ReadCleanup.
+//
+// Requests name scripts by their SHA1. A shard that does not know one says NOSCRIPT (IsNoScript)
+// and has done nothing: send the same with ScriptForm::kText, which also teaches it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "resp/reply_reader.h"
+#include "saga/plan.h"
+
+namespace ringmaster {
+
+enum class ScriptForm : uint8_t { kSha, kText };
+bool IsNoScript(Bytes reply);
+
+struct StepLimits {
+  uint64_t image_max = uint64_t{1} << 20;  // memory of a value that is copied to an image
+};
+
+// What a STEP runs after the old values are safe.
+struct StepWork {
+  // Whole commands, run in their order; none: the keys are deleted. The first error puts everything
+  // back and is the answer. At most 250 words each.
+  std::vector<std::vector<Bytes>> commands;
+  bool replies =
+      false;  // their replies are wanted, also when the step was sent twice (up to 4 KiB)
+};
+
+void AppendStep(std::string& out, const SagaPlan& plan, size_t step, const StepWork& work,
+                const StepLimits& limits, ScriptForm form);
+
+// A copy of a foreign key. `step.copies` and these are the same keys in the same order.
+struct CopyPayload {
+  Bytes dump;          // of DUMP
+  int64_t ttl_ms = 0;  // 0: none
+};
+void AppendPrepare(std::string& out, const SagaPlan& plan, size_t step,
+                   std::span<const CopyPayload> copies, const StepLimits& limits, ScriptForm form);
+void AppendWatch(std::string& out, const SagaPlan& plan, size_t step);  // two requests
+// MULTI and what comes before the client's commands; so many replies.
+void AppendExecuteHead(std::string& out, const SagaPlan& plan, size_t step);
+size_t ExecuteHeadReplies(const SagaStep& step);
+void AppendExecuteTail(std::string& out, const SagaPlan& plan, size_t step);  // one more and EXEC
+
+// `force`: overwrites what others wrote since (the operator's ROLLBACK).
+void AppendUndo(std::string& out, const SagaPlan& plan, size_t step, bool force, ScriptForm form);
+// Drops images, copies and the marker. `tombstone`: an abort mark takes the marker's place, for
+// steps that may have been sent twice and for recovery, where a copy of the request may still be
+// under way.
+void AppendCleanup(std::string& out, const SagaPlan& plan, size_t step, bool tombstone,
+                   ScriptForm form);
+
+struct StepAnswer {
+  enum class Kind : uint8_t {
+    kDone,     // ran now, or had run when it was sent before
+    kAborted,  // an UNDO came first: did nothing and never will
+    kExists,   // a kCreate key exists: did nothing
+    kRefused,  // an error, did nothing: `error` is the reply to hand on
+    kGarbled,  // no answer of ours: something else answers there; treated as lost
+  };
+  Kind kind = Kind::kGarbled;
+  bool repeated = false;             // it had run before
+  std::string had;                   // for each key '1' when it existed
+  std::vector<std::string> replies;  // of the commands, as RESP2; empty if not wanted or too large
+  std::string error;
+};
+StepAnswer ReadStep(Bytes reply);
+StepAnswer ReadPrepare(Bytes reply);
+// The answers to AppendWatch's two requests. False: not prepared any more, do not send the rest.
+bool ReadWatch(Bytes watch, Bytes get);
+
+struct ExecuteAnswer {
+  StepAnswer::Kind kind = StepAnswer::Kind::kGarbled;  // kAborted: EXEC was refused by the WATCH
+  std::vector<ReplyElement> replies;  // of the client's commands; views into the reply
+  std::string error;                  // of kRefused: EXECABORT; the queueing replies say why
+};
+ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step);
+
+struct UndoAnswer {
+  enum class Kind : uint8_t {
+    kNotApplied,  // the step had not run, or was undone before; it never will run now
+    kUndone,
+    kConflict,   // others wrote some keys since; those stay, the rest is undone
+    kImageLost,  // an image without time to live is gone (eviction, FLUSHALL); the rest is undone
+    kFailed,     // an error: try again later
+  };
+  Kind kind = Kind::kFailed;
+  std::string keys;   // for each key: 'u' undone, 'c' conflict, 'l' image lost
+  std::string error;  // of kFailed
+};
+UndoAnswer ReadUndo(Bytes reply);
+bool ReadCleanup(Bytes reply, std::string* error);
+
+// The SHA1 of `text` in lower case hexadecimal, as SCRIPT LOAD answers it.
+std::string Sha1Hex(Bytes text);
+
+}  // namespace ringmaster
