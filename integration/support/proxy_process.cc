@@ -19,6 +19,8 @@ PoolText& PoolText::Shard(const std::string& shard_name, const Address& address,
   return *this;
 }
 
+bool MemoryIsItsOwn() { return std::getenv("RINGMASTER_SANITIZED") == nullptr; }
+
 ProxyProcess::ProxyProcess(ConfigText config) : config_(std::move(config)) {
   if (config_.pool().listen.empty()) {
     address_ = Address{Address::kTcp, "127.0.0.1", reserved_.number(), ""};
@@ -44,6 +46,7 @@ ProxyProcess::ProxyProcess(const std::vector<std::string>& arguments, const Addr
 ProxyProcess::~ProxyProcess() {
   process_.Signal(SIGCONT);
   process_.Kill();
+  if (Log().find("Sanitizer") != std::string::npos) ADD_FAILURE() << "a sanitizer found something";
   if (testing::Test::HasFailure()) {
     constexpr size_t kShown = 20000;
     const std::string log = Log();

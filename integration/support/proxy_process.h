@@ -18,6 +18,10 @@ namespace ringmaster::integration {
 // (a build with a sanitizer, say).
 std::string ProxyProgram();
 
+// Whether its memory says anything about the program: not in a build with a sanitizer, which
+// RINGMASTER_SANITIZED announces (scripts/sanitize).
+bool MemoryIsItsOwn();
+
 // One pool of a configuration. Texts are YAML as it stands in the file.
 struct PoolText {
   std::string name = "main";
