@@ -47,12 +47,14 @@ void Output::Append(const Slice& slice) {
   size_ += slice.bytes.size();
 }
 
-IoStatus Output::Flush(Stream& stream) {
-  while (size_ > 0) {
+IoStatus Output::Flush(Stream& stream, size_t most) {
+  const uint64_t begin = accepted_;
+  while (size_ > 0 && accepted_ - begin < most) {
     iovec parts[kMaxParts];
     int count = 0;
     size_t offered = 0;
-    for (size_t i = head_; i < segments_.size() && count < kMaxParts; ++i, ++count) {
+    for (size_t i = head_; i < segments_.size() && count < kMaxParts && offered < most;
+         ++i, ++count) {
       parts[count] = {const_cast<char*>(segments_[i].data), segments_[i].size};
       offered += segments_[i].size;
     }

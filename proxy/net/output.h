@@ -38,8 +38,9 @@ class Output {
   // All bytes the socket has ever taken from this queue.
   uint64_t accepted() const { return accepted_; }
 
-  // Writes what the socket takes. kOk: everything is out. kAgain: some is left; watch for writable.
-  IoStatus Flush(Stream& stream);
+  // Writes what the socket takes, about `most` bytes. kOk: everything is out, or `most`. kAgain:
+  // some is left; watch for writable.
+  IoStatus Flush(Stream& stream, size_t most = SIZE_MAX);
   // Forgets everything unsent; accepted() starts at 0 again.
   void Clear();
 

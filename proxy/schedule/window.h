@@ -33,9 +33,9 @@ namespace ringmaster {
 
 struct WindowRule {
   uint32_t cap = 256;
-  uint32_t floor = 8;
+  uint32_t floor = 4;
   uint64_t floor_bytes = 64U << 10;  // requests and replies; of larger ones the floor is fewer
-  Duration target = std::chrono::microseconds(500);
+  Duration target = std::chrono::microseconds(100);
   Duration hold = std::chrono::seconds(1);
   Duration relearn = std::chrono::seconds(10);
   bool operator==(const WindowRule&) const = default;

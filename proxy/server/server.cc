@@ -106,6 +106,7 @@ Status Server::Start() {
   }
   for (size_t i = 0; i < worker_count_; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, table_));
+    workers_.back()->SetSchedule(config_.schedule);
     for (size_t pool = 0; pool < config_.pools.size(); ++pool) workers_.back()->AddPool(pool);
   }
   const Status opened = OpenListeners(config_);
@@ -186,6 +187,14 @@ void Server::Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls)
   worker.mailbox().Post([&worker, pool, fd, id, tls] { worker.pool(pool).AddClient(fd, id, tls); });
 }
 
+TimePoint Server::InteractiveElsewhere(size_t worker) const {
+  TimePoint latest = TimePoint::min();
+  for (const auto& each : workers_) {
+    if (each->index() != worker) latest = std::max(latest, each->interactive_at());
+  }
+  return latest;
+}
+
 void Server::VisitWorkers(size_t pool, size_t asking, Proxy::Visit visit,
                           std::function<void(std::vector<std::string>)> done) {
   struct Round {
@@ -260,6 +269,10 @@ Result<std::string> Server::Reload() {
   std::string changes;
   config_ = std::move(*next);
   const SessionLimits limits = MakeSessionLimits(config_, worker_count_);
+  for (const auto& worker : workers_) {
+    Worker* at = worker.get();
+    at->mailbox().Post([at, schedule = config_.schedule] { at->SetSchedule(schedule); });
+  }
   for (size_t i = 0; i < snapshots.size(); ++i) {
     const double moved = MovedShare(*snapshots_[i]->topology, *snapshots[i]->topology);
     changes += fmt::format("{}pool {}: {} shards, {:.2f} % of the keys changed owner",

@@ -39,6 +39,8 @@ class Server {
   void VisitWorkers(size_t pool, size_t asking, Proxy::Visit visit,
                     std::function<void(std::vector<std::string>)> done);
   void ReloadFor(size_t worker, std::function<void(Result<std::string>)> done);
+  // The last time an interactive client of any worker but this was served.
+  TimePoint InteractiveElsewhere(size_t worker) const;
   std::unique_ptr<PoolWorker> MakePoolWorker(Worker& worker, size_t pool);
 
  private:

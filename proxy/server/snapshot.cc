@@ -77,8 +77,6 @@ SessionLimits MakeSessionLimits(const Config& config, size_t workers) {
   limits.query_buffer = config.limits.query_buffer;
   limits.reply_buffer = config.limits.reply_buffer;
   limits.memory = config.limits.memory / std::max<size_t>(1, workers);
-  limits.quantum = config.schedule.quantum;
-  limits.window = config.schedule.window;
   limits.idle_timeout = config.timeouts.idle_client;
   return limits;
 }

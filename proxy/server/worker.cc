@@ -2,6 +2,8 @@
 
 #include <malloc.h>
 
+#include <algorithm>
+
 #include "server/pool_worker.h"
 #include "server/server.h"
 
@@ -61,15 +63,16 @@ void Worker::Run() {
 // Clients that have more to say get their turn, then everything collected goes out: one write for
 // each touched shard connection, one for each touched client.
 void Worker::EndOfTurn() {
-  IntrusiveList<Session, ReadyTag> turn;
-  turn.Append(ready_);
-  while (Session* session = turn.PopFront()) session->Serve();
+  line_.NewTurn();
+  while (Session* session = line_.Next()) session->Serve();
   while (Connection* connection = connections_to_flush_.PopFront()) connection->Flush();
-  while (Session* session = sessions_to_flush_.PopFront()) session->Flush();
+  IntrusiveList<Session, FlushTag> touched;
+  touched.Append(sessions_to_flush_);
+  while (Session* session = touched.PopFront()) session->Flush();
   // A lost connection may have been found while flushing, and somebody may be waiting for the next.
   while (Connection* connection = connections_to_flush_.PopFront()) connection->Flush();
   for (const auto& pool : pools_) pool->FreeClosed();
-  loop_.SetBusy(!ready_.empty() || !sessions_to_flush_.empty());
+  loop_.SetBusy(!line_.empty() || !sessions_to_flush_.empty());
   if (draining_) [[unlikely]]
     EndWhenDrained();
 }
@@ -82,7 +85,24 @@ void Worker::Tick() {
     session->CheckStalled(now);
     session = next;
   }
+  TellOfInteractive();
   if (++ticks_ % kTicksASecond == 0) EverySecond();
+}
+
+// Interactive clients here wait for the same shards as deep ones elsewhere.
+void Worker::TellOfInteractive() {
+  interactive_at_.store(windows_.latest().time_since_epoch().count(), std::memory_order_relaxed);
+  windows_.NoteElsewhere(server_.InteractiveElsewhere(index_));
+}
+
+void Worker::SetSchedule(const ScheduleConfig& schedule) {
+  RoundRobinRule turns;
+  turns.commands = schedule.quantum;
+  turns.loop_turn = std::max(turns.loop_turn, schedule.quantum);
+  line_.set_rule(turns);
+  WindowRule window;
+  window.cap = schedule.window;
+  windows_.set_rule(window);
 }
 
 void Worker::EverySecond() {

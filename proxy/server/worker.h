@@ -11,6 +11,7 @@
 #include "base/block.h"
 #include "base/object_pool.h"
 #include "command/table.h"
+#include "config/config.h"
 #include "coro/frame_pool.h"
 #include "metrics/metrics.h"
 #include "net/loop.h"
@@ -44,6 +45,13 @@ class Worker {
 
   void Start();
   void Join();
+  // On its thread, or before Start.
+  void SetSchedule(const ScheduleConfig& schedule);
+  // When one of its interactive clients was last served. Any thread.
+  TimePoint interactive_at() const {
+    return TimePoint(TimePoint::duration(interactive_at_.load(std::memory_order_relaxed)));
+  }
+
   // On its thread: lets clients finish what they asked, then ends; at once when `now`.
   void Drain(bool now);
 
@@ -52,6 +60,7 @@ class Worker {
   void Run();
   void EndOfTurn();
   void Tick();
+  void TellOfInteractive();
   void EverySecond();
   void EndWhenDrained();
 
@@ -69,7 +78,10 @@ class Worker {
   Reaper reaper_;
   BlockRef read_block_;
   IntrusiveList<Connection> connections_to_flush_;
-  IntrusiveList<Session, ReadyTag> ready_;
+  RoundRobin<Session> line_;
+  WindowGroup windows_;
+  std::atomic<TimePoint::rep> interactive_at_{
+      TimePoint::min().time_since_epoch().count()};  // of windows_.latest()
   IntrusiveList<Session, FlushTag> sessions_to_flush_;
   IntrusiveList<Session, StalledTag> stalled_;
   std::vector<std::unique_ptr<PoolWorker>> pools_;

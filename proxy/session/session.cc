@@ -22,7 +22,8 @@ Session::Session(SessionContext& context, int fd, uint64_t id, TlsContext* tls)
     : context_(context),
       stream_(context.loop, fd),
       output_(context.blocks),
-      queue_(context.requests, context.blocks) {
+      queue_(context.requests, context.blocks),
+      window_(context.windows) {
   state_.id = id;
   state_.connected_at = state_.last_active_at = context.loop.Now();
   stream_.Attach(
@@ -37,6 +38,12 @@ Session::~Session() {
 }
 
 void Session::OnReadable() {
+  readable_ = true;
+  if (context_.line.Enter(*this)) ReadAll();
+}
+
+void Session::ReadAll() {
+  readable_ = false;
   while (!closed_ && ReadOnce() && stream_.HasBuffered()) {
   }
 }
@@ -74,7 +81,7 @@ bool Session::ReadOnce() {
     Take(Slice{Bytes(to, read), shared});
   } else {
     input_.end += read;
-    if (input_.end - input_.begin >= wanted_) Serve();
+    if (input_.end - input_.begin >= wanted_) ServeInput();
   }
   return !closed_;
 }
@@ -120,6 +127,17 @@ void Session::Stash(const Slice& rest) {
 
 void Session::Serve() {
   if (closed_) return;
+  if (!input_.empty() && !needs_more_) {
+    ServeInput();
+  } else {
+    UpdateReading();
+  }
+  if (closed_ || !reading_ || (!input_.empty() && !needs_more_)) return;
+  // TLS holds bytes that no event of the socket announces.
+  if (readable_ || stream_.HasBuffered()) ReadAll();
+}
+
+void Session::ServeInput() {
   if (!input_.empty()) {
     // The block is named by a copy: serving may close us.
     const Slice input{input_.bytes(), input_.block};
@@ -129,12 +147,11 @@ void Session::Serve() {
     if (input_.empty() || closing_) input_ = Input();
   }
   UpdateReading();
-  if (input_.empty() && reading_ && stream_.HasBuffered()) OnReadable();
 }
 
 // Whether no further request may be started now.
 bool Session::Blocked() const {
-  return queue_.size() >= context_.limits.window || barrier_ || held_up_ ||
+  return !window_.Admits(static_cast<uint32_t>(queue_.size())) || barrier_ || held_up_ ||
          output_.size() + queue_.held() > kSoftOutput;
 }
 
@@ -152,23 +169,27 @@ void Session::UpdateReading() {
 // are done with. What is left is an unfinished request (needs_more_) or waits for its turn.
 size_t Session::Understand(const Slice& input) {
   size_t used = 0;
-  uint32_t quantum = context_.limits.quantum;
+  bool turn = true;
   needs_more_ = false;
   while (used < input.bytes.size() && !closing_ && !closed_) {
     const Slice rest{input.bytes.substr(used), input.block};
     if (upload_ != nullptr && !upload_->complete()) {
-      used += FeedUpload(rest);
+      const size_t taken = FeedUpload(rest);
+      used += taken;
+      if (!closed_) context_.line.Charge(*this, taken, 0);
       continue;
     }
     if (Blocked()) break;
-    if (quantum-- == 0) {
-      MakeReady();
+    if (!turn) {
+      context_.line.Yield(*this);
       break;
     }
     RequestParser& parser = partial_ != nullptr ? *partial_ : context_.parser;
     const RequestParser::Status status = parser.Parse(rest.bytes);
     if (status == RequestParser::Status::kComplete) [[likely]] {
+      const size_t before = used;
       if (!HandleRequest(parser, rest, &used)) break;
+      if (!closed_) turn = context_.line.Charge(*this, used - before);
     } else if (status == RequestParser::Status::kNeedMore) {
       const size_t passed_on = HandlePartial(parser, rest);
       used += passed_on;
@@ -178,6 +199,11 @@ size_t Session::Understand(const Slice& input) {
       parser.Reset();
       BadProtocol(reply);
     }
+  }
+  exchanged_ += used;
+  if (started_ > 0) {
+    window_.OnSent(started_, static_cast<uint32_t>(queue_.size()), context_.loop.Now());
+    started_ = 0;
   }
   return used;
 }
@@ -231,6 +257,7 @@ Request& Session::NewRequest(const Command* command) {
     }
   }
   ++state_.requests;
+  ++started_;
   context_.commands.metrics.requests.Add();
   return request;
 }

@@ -2,7 +2,7 @@
 // replies go out in the order of the requests; what is collected in a turn is written once.
 //
 // Owner: its worker, on whose thread everything happens. It never dispatches from inside a reply:
-// it puts itself on the ready list and is served in its turn.
+// it joins the line and is served in its turn.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,8 @@
 #include "net/output.h"
 #include "net/stream.h"
 #include "resp/request_parser.h"
+#include "schedule/round_robin.h"
+#include "schedule/window.h"
 #include "session/reply_queue.h"
 #include "session/upload.h"
 
@@ -25,7 +27,6 @@ namespace ringmaster {
 class Loop;
 class Session;
 
-struct ReadyTag;
 struct FlushTag;
 struct StalledTag;
 struct ClosedTag;
@@ -36,8 +37,6 @@ struct SessionLimits {
   size_t query_buffer = 64U << 20;  // one request that cannot be streamed
   size_t reply_buffer = 64U << 20;  // bytes one client has not taken yet
   size_t memory = 0;                // of all buffers of the worker; 0: unlimited
-  uint32_t quantum = 32;            // requests served before it is the next client's turn
-  uint32_t window = 256;            // requests under way
   Duration idle_timeout{};          // zero: none
 };
 
@@ -51,14 +50,15 @@ struct SessionContext {
   ObjectPool<Request>& requests;
   Reaper& reaper;
   const SessionLimits& limits;
-  RequestParser& parser;  // for requests that are complete at first sight
-  IntrusiveList<Session, ReadyTag>& ready;
+  RequestParser& parser;      // for requests that are complete at first sight
+  RoundRobin<Session>& line;  // who has more to say
+  WindowGroup& windows;
   IntrusiveList<Session, FlushTag>& to_flush;
   IntrusiveList<Session, StalledTag>& stalled;  // their client does not take its replies
   IntrusiveList<Session, ClosedTag>& closed;    // to be freed at the end of the turn
 };
 
-class Session final : public ListHook<ReadyTag>,
+class Session final : public TurnTaker,
                       public ListHook<FlushTag>,
                       public ListHook<StalledTag>,
                       public ListHook<ClosedTag>,
@@ -70,9 +70,10 @@ class Session final : public ListHook<ReadyTag>,
   Session(SessionContext& context, int fd, uint64_t id, TlsContext* tls);
   ~Session();
 
-  // Serves up to one quantum of what was read. Called by the worker for sessions on the ready list.
+  // Its turn: serves up to one quantum of what was read, or reads. Called by the worker for
+  // whoever the line hands out.
   void Serve();
-  // One write for what was collected in this turn.
+  // One write for what was collected in this turn; a long output takes several turns.
   void Flush();
   // For stalled sessions, several times a second, and for all of them once a second.
   void CheckStalled(TimePoint now);
@@ -97,7 +98,9 @@ class Session final : public ListHook<ReadyTag>,
 
   // Reading and understanding (session.cc).
   void OnReadable();
+  void ReadAll();
   bool ReadOnce();
+  void ServeInput();
   bool GrowInput();
   void Take(const Slice& read);
   size_t Understand(const Slice& input);
@@ -125,7 +128,7 @@ class Session final : public ListHook<ReadyTag>,
   void LetGo();
   void OnWritable() { Flush(); }
   void Stalled();
-  void MakeReady();
+  void Account(uint64_t written);
   void Touch();
   void Close(const std::string& why);
 
@@ -147,6 +150,10 @@ class Session final : public ListHook<ReadyTag>,
   std::unique_ptr<RequestParser> partial_;  // state of a long request that is not complete
   std::unique_ptr<Upload> upload_;
   ClientState state_;
+  Window window_;
+  uint32_t started_ = 0;    // requests that the window has not been told of
+  uint32_t finished_ = 0;   // and replies
+  uint64_t exchanged_ = 0;  // bytes of them
   uint64_t route_epoch_ = 0;
   Exchange* paused_ = nullptr;  // a large reply whose shard connection waits for our client
   TimePoint stalled_since_{};
@@ -155,6 +162,7 @@ class Session final : public ListHook<ReadyTag>,
   bool held_up_ = false;     // the next request must wait until nothing is under way
   bool needs_more_ = false;  // input_ ends within a request
   bool reading_ = true;
+  bool readable_ = false;  // the socket was, and it was not our turn
   bool writing_ = false;   // the socket does not take more; we are told when it does
   bool closing_ = false;   // reads no more; closes when the output is out
   bool draining_ = false;  // serves what was read, then closes

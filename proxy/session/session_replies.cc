@@ -15,6 +15,8 @@ namespace {
 // A shard connection whose reply waits for our client goes on when this little is left.
 constexpr size_t kResumeOutput = 256 * 1024;
 constexpr size_t kPauseOutput = 1024 * 1024;
+// What one write of one turn takes at most, so that a long output does not hold up the others'.
+constexpr size_t kFlushAtOnce = 256 * 1024;
 // A client that takes nothing for so long while this much waits is closed.
 constexpr Duration kStalledFor = std::chrono::seconds(10);
 constexpr size_t kStalledBytes = 64 * 1024;
@@ -42,10 +44,6 @@ std::string UnixPath(int fd) {
 }
 
 }  // namespace
-
-void Session::MakeReady() {
-  if (!ListHook<ReadyTag>::linked()) context_.ready.PushBack(*this);
-}
 
 void Session::Touch() {
   if (!ListHook<FlushTag>::linked()) context_.to_flush.PushBack(*this);
@@ -82,6 +80,7 @@ void Session::OnReplyPart(Exchange& exchange, const Slice& part) {
 }
 
 void Session::OnFinished(Request& request) {
+  ++finished_;
   if (request.command == nullptr) return;
   const Duration took = context_.loop.Now() - request.started;
   WorkerMetrics& metrics = context_.commands.metrics;
@@ -100,7 +99,7 @@ void Session::Continue() {
     if (barrier_) UpdateReading();
   }
   const bool waits = !reading_ || (!input_.empty() && !needs_more_);
-  if (waits && !closing_ && !Blocked()) MakeReady();
+  if (waits && !closing_ && !Blocked()) context_.line.Wake(*this);
 }
 
 // A client that reads slower than its shard writes: the shard waits if that harms nobody else,
@@ -126,8 +125,10 @@ void Session::LetGo() {
 void Session::Flush() {
   if (closed_) return;
   const uint64_t before = output_.accepted();
-  const IoStatus status = output_.Flush(stream_);
-  context_.commands.metrics.bytes_out.Add(output_.accepted() - before);
+  const IoStatus status = output_.Flush(stream_, kFlushAtOnce);
+  const uint64_t written = output_.accepted() - before;
+  context_.commands.metrics.bytes_out.Add(written);
+  Account(written);
   if (status == IoStatus::kError) return Close(stream_.error());
   const bool waiting = status == IoStatus::kAgain;
   if (waiting != writing_) {
@@ -143,11 +144,22 @@ void Session::Flush() {
   } else if (ListHook<StalledTag>::linked()) {
     IntrusiveList<Session, StalledTag>::Remove(*this);
   }
+  if (!waiting && !output_.empty()) Touch();
   if (draining_) EndOfDrain();
   if (closed_) return;
   if (closing_ && queue_.empty() && output_.empty()) return Close("");
   LetGo();
   if (!reading_) Continue();
+}
+
+// What was written belongs to the client's turn, and to what the window is about.
+void Session::Account(uint64_t written) {
+  exchanged_ += written;
+  context_.line.Charge(*this, written, 0);
+  if (finished_ == 0) return;
+  window_.OnReplies(finished_, exchanged_, context_.loop.Now());
+  finished_ = 0;
+  exchanged_ = 0;
 }
 
 // Notes since when the client takes nothing.
@@ -221,7 +233,8 @@ void Session::Close(const std::string& why) {
   partial_.reset();
   stream_.WatchReads(false);
   stream_.WatchWrites(false);
-  if (ListHook<ReadyTag>::linked()) IntrusiveList<Session, ReadyTag>::Remove(*this);
+  context_.line.Leave(*this);
+  context_.windows.Forget(&window_);
   if (ListHook<FlushTag>::linked()) IntrusiveList<Session, FlushTag>::Remove(*this);
   if (ListHook<StalledTag>::linked()) IntrusiveList<Session, StalledTag>::Remove(*this);
   context_.commands.metrics.closed.Add();

@@ -76,7 +76,7 @@ TEST(SessionTest, RepliesCutAnywhereReachTheClientWhole) {
 
 TEST(SessionTest, OnlyAWindowOfRequestsIsUnderWay) {
   DataPlane plane;
-  plane.session_limits.window = 5;
+  plane.windows.set_rule({.cap = 5});
   const auto client = plane.Connect();
   for (int i = 0; i < 20; ++i) client->Ask({"GET", "k"});
   plane.Turns();
@@ -88,7 +88,7 @@ TEST(SessionTest, OnlyAWindowOfRequestsIsUnderWay) {
 
 TEST(SessionTest, ADeepPipelineDoesNotMakeOthersWait) {
   DataPlane plane;
-  plane.session_limits.quantum = 4;
+  plane.line.set_rule({.commands = 4});
   const auto deep = plane.Connect();
   const auto other = plane.Connect();
   for (int i = 0; i < 50; ++i) deep->Ask({"GET", "deep"});
@@ -98,6 +98,25 @@ TEST(SessionTest, ADeepPipelineDoesNotMakeOthersWait) {
   const auto at = std::find(seen.begin(), seen.end(), "GET other") - seen.begin();
   EXPECT_LE(at, 12);
   EXPECT_EQ(seen.size(), 51U);
+}
+
+TEST(SessionTest, ADeepClientKeepsFewUnderWayWhileOthersSendOneAtATime) {
+  DataPlane plane;
+  FakeShard& shard = *plane.shards[0];
+  shard.answer = [](const std::string&) { return "+v\r\n"; };
+  const auto deep = plane.Connect();
+  const auto other = plane.Connect();
+  for (int i = 0; i < 6; ++i) {
+    other->Ask({"GET", "other"});
+    plane.Turns();
+  }
+  for (int i = 0; i < 40; ++i) deep->Ask({"GET", "deep"});
+  plane.Turns(20);
+  shard.answer = nullptr;
+  const size_t before = shard.peers[0]->requests.size();
+  for (int i = 0; i < 40; ++i) deep->Ask({"GET", "deep"});
+  plane.Turns(20);
+  EXPECT_EQ(shard.peers[0]->requests.size() - before, plane.windows.rule().floor);
 }
 
 TEST(SessionTest, CommandsBehindSelectGoToTheOtherDatabase) {
@@ -342,7 +361,7 @@ TEST(SessionTest, AnIdleClientHoldsNoBlock) {
 
 TEST(SessionTest, WhatWasReadIsServedBeforeADrainedClientIsClosed) {
   DataPlane plane;
-  plane.session_limits.window = 2;
+  plane.windows.set_rule({.cap = 2});
   const auto client = plane.Connect();
   for (int i = 0; i < 5; ++i) client->Ask({"GET", "k"});
   plane.Turns();

@@ -95,11 +95,12 @@ struct DataPlane : ShardSide {
     delete &session;
   }
   void EndOfTurn() override {
-    IntrusiveList<Session, ReadyTag> turn;
-    turn.Append(ready);
-    while (Session* session = turn.PopFront()) session->Serve();
+    line.NewTurn();
+    while (Session* session = line.Next()) session->Serve();
     while (Connection* connection = to_flush.PopFront()) connection->Flush();
-    while (Session* session = sessions_to_flush.PopFront()) session->Flush();
+    IntrusiveList<Session, FlushTag> touched;
+    touched.Append(sessions_to_flush);
+    while (Session* session = touched.PopFront()) session->Flush();
     while (Connection* connection = to_flush.PopFront()) connection->Flush();
     while (Session* session = closed.PopFront()) Free(*session);
   }
@@ -122,14 +123,15 @@ struct DataPlane : ShardSide {
   NoProxy proxy{loop};
   CommandContext commands{table, router, scatters, blocks, recipes, metrics, proxy};
   RequestParser parser{session_limits.request};
-  IntrusiveList<Session, ReadyTag> ready;
+  RoundRobin<Session> line;
+  WindowGroup windows;
   IntrusiveList<Session, FlushTag> sessions_to_flush;
   IntrusiveList<Session, StalledTag> stalled;
   IntrusiveList<Session, ClosedTag> closed;
   IntrusiveList<Session, AllTag> all;
-  SessionContext sessions{loop,   blocks,         read_block, backends, commands,          requests,
-                          reaper, session_limits, parser,     ready,    sessions_to_flush, stalled,
-                          closed};
+  SessionContext sessions{
+      loop,           blocks, read_block, backends, commands,          requests, reaper,
+      session_limits, parser, line,       windows,  sessions_to_flush, stalled,  closed};
   uint64_t last_id = 0;
 };
 
