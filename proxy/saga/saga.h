@@ -147,6 +147,8 @@ class Saga {
   bool settled() const { return state_ == State::kPoisoned || state_ == State::kFinished; }
   // Steps that nobody could reach since the timeout: they keep their keys.
   std::vector<size_t> Unreachable() const;
+  // Everything that is left was tried, and waits for a shard that does not answer.
+  bool WaitsForShards() const;
   std::string Describe() const;  // one line: "undoing, 2 of 3 steps settled, ..."
 
  private:

@@ -50,6 +50,16 @@ std::vector<size_t> Saga::Unreachable() const {
   return steps;
 }
 
+bool Saga::WaitsForShards() const {
+  if (state_ != State::kUndoing && state_ != State::kCleaning) return false;
+  for (const Step& step : steps_) {
+    const bool tried = step.attempts > 0;
+    if (state_ == State::kUndoing && !UndoSettled(step) && !tried) return false;
+    if (state_ == State::kCleaning && step.progress != Progress::kCleaned && !tried) return false;
+  }
+  return true;
+}
+
 std::string Saga::StepName(size_t index) const { return plan_.steps[index].shard; }
 
 std::string Saga::Describe() const {
