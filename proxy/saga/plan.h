@@ -44,23 +44,23 @@ struct SagaStep {
   // results are carried home after the execution (1 after 0), and deletes come last: a reader that
   // bypasses the proxy may see both names of a renamed key, never neither.
   uint8_t phase = 0;
-  std::string shard;    // its name in the pool
-  std::string address;  // where it was, should the name be gone after a restart
-  std::string run_id;   // of the server that the saga began with
+  std::string shard = {};    // its name in the pool
+  std::string address = {};  // where it was, should the name be gone after a restart
+  std::string run_id = {};   // of the server that the saga began with
   int database = 0;
-  std::vector<StepKey> keys;  // that it writes, each once
+  std::vector<StepKey> keys = {};  // that it writes, each once
   // Foreign keys copied here under their own names for the execution; dropped when the saga ends,
   // however it ends.
-  std::vector<std::string> copies;
+  std::vector<std::string> copies = {};
 
   bool operator==(const SagaStep&) const = default;
 };
 
 struct SagaPlan {
   SagaId id = 0;
-  std::string pool;
-  std::string command;  // for the operator: name and first keys, printable
-  std::vector<SagaStep> steps;
+  std::string pool = {};
+  std::string command = {};  // for the operator: name and first keys, printable
+  std::vector<SagaStep> steps = {};
 
   bool operator==(const SagaPlan&) const = default;
 };
