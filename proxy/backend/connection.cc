@@ -11,6 +11,8 @@
 namespace ringmaster {
 namespace {
 
+constexpr size_t kMaxHandshake = 65536;  // bytes of a shard's answer to it
+
 // To the last question, PING: alive, and its clients shall see for themselves what it says. To an
 // earlier one it is a refusal: a connection that did not change its database is no good.
 bool IsBusy(Bytes error) {
@@ -209,7 +211,7 @@ void Connection::StartHandshake() {
 // False when the connection was given up.
 bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
   handshake_reply_.append(reply.bytes);
-  if (handshake_reply_.size() > 64 * 1024) {
+  if (handshake_reply_.size() > kMaxHandshake) {
     Lose("its answer to the handshake is too long", true);
     return false;
   }

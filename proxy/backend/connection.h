@@ -52,7 +52,7 @@ class Connection : public ListHook<> {
    protected:
     ~Owner() = default;
   };
-  static constexpr uint64_t kLargeReply = 256 * 1024;
+  static constexpr uint64_t kLargeReply = 256ULL * 1024;
 
   Connection(BackendContext& context, ShardLink& link, ShardMetrics& metrics, Owner* owner,
              int database, int resp);

@@ -90,6 +90,14 @@ Result<int> BindTcp(const Address& address) {
   return error;
 }
 
+uint16_t PortOf(int fd) {
+  sockaddr_storage name{};
+  socklen_t length = sizeof(name);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length);
+  return ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(name).sin6_port
+                                          : reinterpret_cast<sockaddr_in&>(name).sin_port);
+}
+
 }  // namespace
 
 struct Listener::Watcher {
@@ -101,7 +109,9 @@ Result<std::unique_ptr<Listener>> Listener::Open(Loop& loop, const Address& addr
                                                  Accepted accepted) {
   Result<int> fd = address.kind == Address::kUnix ? BindUnix(address) : BindTcp(address);
   if (!fd) return fd.error();
-  return std::unique_ptr<Listener>(new Listener(loop, address, *fd, std::move(accepted)));
+  Address at = address;
+  if (at.kind == Address::kTcp && at.port == 0) at.port = PortOf(*fd);
+  return std::unique_ptr<Listener>(new Listener(loop, std::move(at), *fd, std::move(accepted)));
 }
 
 Listener::Listener(Loop& loop, Address address, int fd, Accepted accepted)

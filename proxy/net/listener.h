@@ -25,6 +25,7 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
+  // As asked for; where port 0 left the choice to the system, with the port it chose.
   const Address& address() const { return address_; }
 
  private:
