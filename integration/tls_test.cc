@@ -99,6 +99,24 @@ TEST_F(TlsTest, LargeValuesAndDeepPipelinesPassThroughTls) {
   }
 }
 
+TEST_F(TlsTest, ClientsThatMoveBetweenWorkersKeepTheirTls) {
+  const RedisServer shard;
+  ConfigText config = WithTlsListener();
+  config.pool().Shard("a", shard.address());
+  config.more = "balance: {interval: 10ms}";
+  setenv("RINGMASTER_SHUFFLE_CLIENTS", "1", 1);
+  ProxyProcess proxy(config);
+  unsetenv("RINGMASTER_SHUFFLE_CLIENTS");
+  const Finished bench = RunProgram(
+      {"redis-benchmark", "-p", std::to_string(secure_.number()), "--tls", "--cacert",
+       File("ca.pem"), "-t", "set,get", "-n", "20000", "-c", "20", "-P", "4", "-d", "3000", "-q"},
+      std::chrono::seconds(60));
+  EXPECT_EQ(bench.status, 0) << bench.output;
+  EXPECT_EQ(bench.output.find("rror"), std::string::npos) << bench.output;
+  const std::string workers = proxy.Command({"PROXY", "WORKERS"});
+  EXPECT_EQ(workers.find("moved_in=0,"), std::string::npos) << workers;
+}
+
 TEST_F(TlsTest, ClientsWithoutACertificateAreRefusedWhenOneIsWanted) {
   const RedisServer shard;
   ConfigText config = WithTlsListener(", ca: " + File("ca.pem") + ", verify_client: true");

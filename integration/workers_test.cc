@@ -18,7 +18,8 @@ std::vector<int> ClientsByWorker(Client& client) {
 }
 
 TEST(WorkersTest, ClientsAreSpreadEvenlyOverFour) {
-  Cluster cluster{ClusterOptions{.shards = 1, .workers = 4}};
+  Cluster cluster{
+      ClusterOptions{.shards = 1, .workers = 4, .more = "balance: {push: false, pull: false}\n"}};
   Client asker = cluster.Connect();
   std::vector<Client> clients;
   for (int i = 0; i < 99; ++i) {

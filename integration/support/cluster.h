@@ -20,6 +20,7 @@ struct ClusterOptions {
   std::string timeouts = {};
   std::string limits = {};
   std::string ring = {};
+  std::string more = {};  // of the configuration: whole lines
   RedisServer::Options server = {};
 };
 
@@ -30,6 +31,7 @@ class Cluster {
     config.workers = options.workers;
     config.timeouts = options.timeouts;
     config.limits = options.limits;
+    config.more = options.more;
     config.pool().ring = options.ring;
     for (int i = 0; i < options.shards; ++i) {
       servers_.push_back(std::make_unique<RedisServer>(options.server));

@@ -27,6 +27,9 @@ void Add(WorkerFigures& to, const WorkerFigures& from) {
   to.memory_refused += from.memory_refused;
   to.memory += from.memory;
   to.busy_permille += from.busy_permille;
+  to.moved_in += from.moved_in;
+  to.pulled_in += from.pulled_in;
+  to.moved_out += from.moved_out;
   to.latency.Add(from.latency);
 }
 
@@ -57,6 +60,9 @@ WorkerFigures Read(const WorkerMetrics& metrics) {
                         .memory_refused = metrics.memory_refused.value(),
                         .memory = metrics.memory.value(),
                         .busy_permille = metrics.busy_permille.value(),
+                        .moved_in = metrics.moved_in.value(),
+                        .pulled_in = metrics.pulled_in.value(),
+                        .moved_out = metrics.moved_out.value(),
                         .latency = {}};
   figures.latency.Add(metrics.latency);
   return figures;

@@ -24,6 +24,9 @@ struct WorkerFigures {
   uint64_t memory_refused = 0;
   uint64_t memory = 0;
   uint64_t busy_permille = 0;
+  uint64_t moved_in = 0;
+  uint64_t pulled_in = 0;
+  uint64_t moved_out = 0;
   HistogramSnapshot latency;
 };
 

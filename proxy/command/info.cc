@@ -97,6 +97,8 @@ InfoSection RingmasterSection(RecipeCall& call, const Figures& figures) {
                        {"clients_refused", Number(total.refused)},
                        {"requests_refused_for_memory", Number(total.memory_refused)},
                        {"buffer_bytes", Number(total.memory)},
+                       {"clients_moved", Number(total.moved_in)},
+                       {"clients_pulled", Number(total.pulled_in)},
                        {"workers", std::to_string(figures.workers.size())}}};
   for (size_t i = 0; i < figures.workers.size(); ++i) {
     const WorkerFigures& worker = figures.workers[i];

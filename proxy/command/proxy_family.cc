@@ -122,10 +122,12 @@ Task<std::string> ProxyWorkers(RecipeCall& call) {
     const WorkerFigures& worker = figures.workers[i];
     text += fmt::format(
         "worker={},clients={},accepted={},requests={},busy={:.3f},bytes_in={},bytes_out={},"
-        "error_replies={},slow_readers={},buffer_bytes={},{}\n",
+        "error_replies={},slow_readers={},buffer_bytes={},moved_in={},pulled_in={},moved_out={},{}"
+        "\n",
         i, worker.clients, worker.accepted, worker.requests,
         static_cast<double>(worker.busy_permille) / 1000, worker.bytes_in, worker.bytes_out,
-        worker.error_replies, worker.slow_readers, worker.memory, DescribeLatency(worker.latency));
+        worker.error_replies, worker.slow_readers, worker.memory, worker.moved_in, worker.pulled_in,
+        worker.moved_out, DescribeLatency(worker.latency));
   }
   co_return TextReply(call, text);
 }

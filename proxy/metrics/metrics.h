@@ -113,7 +113,8 @@ struct WorkerMetrics {
   Counter memory;          // bytes in buffers now
   Counter busy_permille;   // share of time the loop was not asleep
   Counter turns;
-  Counter moved_in;
+  Counter moved_in;   // clients that came from other workers
+  Counter pulled_in;  // of those, how many this worker had asked for
   Counter moved_out;
   Histogram latency;                        // from parsing to the last byte handed to the socket
   std::vector<CommandMetrics> per_command;  // by Row::id

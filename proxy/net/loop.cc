@@ -67,6 +67,8 @@ void Loop::SetBusy(bool busy) {
   }
 }
 
+Duration Loop::Slept() const { return Duration(uv_metrics_idle_time(loop_)); }
+
 double Loop::BusyShare() {
   const TimePoint now = MonotonicNow();
   const uint64_t idle = uv_metrics_idle_time(loop_);

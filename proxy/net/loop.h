@@ -37,6 +37,9 @@ class Loop {
   // Share of wall time since the last call that the loop was not asleep, 0..1.
   double BusyShare();
 
+  // How long it has been asleep since it was made. Any thread.
+  Duration Slept() const;
+
   uv_loop_s* raw() { return loop_; }  // for net/ only
 
  private:

@@ -228,6 +228,11 @@ IoStatus Stream::TlsResult(int result, bool reading) {
   }
 }
 
+bool Stream::AtRest() const {
+  return tls_ == nullptr ||
+         (SSL_is_init_finished(tls_->ssl) == 1 && !tls_wants_write_ && !tls_wants_read_);
+}
+
 int Stream::Release() {
   uv_poll_stop(&watcher_->poll);
   armed_ = 0;

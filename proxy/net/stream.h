@@ -56,8 +56,10 @@ class Stream {
   Status StartTls(TlsContext& context, const std::string& server_name);
   bool tls() const { return tls_ != nullptr; }
 
+  // TLS is not in the middle of a handshake or a write. Always so without TLS.
+  bool AtRest() const;
   // Gives the socket away (to another worker's loop); the stream is then only good for destruction.
-  // REQUIRES: !tls().
+  // REQUIRES: AtRest(), and ReleaseTls() came before.
   int Release();
   // A TLS session travels whole: what Release() would lose is in here.
   std::unique_ptr<TlsState> ReleaseTls();

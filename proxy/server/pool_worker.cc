@@ -45,6 +45,25 @@ void PoolWorker::AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext
   if (worker_.draining_) session->Drain();
 }
 
+void PoolWorker::AddMoved(MovedClient& client, bool pulled) {
+  auto* session = new Session(sessions_, client);
+  all_.PushBack(*session);
+  worker_.metrics_.moved_in.Add();
+  if (pulled) worker_.metrics_.pulled_in.Add();
+  worker_.metrics_.clients.Add();
+  if (worker_.draining_) session->Drain();
+}
+
+std::shared_ptr<MovedClient> PoolWorker::Release(Session& session) {
+  std::shared_ptr<MovedClient> client = session.Depart();
+  IntrusiveList<Session, AllTag>::Remove(session);
+  delete &session;
+  worker_.metrics_.moved_out.Add();
+  worker_.metrics_.clients.Subtract(1);
+  worker_.clients_.fetch_sub(1, std::memory_order_relaxed);
+  return client;
+}
+
 void PoolWorker::Use(std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
                      ProxyFacts facts) {
   limits_ = limits;
@@ -67,6 +86,8 @@ void PoolWorker::CheckIdle(TimePoint now) {
 void PoolWorker::FreeClosed() {
   while (Session* session = closed_.PopFront()) {
     IntrusiveList<Session, AllTag>::Remove(*session);
+    if (!worker_.departures_.empty()) [[unlikely]]
+      worker_.departures_.Forget(*session);
     delete session;
     worker_.metrics_.clients.Subtract(1);
     worker_.clients_.fetch_sub(1, std::memory_order_relaxed);

@@ -22,6 +22,17 @@ class PoolWorker final : public Proxy, public WorkerView {
 
   // All on the worker's thread.
   void AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext>& tls);
+  // A client of another worker, which asked for it or not.
+  void AddMoved(MovedClient& client, bool pulled);
+  // Gives a client up to another worker. REQUIRES: it is quiet.
+  std::shared_ptr<MovedClient> Release(Session& session);
+  template <typename Function>
+  void EachSession(Function&& visit) {
+    for (Session* session = all_.front(); session != nullptr; session = all_.next(*session)) {
+      visit(*session);
+    }
+  }
+  size_t pool() const { return pool_; }
   void Use(std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
            ProxyFacts facts);
   void Tick(TimePoint now);

@@ -43,7 +43,8 @@ Server::Server(Config config, std::string config_file)
       run_id_(NewRunId()),
       started_at_(MonotonicNow()),
       mailbox_(loop_),
-      drain_deadline_(loop_, [this] { Stop(true); }) {
+      drain_deadline_(loop_, [this] { Stop(true); }),
+      evener_(*this, loop_) {
   worker_count_ =
       config_.workers != 0 ? config_.workers : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -51,10 +52,16 @@ Server::Server(Config config, std::string config_file)
 Server::~Server() {
   listening_.clear();
   if (waiter_.joinable()) waiter_.join();
+  {
+    const std::lock_guard lock(moves_);
+    stopping_moves_ = true;
+  }
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
     worker->mailbox().Post([at] { at->Drain(true); });
   }
+  // They look at each other until the last of them has ended.
+  for (const auto& worker : workers_) worker->Join();
   workers_.clear();
 }
 
@@ -112,6 +119,7 @@ Status Server::Start() {
   const Status opened = OpenListeners(config_);
   if (!opened) return opened.error();
   for (const auto& worker : workers_) worker->Start();
+  evener_.Configure(config_.balance);
   return Done();
 }
 
@@ -207,17 +215,56 @@ void Server::VisitWorkers(size_t pool, size_t asking, Proxy::Visit visit,
   round->left = workers_.size();
   round->done = std::move(done);
   Worker* home = workers_[asking].get();
+  const std::lock_guard lock(moves_);
+  ++visits_;
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
-    at->mailbox().Post([at, home, pool, visit, round] {
+    at->mailbox().Post([this, at, home, pool, visit, round] {
       std::string report;
       visit(at->pool(pool), report);
-      home->mailbox().Post([at, round, report = std::move(report)] {
+      home->mailbox().Post([this, at, round, report = std::move(report)] {
         round->reports[at->index()] = report;
-        if (--round->left == 0) round->done(std::move(round->reports));
+        if (--round->left > 0) return;
+        EndVisit();
+        round->done(std::move(round->reports));
       });
     });
   }
+}
+
+void Server::EndVisit() {
+  const std::lock_guard lock(moves_);
+  --visits_;
+}
+
+void Server::NoteStayed(uint64_t client) {
+  mailbox_.Post([this, client] { evener_.OnStayed(client); });
+}
+
+void Server::AskForCosts(size_t worker, uint64_t sample) {
+  Worker* at = workers_[worker].get();
+  at->mailbox().Post([this, at, sample] {
+    CostReport report = at->TakeCosts();
+    if (sample == 0) return;
+    report.sample = sample;
+    mailbox_.Post(
+        [this, at, report = std::move(report)] { evener_.OnReport(at->index(), report); });
+  });
+}
+
+void Server::OrderMoves(size_t worker, std::vector<MoveOrder> orders) {
+  Worker* at = workers_[worker].get();
+  at->mailbox().Post([at, orders = std::move(orders)] { at->Move(orders); });
+}
+
+void Server::OrderShuffle(size_t worker) {
+  Worker* at = workers_[worker].get();
+  const size_t next = (worker + 1) % workers_.size();
+  at->mailbox().Post([at, next] { at->MoveAll(next); });
+}
+
+void Server::AskForClient(size_t thief) {
+  mailbox_.Post([this, thief] { evener_.AskForClient(thief); });
 }
 
 void Server::ReloadFor(size_t worker, std::function<void(Result<std::string>)> done) {
@@ -268,7 +315,9 @@ Result<std::string> Server::Reload() {
   ++epoch_;
   std::string changes;
   config_ = std::move(*next);
+  evener_.Configure(config_.balance);
   const SessionLimits limits = MakeSessionLimits(config_, worker_count_);
+  const std::lock_guard lock(moves_);
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
     at->mailbox().Post([at, schedule = config_.schedule] { at->SetSchedule(schedule); });
@@ -330,6 +379,9 @@ void Server::OnTerminate() {
 void Server::Stop(bool now) {
   stopping_ = true;
   listening_.clear();
+  evener_.Stop();
+  const std::lock_guard lock(moves_);
+  stopping_moves_ = true;
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
     at->mailbox().Post([at, now] { at->Drain(now); });

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "net/signal.h"
 #include "net/timer.h"
 #include "route/router.h"
+#include "server/evener.h"
 #include "server/worker.h"
 
 namespace ringmaster {
@@ -41,6 +43,26 @@ class Server {
   void ReloadFor(size_t worker, std::function<void(Result<std::string>)> done);
   // The last time an interactive client of any worker but this was served.
   TimePoint InteractiveElsewhere(size_t worker) const;
+  size_t worker_count() const { return workers_.size(); }
+  Worker& worker(size_t index) { return *workers_[index]; }
+  Evener& evener() { return evener_; }
+  // Runs `move` while no visit to all workers is under way, so that each of those meets every
+  // client exactly once and what is posted to all workers is there before a client that moves.
+  // False: not now.
+  template <typename Function>
+  bool WhileNobodyIsVisited(Function&& move) {
+    const std::lock_guard lock(moves_);
+    if (visits_ > 0 || stopping_moves_) return false;
+    move();
+    return true;
+  }
+  // An ordered move did not happen.
+  void NoteStayed(uint64_t client);
+  // For the evener: `sample` 0 begins one, otherwise the worker reports. Main thread.
+  void AskForCosts(size_t worker, uint64_t sample);
+  void OrderMoves(size_t worker, std::vector<MoveOrder> orders);
+  void OrderShuffle(size_t worker);
+  void AskForClient(size_t thief);
   std::unique_ptr<PoolWorker> MakePoolWorker(Worker& worker, size_t pool);
 
  private:
@@ -58,6 +80,7 @@ class Server {
   Result<std::string> Reload();
   Status CheckReload(const Config& next) const;
   ProxyFacts FactsOf(const PoolConfig& pool) const;
+  void EndVisit();
   void OnTerminate();
   void Stop(bool now);
 
@@ -74,6 +97,10 @@ class Server {
   std::vector<Listening> listening_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
   Timer drain_deadline_;
+  Evener evener_;
+  std::mutex moves_;
+  size_t visits_ = 0;            // of all workers, under way; guarded by moves_
+  bool stopping_moves_ = false;  // guarded by moves_
   size_t next_worker_ = 0;
   uint64_t next_client_ = 1;
   uint64_t epoch_ = 1;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
 constexpr int kTicksASecond = 10;
+constexpr size_t kMostReported = 1024;
 constexpr size_t kReturnAtOnce = 1U << 20;  // bytes freed in one second
 
 }  // namespace
@@ -23,7 +24,8 @@ Worker::Worker(Server& server, size_t index, const CommandTable& table)
       mailbox_(loop_),
       ticker_(loop_, [this] { Tick(); }),
       metrics_(table.size()),
-      reaper_(requests_) {
+      reaper_(requests_),
+      departures_(*this, server) {
   loop_.OnPrepare([this] { EndOfTurn(); });
   ticker_.StartEvery(kTick);
 }
@@ -71,10 +73,49 @@ void Worker::EndOfTurn() {
   while (Session* session = touched.PopFront()) session->Flush();
   // A lost connection may have been found while flushing, and somebody may be waiting for the next.
   while (Connection* connection = connections_to_flush_.PopFront()) connection->Flush();
+  if (!departures_.empty()) [[unlikely]]
+    departures_.Settle(loop_.Now());
   for (const auto& pool : pools_) pool->FreeClosed();
-  loop_.SetBusy(!line_.empty() || !sessions_to_flush_.empty());
+  const bool busy = !line_.empty() || !sessions_to_flush_.empty();
+  loop_.SetBusy(busy);
+  if (!busy && server_.evener().MayPull(index_)) [[unlikely]]
+    BeforeSleep();
   if (draining_) [[unlikely]]
     EndWhenDrained();
+}
+
+// Another worker has more to do than it can.
+void Worker::BeforeSleep() {
+  const TimePoint now = loop_.Now();
+  if (now < may_ask_at_ || draining_) return;
+  may_ask_at_ = now + kTick;
+  server_.AskForClient(index_);
+}
+
+CostReport Worker::TakeCosts() {
+  CostReport report;
+  for (const auto& pool : pools_) {
+    pool->EachSession([&](Session& session) {
+      const uint32_t cost = session.TakeCost();
+      report.total += cost;
+      if (cost > 0) report.clients.push_back({session.id(), cost, session.tied()});
+    });
+  }
+  if (report.clients.size() > kMostReported) {
+    const auto end = report.clients.begin() + kMostReported;
+    std::nth_element(report.clients.begin(), end, report.clients.end(),
+                     [](const auto& a, const auto& b) { return a.cost > b.cost; });
+    report.clients.erase(end, report.clients.end());
+  }
+  return report;
+}
+
+void Worker::MoveAll(size_t to) {
+  std::vector<MoveOrder> orders;
+  for (const auto& pool : pools_) {
+    pool->EachSession([&](Session& session) { orders.push_back({session.id(), to, false}); });
+  }
+  Move(orders);
 }
 
 void Worker::Tick() {
@@ -117,6 +158,7 @@ void Worker::EverySecond() {
 
 void Worker::Drain(bool now) {
   draining_ = true;
+  departures_.CancelAll();
   for (const auto& pool : pools_) {
     if (now) {
       pool->CloseClients();

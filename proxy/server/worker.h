@@ -17,6 +17,8 @@
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/timer.h"
+#include "server/departures.h"
+#include "server/evener.h"
 #include "session/session.h"
 
 namespace ringmaster {
@@ -52,6 +54,11 @@ class Worker {
     return TimePoint(TimePoint::duration(interactive_at_.load(std::memory_order_relaxed)));
   }
 
+  // On its thread, for the evener: what each client cost since the last call; moves.
+  CostReport TakeCosts();
+  void Move(const std::vector<MoveOrder>& orders) { departures_.Begin(orders, loop_.Now()); }
+  void MoveAll(size_t to);
+
   // On its thread: lets clients finish what they asked, then ends; at once when `now`.
   void Drain(bool now);
 
@@ -63,6 +70,7 @@ class Worker {
   void TellOfInteractive();
   void EverySecond();
   void EndWhenDrained();
+  void BeforeSleep();
 
   Server& server_;
   const size_t index_;
@@ -85,6 +93,8 @@ class Worker {
   IntrusiveList<Session, FlushTag> sessions_to_flush_;
   IntrusiveList<Session, StalledTag> stalled_;
   std::vector<std::unique_ptr<PoolWorker>> pools_;
+  Departures departures_;
+  TimePoint may_ask_at_{};  // for somebody else's client
   int ticks_ = 0;
   bool draining_ = false;
   std::thread thread_;

@@ -151,8 +151,8 @@ void Session::ServeInput() {
 
 // Whether no further request may be started now.
 bool Session::Blocked() const {
-  return !window_.Admits(static_cast<uint32_t>(queue_.size())) || barrier_ || held_up_ ||
-         output_.size() + queue_.held() > kSoftOutput;
+  return !window_.Admits(static_cast<uint32_t>(queue_.size())) || leaving_ || barrier_ ||
+         held_up_ || output_.size() + queue_.held() > kSoftOutput;
 }
 
 void Session::UpdateReading() {

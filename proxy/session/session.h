@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/block.h"
 #include "base/intrusive_list.h"
@@ -19,6 +20,7 @@
 #include "resp/request_parser.h"
 #include "schedule/round_robin.h"
 #include "schedule/window.h"
+#include "session/moved_client.h"
 #include "session/reply_queue.h"
 #include "session/upload.h"
 
@@ -68,6 +70,8 @@ class Session final : public TurnTaker,
  public:
   // Takes over the connected socket.
   Session(SessionContext& context, int fd, uint64_t id, TlsContext* tls);
+  // Takes over a client of another worker, and serves what that one had read.
+  Session(SessionContext& context, MovedClient& client);
   ~Session();
 
   // Its turn: serves up to one quantum of what was read, or reads. Called by the worker for
@@ -81,6 +85,17 @@ class Session final : public TurnTaker,
   // Stops reading, except for the end of a value under way; closes when the replies of what was
   // read are out. For a draining proxy.
   void Drain();
+
+  // Moving to another worker, in three steps: it starts nothing more (unless told otherwise again),
+  // it is quiet, it goes. Depart() ends the session; it is to be freed. REQUIRES: quiet().
+  void SetLeaving(bool leaving);
+  bool quiet() const;
+  std::shared_ptr<MovedClient> Depart();
+  // Why it would have to stay.
+  bool tied() const { return state_.tied() || closing_ || draining_ || upload_ != nullptr; }
+  // What it cost since the last call, in commands; bytes count as well.
+  uint32_t TakeCost() { return std::exchange(cost_, 0); }
+  uint64_t id() const { return state_.id; }
 
   bool closed() const { return closed_; }
   ClientView& view() { return *this; }
@@ -131,6 +146,7 @@ class Session final : public TurnTaker,
   void Account(uint64_t written);
   void Touch();
   void Close(const std::string& why);
+  void Detach();
 
   ClientState& state() override { return state_; }
   std::string address() const override;
@@ -154,6 +170,7 @@ class Session final : public TurnTaker,
   uint32_t started_ = 0;    // requests that the window has not been told of
   uint32_t finished_ = 0;   // and replies
   uint64_t exchanged_ = 0;  // bytes of them
+  uint32_t cost_ = 0;
   uint64_t route_epoch_ = 0;
   Exchange* paused_ = nullptr;  // a large reply whose shard connection waits for our client
   TimePoint stalled_since_{};
@@ -166,6 +183,7 @@ class Session final : public TurnTaker,
   bool writing_ = false;   // the socket does not take more; we are told when it does
   bool closing_ = false;   // reads no more; closes when the output is out
   bool draining_ = false;  // serves what was read, then closes
+  bool leaving_ = false;   // to another worker, as soon as it is quiet
   bool closed_ = false;
 };
 

@@ -17,6 +17,8 @@ constexpr size_t kResumeOutput = 256 * 1024;
 constexpr size_t kPauseOutput = 1024 * 1024;
 // What one write of one turn takes at most, so that a long output does not hold up the others'.
 constexpr size_t kFlushAtOnce = 256 * 1024;
+// So many bytes are about as much work as a command.
+constexpr uint64_t kBytesOfACommand = 8192;
 // A client that takes nothing for so long while this much waits is closed.
 constexpr Duration kStalledFor = std::chrono::seconds(10);
 constexpr size_t kStalledBytes = 64 * 1024;
@@ -158,6 +160,7 @@ void Session::Account(uint64_t written) {
   context_.line.Charge(*this, written, 0);
   if (finished_ == 0) return;
   window_.OnReplies(finished_, exchanged_, context_.loop.Now());
+  cost_ += finished_ + static_cast<uint32_t>(exchanged_ / kBytesOfACommand);
   finished_ = 0;
   exchanged_ = 0;
 }
@@ -229,6 +232,13 @@ void Session::Close(const std::string& why) {
   queue_.Abandon(context_.reaper);
   upload_.reset();
   output_.Clear();
+  Detach();
+  context_.commands.metrics.closed.Add();
+  context_.closed.PushBack(*this);
+}
+
+// From all that its worker holds of it.
+void Session::Detach() {
   input_ = Input();
   partial_.reset();
   stream_.WatchReads(false);
@@ -237,8 +247,6 @@ void Session::Close(const std::string& why) {
   context_.windows.Forget(&window_);
   if (ListHook<FlushTag>::linked()) IntrusiveList<Session, FlushTag>::Remove(*this);
   if (ListHook<StalledTag>::linked()) IntrusiveList<Session, StalledTag>::Remove(*this);
-  context_.commands.metrics.closed.Add();
-  context_.closed.PushBack(*this);
 }
 
 size_t Session::memory() const {
