@@ -262,6 +262,7 @@ Result<std::vector<OpenSaga>> SagaJournal::Load() {
     if (const auto* text = std::get_if<std::string>(&row[3])) saga.notes.push_back(*text);
   }
   std::vector<OpenSaga> result;
+  result.reserve(open.size());
   for (auto& [id, saga] : open) result.push_back(std::move(saga));
   return result;
 }

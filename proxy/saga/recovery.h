@@ -17,9 +17,9 @@ struct RecoveryAction {
   enum class Kind : uint8_t {
     kFence,  // kill what older incarnations left connected to `shard` (its former `address` when
              // the name is not known any more), after `delay`; answer: OnFenced
-    kSaga,  // carry out `action` of saga number `saga`; answer to saga(), and hand its actions to
-            // Take
-    kOpen,  // the listeners may open; once
+    kSaga,   // carry out `action` of saga number `saga`; answer to saga(), and hand its actions to
+             // Take
+    kOpen,   // the listeners may open; once
   };
   Kind kind;
   std::string shard = {};

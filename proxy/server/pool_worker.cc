@@ -109,7 +109,7 @@ void PoolWorker::CloseClients() {
 TimePoint PoolWorker::Now() { return worker_.loop_.Now(); }
 
 void PoolWorker::VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) {
-  server_.VisitWorkers(pool_, worker_.index(), std::move(visit), std::move(done));
+  server_.VisitWorkers(pool_, worker_.index(), visit, std::move(done));
 }
 
 void PoolWorker::After(Duration delay, std::function<void()> then) {

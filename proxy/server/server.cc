@@ -203,7 +203,7 @@ TimePoint Server::InteractiveElsewhere(size_t worker) const {
   return latest;
 }
 
-void Server::VisitWorkers(size_t pool, size_t asking, Proxy::Visit visit,
+void Server::VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
                           std::function<void(std::vector<std::string>)> done) {
   struct Round {
     std::vector<std::string> reports;

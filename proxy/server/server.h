@@ -38,7 +38,7 @@ class Server {
   void Run();
 
   // For workers. Any thread.
-  void VisitWorkers(size_t pool, size_t asking, Proxy::Visit visit,
+  void VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
                     std::function<void(std::vector<std::string>)> done);
   void ReloadFor(size_t worker, std::function<void(Result<std::string>)> done);
   // The last time an interactive client of any worker but this was served.
