@@ -41,7 +41,8 @@ class Recovery {
   Recovery(std::vector<OpenSaga> open, const std::vector<Shard>& shards, const SagaLimits& limits);
 
   void Start(RecoveryActions& out);
-  // `reached`: nothing of an older incarnation can arrive at the shard any more.
+  // `reached`: nothing of an older incarnation can arrive at the shard any more. One that was not
+  // reached gets no request of anybody's before it is fenced, also after kOpen.
   void OnFenced(const std::string& shard, bool reached, RecoveryActions& out);
 
   size_t size() const { return sagas_.size(); }

@@ -103,6 +103,14 @@ void Saga::RunPhase(SagaActions& out) {
 
 // Everything is done: decide.
 void Saga::PhaseDone(SagaActions& out) {
+  bool doubtful = false;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (!steps_[i].doubtful) continue;
+    doubtful = true;
+    steps_[i].progress = Progress::kReconnecting;
+    out.push_back({.kind = Kind::kReconnect, .step = i});
+  }
+  if (doubtful) return ArmTimeout(out);
   state_ = State::kCommitting;
   if (limits_.bugs.reply_before_commit) {
     result_.kind = SagaResult::Kind::kCommitted;
@@ -127,15 +135,8 @@ void Saga::OnStep(size_t index, StepOutcome outcome, Bytes run_id, SagaActions& 
     return Abort({SagaResult::Kind::kNotApplied, index, StepName(index) + " was restarted"}, out);
   }
   switch (outcome) {
-    case StepOutcome::kDone: {
-      step.progress = Progress::kDone;
-      step.attempts = 0;
-      const bool open = std::any_of(steps_.begin(), steps_.end(), [&](const Step& each) {
-        return each.progress == Progress::kSent || each.progress == Progress::kReconnecting;
-      });
-      if (!open) RunPhase(out);
-      return;
-    }
+    case StepOutcome::kDone:
+      return StepDone(index, out);
     case StepOutcome::kRefused:
       // What was sent once and refused did nothing; of a kExecute step the preparations are there.
       if (!step.resent && plan_.steps[index].kind == StepKind::kScript) {
@@ -163,6 +164,15 @@ void Saga::OnStep(size_t index, StepOutcome outcome, Bytes run_id, SagaActions& 
   }
 }
 
+void Saga::StepDone(size_t index, SagaActions& out) {
+  steps_[index].progress = Progress::kDone;
+  steps_[index].attempts = 0;
+  const bool open = std::any_of(steps_.begin(), steps_.end(), [](const Step& each) {
+    return each.progress == Progress::kSent || each.progress == Progress::kReconnecting;
+  });
+  if (!open) RunPhase(out);
+}
+
 void Saga::OnReconnected(size_t index, bool reached, Bytes run_id, SagaActions& out) {
   if (state_ != State::kRunning || index >= steps_.size()) return;
   Step& step = steps_[index];
@@ -170,6 +180,10 @@ void Saga::OnReconnected(size_t index, bool reached, Bytes run_id, SagaActions& 
   if (!reached) return RetryLater(index, out);
   if (run_id != plan_.steps[index].run_id && !limits_.bugs.commit_ignores_run_ids) {
     return Abort({SagaResult::Kind::kNotApplied, index, StepName(index) + " was restarted"}, out);
+  }
+  if (step.doubtful) {
+    step.doubtful = false;
+    return StepDone(index, out);
   }
   // The marker tells whether the first one ran.
   step.progress = Progress::kSent;
@@ -188,6 +202,14 @@ void Saga::OnRunId(Bytes shard, Bytes run_id, SagaActions& out) {
       continue;
     }
     return Abort({SagaResult::Kind::kNotApplied, i, StepName(i) + " was restarted"}, out);
+  }
+}
+
+void Saga::OnConnectionLost(Bytes shard) {
+  if (state_ != State::kRunning || limits_.bugs.commit_ignores_run_ids) return;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (plan_.steps[i].shard != shard) continue;
+    if (steps_[i].progress == Progress::kDone) steps_[i].doubtful = true;
   }
 }
 

@@ -129,6 +129,9 @@ class Saga {
   void OnReconnected(size_t step, bool reached, Bytes run_id, SagaActions& out);
   // Another server was found behind the address of a shard. Call it as soon as it is known.
   void OnRunId(Bytes shard, Bytes run_id, SagaActions& out);
+  // The connection over which steps of `shard` ran is gone: before COMMIT it is looked whether that
+  // was because the server is another one now.
+  void OnConnectionLost(Bytes shard);
   void OnCommitted(bool durable, SagaActions& out);
   void OnUndo(size_t step, UndoOutcome outcome, SagaActions& out);
   void OnCleanup(size_t step, bool done, SagaActions& out);
@@ -169,7 +172,7 @@ class Saga {
     Progress progress = Progress::kIdle;
     bool resent = false;
     bool ever_sent = false;
-    bool unreachable = false;  // at the timeout
+    bool doubtful = false;  // done, and the connection was lost since
     bool lost_image = false;
     int attempts = 0;  // in a row, for the backoff
     int failures = 0;
@@ -178,6 +181,7 @@ class Saga {
 
   void RunPhase(SagaActions& out);
   void PhaseDone(SagaActions& out);
+  void StepDone(size_t step, SagaActions& out);
   void Abort(SagaResult result, SagaActions& out);
   void UndoPhase(SagaActions& out);
   void UndoStepped(SagaActions& out);

@@ -105,6 +105,13 @@ void AppendPrepare(std::string& out, const SagaPlan& plan, size_t index,
                    std::span<const CopyPayload> copies, const StepLimits& limits, ScriptForm form) {
   const SagaStep& step = plan.steps[index];
   RM_CHECK(copies.size() == step.copies.size());
+  // A former attempt on this connection may have left its watches.
+  out += MakeRequest({"UNWATCH"});
+  if (!step.keys.empty()) {
+    AppendRequestHeader(out, 1 + step.keys.size());
+    AppendRequestArg(out, "WATCH");
+    for (const StepKey& key : step.keys) AppendRequestArg(out, key.key);
+  }
   AppendCall(out, PrepareScript(), form, 1 + 2 * step.keys.size() + copies.size(),
              2 + 2 * copies.size());
   AppendKeysAndImages(out, plan, index);
@@ -115,13 +122,13 @@ void AppendPrepare(std::string& out, const SagaPlan& plan, size_t index,
     AppendRequestArg(out, copy.dump);
     AppendRequestArg(out, std::to_string(copy.ttl_ms));
   }
-}
-
-void AppendWatch(std::string& out, const SagaPlan& plan, size_t index) {
+  // From here on an UNDO, which changes the marker, refuses the execution.
   const std::string marker = MarkerName(plan.id, index);
   out += MakeRequest({"WATCH", marker});
   out += MakeRequest({"GET", marker});
 }
+
+size_t PrepareReplies(const SagaStep& step) { return step.keys.empty() ? 4 : 5; }
 
 size_t ExecuteHeadReplies(const SagaStep& step) { return 2 + Overwritten(step); }
 
@@ -193,16 +200,21 @@ StepAnswer ReadStep(Bytes reply) {
   return answer;
 }
 
-StepAnswer ReadPrepare(Bytes reply) {
-  StepAnswer answer = ReadStep(reply);
+StepAnswer ReadPrepare(std::span<const std::string> replies) {
+  if (replies.size() < 4) return {};
+  StepAnswer answer = ReadStep(replies[replies.size() - 3]);
+  if (answer.kind != StepAnswer::Kind::kDone) return answer;
   // It is never sent twice, so a marker that is there already is not of this attempt.
   if (answer.repeated) answer.kind = StepAnswer::Kind::kGarbled;
+  for (size_t i = 0; i < replies.size(); ++i) {
+    if (i != replies.size() - 3 && i != replies.size() - 1 && replies[i] != "+OK\r\n") {
+      answer.kind = StepAnswer::Kind::kGarbled;
+    }
+  }
+  const ReplyElement marker = ReadReply(replies.back());
+  if (marker.type == 0 || marker.is_error()) answer.kind = StepAnswer::Kind::kGarbled;
+  if (marker.is_null() || marker.text == "A") answer.kind = StepAnswer::Kind::kAborted;
   return answer;
-}
-
-bool ReadWatch(Bytes watch, Bytes get) {
-  const ReplyElement marker = ReadReply(get);
-  return watch == "+OK\r\n" && !marker.is_error() && !marker.is_null() && marker.text != "A";
 }
 
 ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step) {

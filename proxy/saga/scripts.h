@@ -7,13 +7,14 @@
 //
 // A kScript step:    AppendStep -> ReadStep
 // A kExecute step, on one connection of its own that nobody else uses meanwhile:
-//   1. AppendPrepare, AppendWatch       -> ReadPrepare, ReadWatch. Images, copies and the marker
-//   are
-//                                          there; nothing of the client's has run.
+//   1. AppendPrepare                  -> PrepareReplies(step) replies, ReadPrepare. Images, copies
+//   and
+//                                        the marker are there; nothing of the client's has run.
 //   2. AppendExecuteHead, the client's commands as they are, AppendExecuteTail
-//                                       -> OK, QUEUED for each but EXEC, then ReadExecute
-//   Only after the answers of 1 may 2 be sent: the WATCH then refuses an EXEC that comes after an
-//   UNDO.
+//                                     -> OK, QUEUED for each but EXEC, then ReadExecute
+//   Only after the answers of 1 may 2 be sent: what 1 watches then refuses an EXEC that comes after
+//   an UNDO, or after somebody wrote a key past the proxy. To give up after 1, send UNDO and
+//   UNWATCH.
 // Then AppendUndo -> ReadUndo, or AppendCleanup -> ReadCleanup.
 //
 // Requests name scripts by their SHA1. A shard that does not know one says NOSCRIPT (IsNoScript)
@@ -57,7 +58,7 @@ struct CopyPayload {
 };
 void AppendPrepare(std::string& out, const SagaPlan& plan, size_t step,
                    std::span<const CopyPayload> copies, const StepLimits& limits, ScriptForm form);
-void AppendWatch(std::string& out, const SagaPlan& plan, size_t step);  // two requests
+size_t PrepareReplies(const SagaStep& step);
 // MULTI and what comes before the client's commands; so many replies.
 void AppendExecuteHead(std::string& out, const SagaPlan& plan, size_t step);
 size_t ExecuteHeadReplies(const SagaStep& step);
@@ -86,12 +87,13 @@ struct StepAnswer {
   std::string error;
 };
 StepAnswer ReadStep(Bytes reply);
-StepAnswer ReadPrepare(Bytes reply);
-// The answers to AppendWatch's two requests. False: not prepared any more, do not send the rest.
-bool ReadWatch(Bytes watch, Bytes get);
+// All of PrepareReplies. kDone: go on with the execution. kRefused with NOSCRIPT: the same again
+// with ScriptForm::kText.
+StepAnswer ReadPrepare(std::span<const std::string> replies);
 
 struct ExecuteAnswer {
-  StepAnswer::Kind kind = StepAnswer::Kind::kGarbled;  // kAborted: EXEC was refused by the WATCH
+  // kAborted: somebody wrote a key, or an UNDO came first; nothing has run.
+  StepAnswer::Kind kind = StepAnswer::Kind::kGarbled;
   std::vector<ReplyElement> replies;  // of the client's commands; views into the reply
   std::string error;                  // of kRefused: EXECABORT; the queueing replies say why
 };

@@ -193,13 +193,10 @@ for i=1,n do
     if not same then
       mark='c'
       if worst=='UNDONE' then worst='CONFLICT' end
-    elseif s[2][i]=='0' then
-      redis.call('UNLINK',k)
-      mark='u'
     elseif redis.call('EXISTS',img)==1 then
       redis.call('RENAME',img,k)
       mark='u'
-    elseif s[3][i]>=0 then
+    elseif s[2][i]=='0' or s[3][i]>=0 then
       redis.call('UNLINK',k)
       mark='u'
     else
