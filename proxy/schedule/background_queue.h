@@ -86,6 +86,9 @@ class BackgroundQueue {
   // commands.
   void OnInteractiveP99(Duration p99, TimePoint now);
 
+  // Whose step is under way, even when it was cancelled meanwhile; 0: none is.
+  JobId stepping() const { return stepping_; }
+
   std::vector<Job> List() const;
   size_t size() const { return jobs_.size(); }
   double pace() const { return pace_; }
