@@ -30,9 +30,15 @@ struct CommandContext {
   RecipeSet& recipes;
   WorkerMetrics& metrics;
   Proxy& proxy;
+  // The commands of the background class by Command::id; nullptr: there is none.
+  const std::vector<bool>* background = nullptr;
   // Reused from call to call, so that the warm path does not allocate.
   std::string scratch = {};
   std::vector<uint32_t> key_positions = {};
+
+  bool InBackground(const Command& command) const {
+    return background != nullptr && (*background)[command.id];
+  }
 };
 
 struct Call {
@@ -47,7 +53,9 @@ struct Call {
   Exchange& exchange;
 };
 
-// Serves the call by its command's plan. REQUIRES: the arity fits.
+// Serves the call, in the background where the operator says so. REQUIRES: the arity fits.
 void Dispatch(Call& call);
+// Serves it now, by its command's plan.
+void DispatchByPlan(Call& call);
 
 }  // namespace ringmaster

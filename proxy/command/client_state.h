@@ -22,8 +22,8 @@ struct ClientState {
     std::string lib_version;
   };
 
-  // In a mode that ties it to its worker (a transaction, a subscription, a wait): it is not moved to
-  // another. Whatever brings such a mode adds itself here.
+  // In a mode that ties it to its worker (a transaction, a subscription, a wait): it is not moved
+  // to another. Whatever brings such a mode adds itself here.
   bool tied() const { return false; }
 
   uint64_t id = 0;  // unique in the process, growing

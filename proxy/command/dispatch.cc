@@ -1,3 +1,4 @@
+#include "command/background.h"
 #include "command/call.h"
 #include "command/keys.h"
 #include "command/recipe.h"
@@ -93,6 +94,15 @@ void Locally(Call& call) {
 }  // namespace
 
 void Dispatch(Call& call) {
+  if (call.context.background != nullptr) [[unlikely]] {
+    if (call.context.InBackground(call.command)) {
+      return call.context.recipes.Start(call, RunInBackground);
+    }
+  }
+  DispatchByPlan(call);
+}
+
+void DispatchByPlan(Call& call) {
   const PlanSpec& plan = call.command.row->plan;
   const Exception& except = call.command.row->except;
   if (except.applies != nullptr) [[unlikely]] {
@@ -110,7 +120,7 @@ void Dispatch(Call& call) {
     case PlanKind::kLocal:
       return Locally(call);
     case PlanKind::kRecipe:
-      return call.context.recipes.Start(call);
+      return call.context.recipes.Start(call, plan.recipe);
     case PlanKind::kRefuse:
       return AnswerWith(call, errors::Refused(call.command.full_name, plan.why));
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,24 @@ struct ProxyFacts {
   int64_t started_unix = 0;
 };
 
+// One background job, as PROXY JOBS shows it.
+struct JobFigures {
+  uint64_t id = 0;
+  std::string name;
+  const char* state = "";  // waiting, running, paused
+  size_t place = 0;        // 0: the first
+  uint64_t done = 0;
+  uint64_t total = 0;  // 0: not known
+  uint64_t steps = 0;
+  double rate = 0;                    // of `done`, a second
+  std::optional<Duration> left = {};  // until it is finished, at this rate
+};
+struct JobOrder {
+  enum class What : uint8_t { kList, kPause, kResume, kCancel };
+  What what = What::kList;
+  uint64_t id = 0;
+};
+
 class Proxy {
  public:
   using Visit = std::function<void(WorkerView& worker, std::string& out)>;
@@ -75,6 +94,13 @@ class Proxy {
   virtual void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) = 0;
   // Runs `then` on this worker's thread after at least `delay`. Never runs after a shutdown began.
   virtual void After(Duration delay, std::function<void()> then) = 0;
+  // Waits in the proxy's background queue: `turn` gets what to call when the work is done, or an
+  // error when the job was cancelled or too many wait. On this thread.
+  using TurnOver = std::function<void()>;
+  using Turn = std::function<void(Result<TurnOver>)>;
+  virtual void AwaitTurn(std::string name, Turn turn) = 0;
+  // Carries the order out and lists the jobs, in their order. An error: there is no such job.
+  virtual void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) = 0;
   // Reads the configuration again, as SIGHUP does; `done` gets what changed or what is wrong with
   // it. On this thread.
   virtual void Reload(std::function<void(Result<std::string>)> done) = 0;

@@ -1,6 +1,8 @@
 // PROXY: the operator's command.
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "command/call.h"
 #include "command/families.h"
 #include "command/figures.h"
@@ -27,6 +29,7 @@ void ProxyHelp(Call&, ReplyWriter& out) {
          "LOCATE key [key ...] -- the shard of each key",
          "RELOAD -- read the configuration again, as SIGHUP does",
          "SHARDS -- state and figures of each shard", "WORKERS -- load and figures of each worker",
+         "JOBS [LIST | PAUSE id | RESUME id | CANCEL id] -- background jobs in their order",
          "LOGLEVEL [level] -- show or change what is logged", "HELP -- this text"});
 }
 
@@ -132,11 +135,61 @@ Task<std::string> ProxyWorkers(RecipeCall& call) {
   co_return TextReply(call, text);
 }
 
+std::optional<JobOrder> ParseJobOrder(std::span<const Bytes> args) {
+  if (args.size() == 2 || (args.size() == 3 && EqualsIgnoreCase(args[2], "list"))) {
+    return JobOrder{};
+  }
+  if (args.size() != 4) return std::nullopt;
+  JobOrder order;
+  if (EqualsIgnoreCase(args[2], "pause")) {
+    order.what = JobOrder::What::kPause;
+  } else if (EqualsIgnoreCase(args[2], "resume")) {
+    order.what = JobOrder::What::kResume;
+  } else if (EqualsIgnoreCase(args[2], "cancel")) {
+    order.what = JobOrder::What::kCancel;
+  } else {
+    return std::nullopt;
+  }
+  const auto id = ParseInteger(args[3]);
+  if (!id || *id <= 0) return std::nullopt;
+  order.id = static_cast<uint64_t>(*id);
+  return order;
+}
+
+std::string DescribeJob(const JobFigures& job) {
+  const std::string left =
+      job.left ? fmt::format("{:.1f}", static_cast<double>(Milliseconds(*job.left)) / 1000) : "";
+  return fmt::format(
+      "id={},name={},state={},place={},done={},total={},steps={},rate={:.1f},seconds_left={}",
+      job.id, job.name, job.state, job.place, job.done, job.total, job.steps, job.rate, left);
+}
+
+Task<std::string> ProxyJobs(RecipeCall& call) {
+  std::string reply;
+  ReplyWriter writer(reply, call.resp());
+  const std::optional<JobOrder> order = ParseJobOrder(call.args());
+  if (!order) {
+    writer.Error("ERR PROXY JOBS takes LIST, or PAUSE, RESUME or CANCEL with the id of a job");
+    co_return reply;
+  }
+  const Result<std::vector<JobFigures>> jobs = co_await call.Jobs(*order);
+  if (!jobs) {
+    writer.Error("ERR " + jobs.error().text);
+  } else if (order->what != JobOrder::What::kList) {
+    writer.Ok();
+  } else {
+    std::vector<std::string> lines;
+    for (const JobFigures& job : *jobs) lines.push_back(DescribeJob(job));
+    Lines(writer, lines);
+  }
+  co_return reply;
+}
+
 constexpr Row kSubcommands[] = {
     {.name = "explain", .arity = -3, .flags = kHidden, .plan = Refuse(kLater)},
     {.name = "help", .arity = 2, .flags = kHidden, .plan = Local(ProxyHelp)},
     {.name = "info", .arity = 2, .flags = kHidden, .plan = Local(ProxyInfo)},
-    {.name = "jobs", .arity = -2, .flags = kHidden, .plan = Refuse(kLater)},
+    {.name = "jobs", .arity = -2, .flags = kHidden, .plan = Recipe(ProxyJobs)},
     {.name = "locate", .arity = -3, .flags = kHidden, .plan = Local(ProxyLocate)},
     {.name = "loglevel", .arity = -2, .flags = kHidden, .plan = Local(ProxyLogLevel)},
     {.name = "rebalance", .arity = -2, .flags = kHidden, .plan = Refuse(kLater)},

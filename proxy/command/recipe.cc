@@ -21,6 +21,7 @@ class Question final : private Sink {
     connection.Send(exchange_);
   }
   Completion<Answer>& answer() { return answer_; }
+  Exchange& exchange() { return exchange_; }
 
  private:
   void OnReplyPart(Exchange&, const Slice& part) override {
@@ -93,6 +94,17 @@ Task<std::vector<Answer>> RecipeCall::AskAll(std::string request, bool read_only
   co_return co_await All(std::move(tasks));
 }
 
+Task<Answer> RecipeCall::ServeByPlan() {
+  Question question(context_.scatters.max_reply());
+  ClientState client;
+  client.id = client_id_;
+  client.database = database_;
+  client.resp = resp_;
+  Call call{args_, Slice{bytes_, {}}, command_, client, context_, question.exchange()};
+  DispatchByPlan(call);
+  co_return co_await question.answer();
+}
+
 Task<void> RecipeCall::Sleep(Duration delay) {
   auto over = std::make_shared<Completion<bool>>();
   context_.proxy.After(delay, [over] { over->Complete(true); });
@@ -113,9 +125,15 @@ Task<Result<std::string>> RecipeCall::Reload() {
   co_return co_await *over;
 }
 
-void RecipeSet::Start(Call& call) {
-  tasks_.Add(
-      RunRecipe(std::make_unique<RecipeCall>(call), call.command.row->plan.recipe, call.exchange));
+Task<Result<std::vector<JobFigures>>> RecipeCall::Jobs(JobOrder order) {
+  using Listed = Result<std::vector<JobFigures>>;
+  auto over = std::make_shared<Completion<Listed>>();
+  context_.proxy.Jobs(order, [over](Listed jobs) { over->Complete(std::move(jobs)); });
+  co_return co_await *over;
+}
+
+void RecipeSet::Start(Call& call, RecipeFunction recipe) {
+  tasks_.Add(RunRecipe(std::make_unique<RecipeCall>(call), recipe, call.exchange));
 }
 
 }  // namespace ringmaster

@@ -48,10 +48,13 @@ class RecipeCall {
   Task<std::vector<Answer>> AskAll(std::string request, bool read_only);
   // Over a connection that the caller borrowed from the backend. Never sent a second time.
   Task<Answer> AskOver(Connection& connection, std::string request);
+  // Serves the call itself by its row's plan, and gives back its reply.
+  Task<Answer> ServeByPlan();
   Task<void> Sleep(Duration delay);
   // What `visit` writes on each worker, in worker order.
   Task<std::vector<std::string>> VisitWorkers(Proxy::Visit visit);
   Task<Result<std::string>> Reload();
+  Task<Result<std::vector<JobFigures>>> Jobs(JobOrder order);
   // Nobody waits for the reply any more. For recipes that wait long.
   bool client_gone() const { return exchange_.sink != sink_; }
 
@@ -76,8 +79,8 @@ class RecipeSet {
   RecipeSet(const RecipeSet&) = delete;
   RecipeSet& operator=(const RecipeSet&) = delete;
 
-  // Starts the call's recipe; its reply goes to call.exchange.
-  void Start(Call& call);
+  // Starts a recipe for the call; its reply goes to call.exchange.
+  void Start(Call& call, RecipeFunction recipe);
   size_t running() const { return tasks_.count(); }
 
  private:

@@ -85,6 +85,7 @@ struct ScheduleConfig {
   uint32_t quantum = 32;
   uint32_t window = 256;
   double background_share = 0.05;
+  std::vector<std::string> background;  // commands that wait for a quiet moment, by name
   bool operator==(const ScheduleConfig&) const = default;
 };
 

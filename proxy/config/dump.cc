@@ -162,8 +162,10 @@ class Dumper {
   void Policies(const Config& config) {
     Line("balance: {{push: {}, pull: {}, interval: {}, threshold: {}}}", config.balance.push,
          config.balance.pull, FormatDuration(config.balance.interval), config.balance.threshold);
-    Line("schedule: {{quantum: {}, window: {}, background_share: {}}}", config.schedule.quantum,
-         config.schedule.window, config.schedule.background_share);
+    const std::vector<std::string>& background = config.schedule.background;
+    Line("schedule: {{quantum: {}, window: {}, background_share: {}{}}}", config.schedule.quantum,
+         config.schedule.window, config.schedule.background_share,
+         background.empty() ? "" : ", background: " + QuotedList(background));
     Line("rebalance: {{batch: {}, max_keys_per_second: {}}}", config.rebalance.batch,
          config.rebalance.max_keys_per_second);
   }

@@ -41,6 +41,9 @@ ScheduleConfig ParseSchedule(Section& root) {
   section.ReadInteger("window", 1, 65536, schedule.window);
   // Background work with no share would never end, and with all of it nobody else would go on.
   section.ReadNumber("background_share", 0.001, 0.9, schedule.background_share);
+  for (const YamlValue* name : section.FindTexts("background")) {
+    schedule.background.push_back(name->text);
+  }
   return schedule;
 }
 

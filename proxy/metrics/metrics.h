@@ -110,6 +110,7 @@ struct WorkerMetrics {
   Counter idle_closed;
   Counter refused;         // clients turned away: limits.clients
   Counter memory_refused;  // requests turned away: limits.memory
+  Counter in_flight;       // requests under way when the loop last went to sleep
   Counter memory;          // bytes in buffers now
   Counter busy_permille;   // share of time the loop was not asleep
   Counter turns;

@@ -32,6 +32,8 @@ int Fail(const std::string& text) {
 int TestConfig(const std::string& path) {
   const Result<Config> config = LoadConfig(path);
   if (!config) return Fail(config.error().text);
+  const auto background = MakeBackgroundClass(CommandTable(), config->schedule.background);
+  if (!background) return Fail(background.error().text);
   for (const PoolConfig& pool : config->pools) {
     fmt::print("pool {}: {} shards, {} with {}\n", pool.name, pool.shards.size(),
                pool.ring.distribution, pool.ring.hash);

@@ -117,6 +117,19 @@ void PoolWorker::After(Duration delay, std::function<void()> then) {
   timers_.back()->timer.StartOnce(delay);
 }
 
+void PoolWorker::SetBackground(std::shared_ptr<const BackgroundClass> commands) {
+  background_ = std::move(commands);
+  commands_.background = background_.get();
+}
+
+void PoolWorker::AwaitTurn(std::string name, Turn turn) {
+  server_.jobs().AwaitTurn(worker_, std::move(name), std::move(turn));
+}
+
+void PoolWorker::Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) {
+  server_.jobs().Carry(worker_, order, std::move(done));
+}
+
 void PoolWorker::Reload(std::function<void(Result<std::string>)> done) {
   server_.ReloadFor(worker_.index(), std::move(done));
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "command/background.h"
 #include "command/call.h"
 #include "command/proxy.h"
 #include "command/recipe.h"
@@ -35,6 +36,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   size_t pool() const { return pool_; }
   void Use(std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
            ProxyFacts facts);
+  void SetBackground(std::shared_ptr<const BackgroundClass> commands);
   void Tick(TimePoint now);
   void CheckIdle(TimePoint now);
   void FreeClosed();
@@ -50,6 +52,8 @@ class PoolWorker final : public Proxy, public WorkerView {
   TimePoint Now() override;
   void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) override;
   void After(Duration delay, std::function<void()> then) override;
+  void AwaitTurn(std::string name, Turn turn) override;
+  void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) override;
   void Reload(std::function<void(Result<std::string>)> done) override;
 
   // WorkerView.
@@ -77,6 +81,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   ScatterPool scatters_;
   RecipeSet recipes_;
   CommandContext commands_;
+  std::shared_ptr<const BackgroundClass> background_;  // may be empty
   RequestParser parser_;
   IntrusiveList<Session, ClosedTag> closed_;
   IntrusiveList<Session, AllTag> all_;

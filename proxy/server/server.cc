@@ -44,7 +44,8 @@ Server::Server(Config config, std::string config_file)
       started_at_(MonotonicNow()),
       mailbox_(loop_),
       drain_deadline_(loop_, [this] { Stop(true); }),
-      evener_(*this, loop_) {
+      evener_(*this, loop_),
+      jobs_(*this, loop_) {
   worker_count_ =
       config_.workers != 0 ? config_.workers : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -106,6 +107,10 @@ Status RefuseUsers(const Config& config) {
 
 Status Server::Start() {
   if (const Status fits = RefuseUsers(config_); !fits) return fits.error();
+  auto background = MakeBackgroundClass(table_, config_.schedule.background);
+  if (!background) return background.error();
+  background_ = *background;
+  SetBackgroundRule();
   for (const PoolConfig& pool : config_.pools) {
     auto snapshot = MakeSnapshot(pool, config_, nullptr, epoch_);
     if (!snapshot) return snapshot.error();
@@ -114,7 +119,9 @@ Status Server::Start() {
   for (size_t i = 0; i < worker_count_; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, table_));
     workers_.back()->SetSchedule(config_.schedule);
-    for (size_t pool = 0; pool < config_.pools.size(); ++pool) workers_.back()->AddPool(pool);
+    for (size_t pool = 0; pool < config_.pools.size(); ++pool) {
+      workers_.back()->AddPool(pool).SetBackground(background_);
+    }
   }
   const Status opened = OpenListeners(config_);
   if (!opened) return opened.error();
@@ -195,84 +202,18 @@ void Server::Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls)
   worker.mailbox().Post([&worker, pool, fd, id, tls] { worker.pool(pool).AddClient(fd, id, tls); });
 }
 
-TimePoint Server::InteractiveElsewhere(size_t worker) const {
-  TimePoint latest = TimePoint::min();
-  for (const auto& each : workers_) {
-    if (each->index() != worker) latest = std::max(latest, each->interactive_at());
-  }
-  return latest;
-}
-
-void Server::VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
-                          std::function<void(std::vector<std::string>)> done) {
-  struct Round {
-    std::vector<std::string> reports;
-    size_t left;
-    std::function<void(std::vector<std::string>)> done;
-  };
-  auto round = std::make_shared<Round>();
-  round->reports.resize(workers_.size());
-  round->left = workers_.size();
-  round->done = std::move(done);
-  Worker* home = workers_[asking].get();
-  const std::lock_guard lock(moves_);
-  ++visits_;
-  for (const auto& worker : workers_) {
-    Worker* at = worker.get();
-    at->mailbox().Post([this, at, home, pool, visit, round] {
-      std::string report;
-      visit(at->pool(pool), report);
-      home->mailbox().Post([this, at, round, report = std::move(report)] {
-        round->reports[at->index()] = report;
-        if (--round->left > 0) return;
-        EndVisit();
-        round->done(std::move(round->reports));
-      });
-    });
-  }
-}
-
-void Server::EndVisit() {
-  const std::lock_guard lock(moves_);
-  --visits_;
-}
-
-void Server::NoteStayed(uint64_t client) {
-  mailbox_.Post([this, client] { evener_.OnStayed(client); });
-}
-
-void Server::AskForCosts(size_t worker, uint64_t sample) {
-  Worker* at = workers_[worker].get();
-  at->mailbox().Post([this, at, sample] {
-    CostReport report = at->TakeCosts();
-    if (sample == 0) return;
-    report.sample = sample;
-    mailbox_.Post(
-        [this, at, report = std::move(report)] { evener_.OnReport(at->index(), report); });
-  });
-}
-
-void Server::OrderMoves(size_t worker, std::vector<MoveOrder> orders) {
-  Worker* at = workers_[worker].get();
-  at->mailbox().Post([at, orders = std::move(orders)] { at->Move(orders); });
-}
-
-void Server::OrderShuffle(size_t worker) {
-  Worker* at = workers_[worker].get();
-  const size_t next = (worker + 1) % workers_.size();
-  at->mailbox().Post([at, next] { at->MoveAll(next); });
-}
-
-void Server::AskForClient(size_t thief) {
-  mailbox_.Post([this, thief] { evener_.AskForClient(thief); });
-}
-
 void Server::ReloadFor(size_t worker, std::function<void(Result<std::string>)> done) {
   Worker* home = workers_[worker].get();
   mailbox_.Post([this, home, done = std::move(done)] {
     const Result<std::string> result = Reload();
     home->mailbox().Post([done, result] { done(result); });
   });
+}
+
+void Server::SetBackgroundRule() {
+  BackgroundRule rule;
+  rule.share = config_.schedule.background_share;
+  jobs_.background().set_rule(rule);
 }
 
 // What cannot change while the process runs.
@@ -304,6 +245,8 @@ Result<std::string> Server::Reload() {
   Result<Config> next = LoadConfig(config_file_);
   if (!next) return next.error();
   if (const Status fits = CheckReload(*next); !fits) return fits.error();
+  auto background = MakeBackgroundClass(table_, next->schedule.background);
+  if (!background) return background.error();
   std::vector<std::shared_ptr<const RouteSnapshot>> snapshots;
   for (size_t i = 0; i < next->pools.size(); ++i) {
     auto snapshot = MakeSnapshot(next->pools[i], *next, snapshots_[i], epoch_ + 1);
@@ -315,6 +258,8 @@ Result<std::string> Server::Reload() {
   ++epoch_;
   std::string changes;
   config_ = std::move(*next);
+  background_ = *background;
+  SetBackgroundRule();
   evener_.Configure(config_.balance);
   const SessionLimits limits = MakeSessionLimits(config_, worker_count_);
   const std::lock_guard lock(moves_);
@@ -330,10 +275,11 @@ Result<std::string> Server::Reload() {
     snapshots_[i] = snapshots[i];
     for (const auto& worker : workers_) {
       Worker* at = worker.get();
-      at->mailbox().Post(
-          [at, i, limits, snapshot = snapshots[i], facts = FactsOf(config_.pools[i])] {
-            at->pool(i).Use(snapshot, limits, facts);
-          });
+      at->mailbox().Post([at, i, limits, background = background_, snapshot = snapshots[i],
+                          facts = FactsOf(config_.pools[i])] {
+        at->pool(i).Use(snapshot, limits, facts);
+        at->pool(i).SetBackground(background);
+      });
     }
   }
   LogInfo("configuration {} read again: {}", config_file_, changes);
@@ -380,6 +326,7 @@ void Server::Stop(bool now) {
   stopping_ = true;
   listening_.clear();
   evener_.Stop();
+  if (now) jobs_.background().Stop();
   const std::lock_guard lock(moves_);
   stopping_moves_ = true;
   for (const auto& worker : workers_) {

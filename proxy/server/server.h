@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "command/background.h"
 #include "command/proxy.h"
 #include "command/table.h"
 #include "config/config.h"
@@ -20,6 +21,7 @@
 #include "net/timer.h"
 #include "route/router.h"
 #include "server/evener.h"
+#include "server/jobs.h"
 #include "server/worker.h"
 
 namespace ringmaster {
@@ -46,6 +48,8 @@ class Server {
   size_t worker_count() const { return workers_.size(); }
   Worker& worker(size_t index) { return *workers_[index]; }
   Evener& evener() { return evener_; }
+  Jobs& jobs() { return jobs_; }
+  Mailbox& mailbox() { return mailbox_; }
   // Runs `move` while no visit to all workers is under way, so that each of those meets every
   // client exactly once and what is posted to all workers is there before a client that moves.
   // False: not now.
@@ -81,6 +85,7 @@ class Server {
   Status CheckReload(const Config& next) const;
   ProxyFacts FactsOf(const PoolConfig& pool) const;
   void EndVisit();
+  void SetBackgroundRule();
   void OnTerminate();
   void Stop(bool now);
 
@@ -98,6 +103,8 @@ class Server {
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
   Timer drain_deadline_;
   Evener evener_;
+  Jobs jobs_;
+  std::shared_ptr<const BackgroundClass> background_;  // empty: no command
   std::mutex moves_;
   size_t visits_ = 0;            // of all workers, under way; guarded by moves_
   bool stopping_moves_ = false;  // guarded by moves_

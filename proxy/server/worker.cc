@@ -76,6 +76,7 @@ void Worker::EndOfTurn() {
   if (!departures_.empty()) [[unlikely]]
     departures_.Settle(loop_.Now());
   for (const auto& pool : pools_) pool->FreeClosed();
+  metrics_.in_flight.Set(requests_.live());
   const bool busy = !line_.empty() || !sessions_to_flush_.empty();
   loop_.SetBusy(busy);
   if (!busy && server_.evener().MayPull(index_)) [[unlikely]]

@@ -235,14 +235,19 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
 }
 
 // Whether a command may start while earlier ones are under way.
+// Whether it waits for all earlier ones, and later ones wait for it.
+bool Session::GoesAlone(const Command& command) const {
+  return command.Is(kBarrier) || command.row->plan.kind == PlanKind::kRecipe ||
+         context_.commands.InBackground(command);
+}
+
 bool Session::MayStart(const Command* command) {
   if (queue_.empty()) {
     route_epoch_ = context_.backends.route_epoch;
     return true;
   }
   if (route_epoch_ != context_.backends.route_epoch) return false;
-  return command == nullptr ||
-         (!command->Is(kBarrier) && command->row->plan.kind != PlanKind::kRecipe);
+  return command == nullptr || !GoesAlone(*command);
 }
 
 Request& Session::NewRequest(const Command* command) {
@@ -284,7 +289,7 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
   }
   Request& request = NewRequest(&command);
   state_.last_command = &command;
-  barrier_ = command.Is(kBarrier) || command.row->plan.kind == PlanKind::kRecipe;
+  barrier_ = GoesAlone(command);
   Call call{args, wire, command, state_, context_.commands, request};
   Dispatch(call);
   if (queue_.empty()) barrier_ = false;

@@ -81,11 +81,21 @@ class FakeProxy final : public Proxy {
     done(std::move(reports));
   }
   void After(Duration, std::function<void()> then) override { then(); }
+  void AwaitTurn(std::string name, Turn turn) override {
+    waiting.emplace_back(std::move(name), std::move(turn));
+  }
+  void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) override {
+    ordered = order;
+    done(jobs);
+  }
   void Reload(std::function<void(Result<std::string>)> done) override { done(reloaded); }
 
   ProxyFacts known;
   TimePoint now{std::chrono::hours(1)};
   std::vector<std::unique_ptr<FakeWorker>> workers;
+  std::vector<std::pair<std::string, Turn>> waiting;  // for the background
+  JobOrder ordered;
+  Result<std::vector<JobFigures>> jobs = std::vector<JobFigures>();
   Result<std::string> reloaded = std::string("nothing changed");
 };
 

@@ -1,3 +1,4 @@
+#include "command/background.h"
 #include "fixture.h"
 
 namespace ringmaster {
@@ -42,8 +43,42 @@ TEST_F(ServerCommandsTest, ProxyReloadSaysWhatChangedOrWhatIsWrong) {
             "-ERR the configuration was not changed: line 3: no such key|");
 }
 
+TEST_F(ServerCommandsTest, ProxyJobsListsAndSteers) {
+  proxy_.jobs = std::vector<JobFigures>{{.id = 7,
+                                         .name = "rebalance",
+                                         .state = "running",
+                                         .done = 5,
+                                         .total = 10,
+                                         .steps = 2,
+                                         .rate = 2.5,
+                                         .left = std::chrono::seconds(2)}};
+  const std::string line =
+      "id=7,name=rebalance,state=running,place=0,done=5,total=10,steps=2,rate=2.5,seconds_left=2.0";
+  EXPECT_EQ(Run({"PROXY", "JOBS"}), "*1|$" + std::to_string(line.size()) + "|" + line + "|");
+  EXPECT_EQ(Run({"PROXY", "JOBS", "CANCEL", "7"}), "+OK|");
+  EXPECT_EQ(proxy_.ordered.what, JobOrder::What::kCancel);
+  EXPECT_EQ(proxy_.ordered.id, 7U);
+  proxy_.jobs = Error{ErrorCode::kNotFound, "there is no such job"};
+  EXPECT_EQ(Run({"PROXY", "JOBS", "PAUSE", "8"}), "-ERR there is no such job|");
+  EXPECT_EQ(Run({"PROXY", "JOBS", "PAUSE", "all"}).substr(0, 27), "-ERR PROXY JOBS takes LIST,");
+}
+
+TEST_F(ServerCommandsTest, TheBackgroundClassHoldsWhatMayWait) {
+  const CommandTable table;
+  const auto made = MakeBackgroundClass(table, {"KEYS", "sort"});
+  ASSERT_TRUE(made);
+  EXPECT_TRUE((**made)[table.FindByName("keys")->id]);
+  EXPECT_FALSE((**made)[table.FindByName("get")->id]);
+  EXPECT_EQ(MakeBackgroundClass(table, {}).value(), nullptr);
+  EXPECT_EQ(MakeBackgroundClass(table, {"nokeys"}).error().text,
+            "schedule.background: there is no command 'nokeys'");
+  for (const char* name : {"select", "blpop", "subscribe", "config", "ping", "proxy"}) {
+    EXPECT_FALSE(MakeBackgroundClass(table, {name})) << name;
+  }
+}
+
 TEST_F(ServerCommandsTest, WhatIsToComeIsRefusedByName) {
-  EXPECT_EQ(Run({"PROXY", "JOBS"}), "-ERR PROXY JOBS is not served by this version|");
+  EXPECT_EQ(Run({"PROXY", "VERIFY"}), "-ERR PROXY VERIFY is not served by this version|");
   EXPECT_EQ(Run({"SHUTDOWN"}).substr(0, 14), "-ERR SHUTDOWN ");
   EXPECT_EQ(Run({"DEBUG", "SEGFAULT"}).substr(0, 19), "-ERR DEBUG SEGFAULT");
   EXPECT_EQ(Run({"ACL", "SETUSER", "bob"}).substr(0, 16), "-ERR ACL SETUSER");

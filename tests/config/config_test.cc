@@ -93,7 +93,7 @@ TEST(ConfigTest, ReadsEveryScalarKeyOfTheTopLevel) {
   const Config config = Parsed(Top(R"(
 workers: 3
 balance: {push: false, pull: false, interval: 1s, threshold: 0.5}
-schedule: {quantum: 1, window: 2, background_share: 0.25}
+schedule: {quantum: 1, window: 2, background_share: 0.25, background: [keys, SCAN]}
 saga: {journal: ./state.db, fsync: no, modes: {del: saga, MSET: fanout, RENAME: reject}}
 rebalance: {batch: 7, max_keys_per_second: 8}
 timeouts: {connect: 10ms, command: 20ms, idle_client: 30s, drain: 0s}
@@ -105,7 +105,7 @@ log: {level: debug, file: /tmp/log, format: json}
   Config expected = Parsed(Top(""));
   expected.workers = 3;
   expected.balance = {false, false, std::chrono::seconds(1), 0.5};
-  expected.schedule = {1, 2, 0.25};
+  expected.schedule = {1, 2, 0.25, {"keys", "SCAN"}};
   expected.saga = {"./state.db",
                    FsyncPolicy::kNo,
                    {{"DEL", CommandMode::kSaga},

@@ -38,7 +38,7 @@ pools:
          password_sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b}
 workers: 5
 balance: {push: false, pull: true, interval: 1500ms, threshold: 0.333}
-schedule: {quantum: 1, window: 1, background_share: 0.1}
+schedule: {quantum: 1, window: 1, background_share: 0.1, background: [keys]}
 saga: {journal: "./a b", fsync: always, modes: {DEL: saga, MSET: reject}}
 rebalance: {batch: 1, max_keys_per_second: 1000}
 timeouts: {connect: 1ms, command: 61s, idle_client: 1d, drain: 90m}

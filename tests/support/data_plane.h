@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "command/call.h"
@@ -28,10 +29,17 @@ struct NoProxy final : Proxy {
     visited = std::move(done);
   }
   void After(Duration, std::function<void()> then) override { then(); }
+  void AwaitTurn(std::string name, Turn turn) override {
+    waiting.emplace_back(std::move(name), std::move(turn));
+  }
+  void Jobs(JobOrder, std::function<void(Result<std::vector<JobFigures>>)> done) override {
+    done(std::vector<JobFigures>());
+  }
   void Reload(std::function<void(Result<std::string>)> done) override { done(std::string()); }
 
   Loop& loop;
   ProxyFacts known;
+  std::vector<std::pair<std::string, Turn>> waiting;      // for the background
   std::function<void(std::vector<std::string>)> visited;  // the answer to VisitWorkers is due
 };
 

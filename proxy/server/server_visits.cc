@@ -1,0 +1,82 @@
+// What the server passes between its workers: visits to all of them, and clients that move.
+#include <algorithm>
+#include <utility>
+
+#include "server/pool_worker.h"
+#include "server/server.h"
+
+namespace ringmaster {
+
+TimePoint Server::InteractiveElsewhere(size_t worker) const {
+  TimePoint latest = TimePoint::min();
+  for (const auto& each : workers_) {
+    if (each->index() != worker) latest = std::max(latest, each->interactive_at());
+  }
+  return latest;
+}
+
+void Server::VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
+                          std::function<void(std::vector<std::string>)> done) {
+  struct Round {
+    std::vector<std::string> reports;
+    size_t left;
+    std::function<void(std::vector<std::string>)> done;
+  };
+  auto round = std::make_shared<Round>();
+  round->reports.resize(workers_.size());
+  round->left = workers_.size();
+  round->done = std::move(done);
+  Worker* home = workers_[asking].get();
+  const std::lock_guard lock(moves_);
+  ++visits_;
+  for (const auto& worker : workers_) {
+    Worker* at = worker.get();
+    at->mailbox().Post([this, at, home, pool, visit, round] {
+      std::string report;
+      visit(at->pool(pool), report);
+      home->mailbox().Post([this, at, round, report = std::move(report)] {
+        round->reports[at->index()] = report;
+        if (--round->left > 0) return;
+        EndVisit();
+        round->done(std::move(round->reports));
+      });
+    });
+  }
+}
+
+void Server::EndVisit() {
+  const std::lock_guard lock(moves_);
+  --visits_;
+}
+
+void Server::NoteStayed(uint64_t client) {
+  mailbox_.Post([this, client] { evener_.OnStayed(client); });
+}
+
+void Server::AskForCosts(size_t worker, uint64_t sample) {
+  Worker* at = workers_[worker].get();
+  at->mailbox().Post([this, at, sample] {
+    CostReport report = at->TakeCosts();
+    if (sample == 0) return;
+    report.sample = sample;
+    mailbox_.Post(
+        [this, at, report = std::move(report)] { evener_.OnReport(at->index(), report); });
+  });
+}
+
+void Server::OrderMoves(size_t worker, std::vector<MoveOrder> orders) {
+  Worker* at = workers_[worker].get();
+  at->mailbox().Post([at, orders = std::move(orders)] { at->Move(orders); });
+}
+
+void Server::OrderShuffle(size_t worker) {
+  Worker* at = workers_[worker].get();
+  const size_t next = (worker + 1) % workers_.size();
+  at->mailbox().Post([at, next] { at->MoveAll(next); });
+}
+
+void Server::AskForClient(size_t thief) {
+  mailbox_.Post([this, thief] { evener_.AskForClient(thief); });
+}
+
+}  // namespace ringmaster
