@@ -98,11 +98,13 @@ SagaStep ReadSagaStep(Decoder& in) {
 // Kinds of rows in saga_events.
 enum Event : int64_t { kCommit = 1, kPoison = 2, kOperator = 3 };
 
-constexpr const char* kTables[] = {
-    "CREATE TABLE IF NOT EXISTS sagas (id INTEGER PRIMARY KEY, plan BLOB NOT NULL)",
+constexpr const char* kSagas =
+    "CREATE TABLE IF NOT EXISTS sagas (id INTEGER PRIMARY KEY, plan BLOB NOT NULL)";
+constexpr const char* kEvents =
     "CREATE TABLE IF NOT EXISTS saga_events (lsn INTEGER PRIMARY KEY, saga INTEGER NOT NULL, "
-    "kind INTEGER NOT NULL, step INTEGER, text BLOB)",
-    "CREATE INDEX IF NOT EXISTS saga_events_saga ON saga_events (saga)"};
+    "kind INTEGER NOT NULL, step INTEGER, text BLOB)";
+constexpr const char* kEventsBySaga =
+    "CREATE INDEX IF NOT EXISTS saga_events_saga ON saga_events (saga)";
 
 Status Write(DatabaseSession& session, Bytes sql, std::initializer_list<DatabaseValue> values) {
   const std::vector<DatabaseValue> parameters(values);
@@ -175,7 +177,7 @@ std::optional<SagaPlan> DecodePlan(Bytes bytes) {
 
 Result<std::unique_ptr<SagaJournal>> SagaJournal::Open(Database& database) {
   const Status made = database.Execute([](DatabaseSession& session) -> Status {
-    for (const char* table : kTables) {
+    for (const char* table : {kSagas, kEvents, kEventsBySaga}) {
       const auto rows = session.Run(table);
       if (!rows.ok()) return rows.error();
     }
