@@ -227,6 +227,7 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
 
 void Connection::BecomeReady() {
   state_ = State::kReady;
+  ++generation_;
   const TimePoint now = context_.loop.Now();
   progress_ = now;
   link_.OnConnected(now);
@@ -297,6 +298,12 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
     DeliverPart(reply);
     return stream_ != nullptr;
   }
+  if (head_->replies_before > 0) [[unlikely]] {
+    --head_->replies_before;
+    head_->in_parts = true;
+    head_->sink->OnReplyPart(*head_, reply);
+    return stream_ != nullptr;
+  }
   streaming_ = false;
   large_reported_ = false;
   part_bytes_ = 0;
@@ -323,7 +330,7 @@ void Connection::DeliverPart(const Slice& part) {
 // --- trouble ---
 
 bool Connection::MaySurvive(const Exchange& exchange) const {
-  if (exchange.streamed || exchange.in_parts) return false;
+  if (exchange.streamed || exchange.in_parts || exchange.bound) return false;
   if (!WasSent(exchange)) return true;
   return exchange.read_only && !exchange.resent && !exchange.no_timeout;
 }

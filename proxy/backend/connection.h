@@ -88,6 +88,8 @@ class Connection : public ListHook<> {
   bool idle() const { return head_ == nullptr; }
   bool ready() const { return state_ == State::kReady; }
   State state() const { return state_; }
+  // Grows with each stream that came up: what an earlier one was told (WATCH) this one forgot.
+  uint32_t generation() const { return generation_; }
   size_t queued() const { return queued_; }
   TimePoint last_used() const { return last_used_; }
   int database() const { return database_; }
@@ -139,6 +141,7 @@ class Connection : public ListHook<> {
   bool large_reported_ = false;
   uint64_t part_bytes_ = 0;  // of the reply under way, delivered in parts
   bool streaming_ = false;   // the last exchange's bytes are still arriving
+  uint32_t generation_ = 0;
   int handshake_left_ = 0;   // replies of the handshake still to come
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<Stream> stream_;

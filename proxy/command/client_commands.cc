@@ -6,6 +6,7 @@
 #include "command/handlers.h"
 #include "command/recipe.h"
 #include "command/request.h"
+#include "command/transaction.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
 
@@ -17,6 +18,14 @@ bool ValidWord(Bytes word) {
 }
 
 int64_t Seconds(Duration d) { return Milliseconds(d) / 1000; }
+
+// Redis's letters for what a client is doing.
+std::string Flags(const ClientState& state) {
+  std::string flags;
+  if (state.transaction != nullptr && state.transaction->open) flags += 'x';
+  if (state.no_evict) flags += 'e';
+  return flags.empty() ? "N" : flags;
+}
 
 // One line of CLIENT LIST, with Redis 7.0's fields in its order.
 void DescribeClient(ClientView& client, TimePoint now, std::string& out) {
@@ -31,9 +40,11 @@ void DescribeClient(ClientView& client, TimePoint now, std::string& out) {
   out += " name=" + state.name();
   field(" age=", Seconds(now - state.connected_at));
   field(" idle=", Seconds(now - state.last_active_at));
-  out += state.no_evict ? " flags=e" : " flags=N";
+  out += " flags=" + Flags(state);
   field(" db=", state.database);
-  out += " sub=0 psub=0 ssub=0 multi=-1";
+  out += " sub=0 psub=0 ssub=0";
+  const bool open = state.transaction != nullptr && state.transaction->open;
+  field(" multi=", open ? static_cast<int64_t>(state.transaction->queue.size()) : -1);
   field(" qbuf=", static_cast<int64_t>(client.query_buffer()));
   out += " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0";
   const size_t output = client.output_buffer();

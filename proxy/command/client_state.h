@@ -11,6 +11,7 @@
 namespace ringmaster {
 
 struct Command;
+struct Transaction;
 
 struct ClientState {
   enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext };
@@ -24,7 +25,7 @@ struct ClientState {
 
   // In a mode that ties it to its worker (a transaction, a subscription, a wait): it is not moved
   // to another. Whatever brings such a mode adds itself here.
-  bool tied() const { return false; }
+  bool tied() const { return transaction != nullptr; }
 
   uint64_t id = 0;  // unique in the process, growing
   int database = 0;
@@ -39,6 +40,8 @@ struct ClientState {
   TimePoint connected_at{};
   TimePoint last_active_at{};
   uint64_t requests = 0;
+  // Between MULTI and EXEC, or watching keys; shared with the recipe that ends it.
+  std::shared_ptr<Transaction> transaction;
   std::unique_ptr<Details> details;
 
   const std::string& name() const {

@@ -139,12 +139,14 @@ constexpr Row kRows[] = {
      .tips = "request_policy:all_shards response_policy:all_succeeded"},
     {.name = "quit",
      .arity = -1,
-     .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kBarrier,
+     .flags =
+         kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kBarrier | kInTransaction,
      .plan = Local(Quit),
      .categories = "connection"},
     {.name = "reset",
      .arity = 1,
-     .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kBarrier,
+     .flags =
+         kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kBarrier | kInTransaction,
      .plan = Local(Reset),
      .categories = "connection"},
     {.name = "select",

@@ -110,6 +110,7 @@ void HangUp(Call& call, ReplyWriter&) { call.client.close_after_reply = true; }
 
 void Reset(Call& call, ReplyWriter& out) {
   ClientState& client = call.client;
+  client.transaction.reset();
   client.database = 0;
   client.resp = 2;
   client.reply_mode = ClientState::ReplyMode::kOn;

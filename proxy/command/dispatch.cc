@@ -2,6 +2,7 @@
 #include "command/call.h"
 #include "command/keys.h"
 #include "command/recipe.h"
+#include "command/transaction.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
 #include "resp/request_writer.h"
@@ -94,6 +95,9 @@ void Locally(Call& call) {
 }  // namespace
 
 void Dispatch(Call& call) {
+  if (call.client.transaction != nullptr) [[unlikely]] {
+    if (QueueInTransaction(call)) return;
+  }
   if (call.context.background != nullptr) [[unlikely]] {
     if (call.context.InBackground(call.command)) {
       return call.context.recipes.Start(call, RunInBackground);

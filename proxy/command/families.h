@@ -57,8 +57,6 @@ inline std::array<Family, 19> Families() {
 }
 
 // Why some families are refused as a whole.
-inline constexpr char kTransactionsLater[] =
-    "is not served by this version; a script (EVAL) on keys of one hash tag is atomic";
 inline constexpr char kBlockingLater[] =
     "is not served by this version; use the form that does not block";
 inline constexpr char kPubSubLater[] =

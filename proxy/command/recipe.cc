@@ -15,8 +15,11 @@ class Question final : private Sink {
  public:
   explicit Question(size_t max_reply) : max_reply_(max_reply) { exchange_.sink = this; }
 
-  void Send(Connection& connection, Bytes request, bool read_only) {
-    exchange_.read_only = read_only;
+  void Send(Connection& connection, Bytes request, const AskOptions& options) {
+    exchange_.read_only = options.read_only;
+    exchange_.bound = options.bound;
+    exchange_.no_timeout = options.no_timeout;
+    exchange_.replies_before = options.replies - 1;
     exchange_.request = Slice{request, {}};
     connection.Send(exchange_);
   }
@@ -61,6 +64,7 @@ RecipeCall::RecipeCall(const Call& call)
       command_(call.command),
       exchange_(call.exchange),
       sink_(call.exchange.sink),
+      client_(&call.client),
       bytes_(MakeRequest(call.args)),
       client_id_(call.client.id),
       database_(call.client.database),
@@ -76,14 +80,28 @@ RecipeCall::RecipeCall(const Call& call)
 
 Task<Answer> RecipeCall::Ask(uint32_t shard, std::string request, bool read_only) {
   Question question(context_.scatters.max_reply());
-  question.Send(context_.router.backend(shard).Shared(database_, resp_), request, read_only);
+  const AskOptions options{.read_only = read_only};
+  question.Send(context_.router.backend(shard).Shared(database_, resp_), request, options);
   co_return co_await question.answer();
 }
 
 Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request) {
+  return AskOver(connection, std::move(request), AskOptions());
+}
+
+Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request, AskOptions options) {
   Question question(context_.scatters.max_reply());
-  question.Send(connection, request, false);
+  question.Send(connection, request, options);
   co_return co_await question.answer();
+}
+
+Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> args,
+                                  ClientState& client) {
+  Question question(context_.scatters.max_reply());
+  Call call{args, {}, command, client, context_, question.exchange()};
+  Dispatch(call);
+  Answer answer = co_await question.answer();
+  co_return std::move(answer.reply);
 }
 
 Task<std::vector<Answer>> RecipeCall::AskAll(std::string request, bool read_only) {

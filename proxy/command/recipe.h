@@ -24,6 +24,14 @@ struct Answer {
   bool is_error() const { return !reply.empty() && (reply[0] == '-' || reply[0] == '!'); }
 };
 
+// How a step is asked over a connection of one's own.
+struct AskOptions {
+  bool read_only = false;
+  bool bound = false;       // Exchange::bound
+  bool no_timeout = false;  // Exchange::no_timeout
+  uint32_t replies = 1;     // that the request brings; the answer holds them one after the other
+};
+
 class RecipeCall {
  public:
   explicit RecipeCall(const Call& call);
@@ -48,6 +56,9 @@ class RecipeCall {
   Task<std::vector<Answer>> AskAll(std::string request, bool read_only);
   // Over a connection that the caller borrowed from the backend. Never sent a second time.
   Task<Answer> AskOver(Connection& connection, std::string request);
+  Task<Answer> AskOver(Connection& connection, std::string request, AskOptions options);
+  // Dispatches another command, `client` being who asks; it stays until the answer.
+  Task<std::string> Run(const Command& command, std::vector<Bytes> args, ClientState& client);
   // Serves the call itself by its row's plan, and gives back its reply.
   Task<Answer> ServeByPlan();
   Task<void> Sleep(Duration delay);
@@ -57,14 +68,17 @@ class RecipeCall {
   Task<Result<std::vector<JobFigures>>> Jobs(JobOrder order);
   // Nobody waits for the reply any more. For recipes that wait long.
   bool client_gone() const { return exchange_.sink != sink_; }
+  // The client while it is there, else nullptr. It starts nothing while a recipe of its own runs.
+  ClientState* client() const { return client_gone() ? nullptr : client_; }
 
  private:
   CommandContext& context_;
   const Command& command_;
   const Exchange& exchange_;
   const Sink* const sink_;  // of exchange_, while the client is there
-  std::string bytes_;       // the request as a shard would see it
-  std::string arg_bytes_;   // what args_ point into
+  ClientState* const client_;
+  std::string bytes_;      // the request as a shard would see it
+  std::string arg_bytes_;  // what args_ point into
   std::vector<Bytes> args_;
   uint64_t client_id_;
   int database_;

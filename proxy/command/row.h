@@ -88,6 +88,8 @@ enum RowFlag : uint32_t {
   // Ours: starts only when every earlier command of its client is answered, and later ones wait for
   // it. For what changes the client's state or takes several steps.
   kBarrier = 1U << 28,
+  // Ours: runs at once also between MULTI and EXEC.
+  kInTransaction = 1U << 27,
   // Ours: COMMAND does not list it (PROXY).
   kHidden = 1U << 29,
 };

@@ -1,40 +1,356 @@
-// MULTI and its kin.
+// MULTI, EXEC, DISCARD, WATCH and UNWATCH.
+#include <optional>
+#include <utility>
+
+#include "command/call.h"
 #include "command/families.h"
 #include "command/handlers.h"
+#include "command/keys.h"
+#include "command/recipe.h"
+#include "command/transaction.h"
+#include "resp/errors.h"
+#include "resp/reply_reader.h"
+#include "resp/reply_writer.h"
+#include "resp/request_writer.h"
 
 namespace ringmaster {
 namespace {
 
+constexpr uint32_t kAnyShard = UINT32_MAX;
+
+std::string Reply(RecipeCall& call, void (ReplyWriter::*write)()) {
+  std::string reply;
+  ReplyWriter out(reply, call.resp());
+  (out.*write)();
+  return reply;
+}
+
+void Answer1(Call& call, Bytes reply) {
+  call.exchange.state = Exchange::State::kDone;
+  call.exchange.sink->OnReply(call.exchange, Slice{reply, {}});
+}
+
+// The one shard that a queued command can run on within a shard's own transaction; kAnyShard when
+// it has no keys; nullopt when the proxy has to serve it itself.
+std::optional<uint32_t> ShardFor(CommandContext& context, const Transaction::Queued& queued) {
+  const Row& row = *queued.command->row;
+  const std::vector<Bytes> args = queued.views();
+  Router& router = context.router;
+  const PlanKind kind = row.plan.kind;
+  const bool blocking = kind == PlanKind::kRecipe && queued.command->Is(kBlocking);
+  if (kind == PlanKind::kEveryShard && router.shard_count() == 1) return 0;
+  if (kind != PlanKind::kForward && kind != PlanKind::kScatter && !blocking) return std::nullopt;
+  if (row.except.applies != nullptr && row.except.applies(args, router.topology())) {
+    return std::nullopt;
+  }
+  std::vector<uint32_t> keys;
+  if (!FindKeys(row, args, keys) || keys.empty()) {
+    return kind == PlanKind::kScatter ? std::optional<uint32_t>(0) : kAnyShard;
+  }
+  const uint32_t shard = router.ShardOf(args[keys[0]]);
+  for (const uint32_t key : keys) {
+    if (router.ShardOf(args[key]) != shard) return std::nullopt;
+  }
+  return shard;
+}
+
+// Commands of the queue that run in one MULTI and EXEC of one shard, or a single one that the proxy
+// serves (no shard).
+struct Stretch {
+  size_t begin = 0;
+  size_t end = 0;
+  std::optional<uint32_t> shard;
+};
+
+std::vector<Stretch> Cut(CommandContext& context, const std::vector<Transaction::Queued>& queue) {
+  std::vector<Stretch> stretches;
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const std::optional<uint32_t> shard = ShardFor(context, queue[i]);
+    if (shard && !stretches.empty() && stretches.back().shard) {
+      uint32_t& at = *stretches.back().shard;
+      if (at == *shard || at == kAnyShard || *shard == kAnyShard) {
+        if (at == kAnyShard) at = *shard;
+        stretches.back().end = i + 1;
+        continue;
+      }
+    }
+    stretches.push_back({i, i + 1, shard});
+  }
+  return stretches;
+}
+
+// EXEC at work. Lives in the recipe's frame.
+class Execution {
+ public:
+  Execution(RecipeCall& call, std::shared_ptr<Transaction> transaction)
+      : call_(call), transaction_(std::move(transaction)) {
+    absent_.id = call.client_id();
+    absent_.database = call.database();
+    absent_.resp = call.resp();
+  }
+
+  Task<std::string> Run() {
+    const std::vector<Stretch> stretches = Cut(call_.context(), transaction_->queue);
+    Transaction::Watcher* own = nullptr;
+    if (stretches.size() == 1 && stretches[0].shard) own = WatcherOf(stretches[0].shard);
+    if (!Untouched()) co_return Reply(call_, &ReplyWriter::NullArray);
+    for (Transaction::Watcher& watcher : transaction_->watchers) {
+      if (&watcher == own) continue;
+      const Bytes check = kEmptyTransaction;
+      const std::string verdict = co_await Ask(watcher, std::string(check), 2);
+      if (verdict.empty() || ReadReply(verdict).is_error()) co_return verdict;
+      if (ReadReply(verdict).is_null()) co_return Reply(call_, &ReplyWriter::NullArray);
+    }
+    if (stretches.empty()) co_return std::string("*0\r\n");
+    if (stretches.size() == 1 && stretches[0].shard) {
+      co_return co_await Native(stretches[0], own);
+    }
+    co_return co_await OneAfterTheOther(stretches);
+  }
+
+ private:
+  static constexpr char kEmptyTransaction[] = "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n";
+
+  // Where the watched keys are is what it was, and every connection that watches is still there.
+  bool Untouched() const {
+    if (transaction_->touched) return false;
+    if (transaction_->watchers.empty()) return true;
+    if (transaction_->routes != call_.router().version()) return false;
+    for (const Transaction::Watcher& watcher : transaction_->watchers) {
+      const Connection& connection = *watcher.connection;
+      if (!connection.ready() || connection.generation() != watcher.generation) return false;
+    }
+    return true;
+  }
+
+  Transaction::Watcher* WatcherOf(std::optional<uint32_t> shard) {
+    for (Transaction::Watcher& watcher : transaction_->watchers) {
+      const bool fits = *shard == kAnyShard || watcher.shard == *shard;
+      if (fits && watcher.database == client().database &&
+          watcher.connection->resp() == client().resp)
+        return &watcher;
+    }
+    return nullptr;
+  }
+
+  // The last of the replies.
+  Task<std::string> Ask(const Transaction::Watcher& watcher, std::string request,
+                        uint32_t replies) {
+    const AskOptions options{.bound = true, .replies = replies};
+    const Answer answer = co_await call_.AskOver(*watcher.connection, std::move(request), options);
+    co_return Last(answer.reply);
+  }
+
+  static std::string Last(const std::string& replies) {
+    ReplyReader reader(replies);
+    Bytes last;
+    while (const std::optional<ReplyElement> element = reader.Next()) last = element->raw;
+    return std::string(last);
+  }
+
+  // The shard's own EXEC, whose reply is the client's.
+  Task<std::string> Native(const Stretch& stretch, const Transaction::Watcher* watcher) {
+    std::string request = MakeRequest({"MULTI"});
+    for (size_t i = stretch.begin; i < stretch.end; ++i) {
+      AppendRequest(request, transaction_->queue[i].views());
+    }
+    request += MakeRequest({"EXEC"});
+    const auto replies = static_cast<uint32_t>(stretch.end - stretch.begin + 2);
+    if (watcher != nullptr) co_return co_await Ask(*watcher, std::move(request), replies);
+    const uint32_t shard = *stretch.shard == kAnyShard ? 0 : *stretch.shard;
+    Connection& shared = call_.router().backend(shard).Shared(client().database, client().resp);
+    const AskOptions options{.replies = replies};
+    const Answer answer = co_await call_.AskOver(shared, std::move(request), options);
+    co_return Last(answer.reply);
+  }
+
+  Task<std::string> OneAfterTheOther(const std::vector<Stretch>& stretches) {
+    std::string elements;
+    for (const Stretch& stretch : stretches) {
+      if (!stretch.shard) {
+        const Transaction::Queued& queued = transaction_->queue[stretch.begin];
+        std::vector<Bytes> args = queued.views();
+        elements += co_await call_.Run(*queued.command, std::move(args), client());
+        continue;
+      }
+      const std::string reply = co_await Native(stretch, nullptr);
+      const ReplyElement array = ReadReply(reply);
+      if (!array.is_aggregate()) co_return stretch.begin == 0 ? reply : HalfDone(reply);
+      ReplyReader children = ReplyReader::Children(array);
+      while (const std::optional<ReplyElement> child = children.Next()) elements += child->raw;
+    }
+    std::string reply;
+    ReplyWriter(reply, 2).Array(transaction_->queue.size());
+    co_return reply + elements;
+  }
+
+  static std::string HalfDone(const std::string& reply) {
+    return "-UNCERTAIN the transaction was applied in part; then a shard said: " +
+           std::string(ReadReply(reply).text) + "\r\n";
+  }
+
+  ClientState& client() {
+    ClientState* client = call_.client();
+    return client != nullptr ? *client : absent_;
+  }
+
+  RecipeCall& call_;
+  const std::shared_ptr<Transaction> transaction_;
+  ClientState absent_;  // stands for a client that left meanwhile
+};
+
+// After their EXEC connections watch nothing any more.
+void GiveBackWatchers(Transaction& transaction) {
+  for (const Transaction::Watcher& watcher : std::exchange(transaction.watchers, {})) {
+    watcher.backend->Return(watcher.connection);
+  }
+}
+
+Task<std::string> ExecRecipe(RecipeCall& call) {
+  ClientState* client = call.client();
+  if (client == nullptr || client->transaction == nullptr || !client->transaction->open) {
+    co_return "-ERR EXEC without MULTI\r\n";
+  }
+  const std::shared_ptr<Transaction> transaction = std::exchange(client->transaction, nullptr);
+  transaction->open = false;
+  if (transaction->broken) {
+    co_return "-EXECABORT Transaction discarded because of previous errors.\r\n";
+  }
+  Execution execution(call, transaction);
+  std::string reply = co_await execution.Run();
+  const ReplyElement said = ReadReply(reply);
+  // After an error or a nil somebody may still watch.
+  if (said.is_aggregate() && !said.is_null()) GiveBackWatchers(*transaction);
+  co_return reply;
+}
+
+Task<std::string> WatchRecipe(RecipeCall& call) {
+  ClientState* client = call.client();
+  if (client == nullptr) co_return errors::ShuttingDown();
+  if (client->transaction == nullptr) client->transaction = std::make_shared<Transaction>();
+  const std::shared_ptr<Transaction> transaction = client->transaction;
+  if (transaction->open) co_return "-ERR WATCH inside MULTI is not allowed\r\n";
+  if (transaction->watchers.empty()) transaction->routes = call.router().version();
+  if (transaction->routes != call.router().version()) transaction->touched = true;
+  if (transaction->touched) co_return "+OK\r\n";
+  for (size_t i = 1; i < call.args().size(); ++i) {
+    const Bytes key = call.args()[i];
+    const uint32_t shard = call.router().ShardOf(key);
+    size_t at = 0;
+    const auto& watchers = transaction->watchers;
+    while (at < watchers.size() &&
+           (watchers[at].shard != shard || watchers[at].database != call.database())) {
+      ++at;
+    }
+    if (at == watchers.size()) {
+      Backend& backend = call.router().backend(shard);
+      Connection* connection = backend.Borrow(call.database(), call.resp());
+      if (connection == nullptr) {
+        co_return errors::NotApplied(call.router().shard_name(shard),
+                                     "all connections to it are lent out; watch fewer keys");
+      }
+      transaction->watchers.push_back(
+          {&backend, connection, shard, call.database(), connection->generation()});
+    }
+    const bool fresh = !watchers[at].connection->ready();
+    const AskOptions options{.bound = !fresh};
+    std::string request = MakeRequest({"WATCH", key});
+    const Answer answer =
+        co_await call.AskOver(*watchers[at].connection, std::move(request), options);
+    if (answer.is_error()) co_return answer.reply;
+    Transaction::Watcher& watcher = transaction->watchers[at];
+    if (fresh) watcher.generation = watcher.connection->generation();
+    if (watcher.generation != watcher.connection->generation()) transaction->touched = true;
+  }
+  co_return "+OK\r\n";
+}
+
+void Multi(Call& call, ReplyWriter& out) {
+  std::shared_ptr<Transaction>& transaction = call.client.transaction;
+  if (transaction == nullptr) transaction = std::make_shared<Transaction>();
+  if (transaction->open) {
+    out.Error("ERR MULTI calls can not be nested");
+    return;
+  }
+  transaction->open = true;
+  out.Ok();
+}
+
+void Discard(Call& call, ReplyWriter& out) {
+  if (call.client.transaction == nullptr || !call.client.transaction->open) {
+    out.Error("ERR DISCARD without MULTI");
+    return;
+  }
+  call.client.transaction.reset();
+  out.Ok();
+}
+
+void Unwatch(Call& call, ReplyWriter& out) {
+  call.client.transaction.reset();
+  out.Ok();
+}
+
 constexpr Row kRows[] = {
     {.name = "discard",
      .arity = 1,
-     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy,
-     .plan = Refuse(kTransactionsLater),
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kBarrier | kInTransaction,
+     .plan = Local(Discard),
      .categories = "transaction"},
     {.name = "exec",
      .arity = 1,
-     .flags = kNoScript | kLoading | kStale | kSkipSlowlog,
-     .plan = Refuse(kTransactionsLater),
+     .flags = kNoScript | kLoading | kStale | kSkipSlowlog | kBarrier | kInTransaction,
+     .plan = Recipe(ExecRecipe),
      .categories = "transaction"},
     {.name = "multi",
      .arity = 1,
-     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy,
-     .plan = Refuse(kTransactionsLater),
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kBarrier | kInTransaction,
+     .plan = Local(Multi),
      .categories = "transaction"},
     {.name = "unwatch",
      .arity = 1,
-     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy,
-     .plan = Refuse(kTransactionsLater),
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kBarrier,
+     .plan = Local(Unwatch),
      .categories = "transaction"},
     {.name = "watch",
      .arity = -2,
-     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy,
-     .plan = Refuse(kTransactionsLater),
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kBarrier | kInTransaction,
+     .plan = Recipe(WatchRecipe),
      .categories = "transaction",
      .specs = {KeyRange("RO", 1, -1, 1)}},
 };
 
 }  // namespace
+
+void Transaction::ForgetWatchers() {
+  for (const Watcher& watcher : std::exchange(watchers, {})) {
+    watcher.backend->Discard(watcher.connection);
+  }
+}
+
+bool QueueInTransaction(Call& call) {
+  Transaction& transaction = *call.client.transaction;
+  if (!transaction.open || call.command.Is(kInTransaction)) return false;
+  if (call.command.Is(kNoMulti)) {
+    transaction.broken = true;
+    Answer1(call, "-ERR Command not allowed inside a transaction\r\n");
+    return true;
+  }
+  size_t size = 0;
+  for (const Bytes arg : call.args) size += arg.size() + sizeof(std::string);
+  if (transaction.bytes + size > Transaction::kMaxBytes ||
+      transaction.queue.size() >= Transaction::kMaxCommands) {
+    transaction.broken = true;
+    Answer1(call, "-ERR the transaction is too large: send it in smaller ones\r\n");
+    return true;
+  }
+  transaction.bytes += size;
+  // After an error nothing of it will run.
+  if (!transaction.broken) {
+    transaction.queue.push_back({&call.command, {call.args.begin(), call.args.end()}});
+  }
+  Answer1(call, "+QUEUED\r\n");
+  return true;
+}
 
 std::span<const Row> TransactionsFamily() { return kRows; }
 

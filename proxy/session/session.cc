@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "command/transaction.h"
 #include "net/loop.h"
 #include "resp/errors.h"
 
@@ -268,6 +269,7 @@ Request& Session::NewRequest(const Command* command) {
 }
 
 void Session::Refuse(const Command* command, const std::string& reply) {
+  if (state_.transaction != nullptr && state_.transaction->open) state_.transaction->broken = true;
   Request& request = NewRequest(command);
   OnReply(request, Slice{reply, {}});
 }
@@ -334,7 +336,7 @@ size_t Session::HandlePartial(RequestParser& parser, const Slice& input) {
 const Command* Session::Streamable(const RequestParser& parser) const {
   if (!parser.in_bulk() || parser.bulk_size() < Upload::kStreamFrom) return nullptr;
   const std::span<const Bytes> args = parser.args();
-  if (args.empty()) return nullptr;
+  if (args.empty() || state_.transaction != nullptr) return nullptr;
   const Command* command = context_.commands.table.Find(args);
   if (command == nullptr || !command->subcommands.empty()) return nullptr;
   const Row& row = *command->row;
