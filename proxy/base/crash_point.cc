@@ -33,9 +33,11 @@ const Armed armed_point = ReadEnvironment();
 
 const bool crash_points_armed = !armed_point.name.empty();
 
-void PassCrashPoint(const char* name) {
+void PassCrashPoint(const char* name, size_t number) {
   static std::atomic<long> passed{0};
-  if (armed_point.name != name) return;
+  std::string full = name;
+  if (number != kNoNumber) full += "-" + std::to_string(number);
+  if (armed_point.name != full) return;
   if (++passed != armed_point.passes) return;
   kill(getpid(), SIGKILL);
   for (;;) pause();

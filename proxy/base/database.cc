@@ -11,6 +11,8 @@
 #include <cstring>
 #include <future>
 
+#include "base/crash_point.h"
+
 namespace ringmaster {
 namespace {
 
@@ -225,7 +227,9 @@ Status Database::Transaction(std::span<Submission> group) {
     if (!worked.ok()) break;
   }
   if (worked.ok()) {
+    RM_CRASH_POINT("database-before-commit");
     step = session_->Run("COMMIT");
+    RM_CRASH_POINT("database-after-commit");
     if (step.ok()) return worked;
     worked = step.error();
   }

@@ -5,6 +5,8 @@
 #include <array>
 #include <map>
 
+#include "base/crash_point.h"
+
 namespace ringmaster {
 namespace {
 
@@ -192,6 +194,7 @@ SagaId SagaJournal::NextId() {
 }
 
 void SagaJournal::Begin(const SagaPlan& plan, Callback done) {
+  RM_CRASH_POINT("journal-begin");
   database_.Submit(
       [id = plan.id, bytes = EncodePlan(plan)](DatabaseSession& session) {
         return Write(session, "INSERT INTO sagas (id, plan) VALUES (?, ?)",
@@ -201,12 +204,14 @@ void SagaJournal::Begin(const SagaPlan& plan, Callback done) {
 }
 
 void SagaJournal::Commit(SagaId id, Callback done) {
+  RM_CRASH_POINT("journal-commit");
   database_.Submit(
       [id](DatabaseSession& session) { return AddEvent(session, id, kCommit, {}, {}); },
       std::move(done));
 }
 
 void SagaJournal::Poison(SagaId id, size_t step, std::string reason, Callback done) {
+  RM_CRASH_POINT("journal-poison");
   database_.Submit(
       [id, step, reason = std::move(reason)](DatabaseSession& session) {
         return AddEvent(session, id, kPoison, static_cast<int64_t>(step), reason);
@@ -223,6 +228,7 @@ void SagaJournal::Operator(SagaId id, std::string action, Callback done) {
 }
 
 void SagaJournal::End(SagaId id) {
+  RM_CRASH_POINT("journal-end");
   database_.Submit(
       [id](DatabaseSession& session) {
         const auto key = static_cast<int64_t>(id);

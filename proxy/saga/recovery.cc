@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/crash_point.h"
+
 namespace ringmaster {
 
 Recovery::Recovery(std::vector<OpenSaga> open, const std::vector<Shard>& shards,
@@ -20,6 +22,7 @@ Recovery::Recovery(std::vector<OpenSaga> open, const std::vector<Shard>& shards,
 }
 
 void Recovery::Start(RecoveryActions& out) {
+  RM_CRASH_POINT("recovery-start");
   // In the order of the journal, so that two sagas of one key go one after the other, as they did.
   for (size_t i = 0; i < sagas_.size(); ++i) {
     SagaActions actions;
@@ -47,6 +50,7 @@ void Recovery::Fence(const std::string& shard, RecoveryActions& out) {
 void Recovery::OnFenced(const std::string& shard, bool reached, RecoveryActions& out) {
   const auto found = targets_.find(shard);
   if (found == targets_.end() || found->second.reach == Reach::kFenced) return;
+  RM_CRASH_POINT("recovery-fenced");
   Target& target = found->second;
   target.reach = reached ? Reach::kFenced : Reach::kUnreachable;
   std::vector<std::pair<size_t, SagaAction>> waiting;
@@ -103,6 +107,7 @@ void Recovery::MaybeOpen(RecoveryActions& out) {
     }
   }
   if (!ready || opened_) return;
+  RM_CRASH_POINT("recovery-done");
   opened_ = true;
   out.push_back({.kind = RecoveryAction::Kind::kOpen});
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 
 namespace ringmaster {
 
@@ -43,6 +44,7 @@ void Saga::Start(SagaActions& out) {
 
 void Saga::OnLocked(SagaActions& out) {
   if (state_ != State::kLocking) return;
+  RM_CRASH_POINT("saga-locked");
   if (!recovered_) {
     state_ = State::kBeginning;
     out.push_back({.kind = Kind::kBegin});
@@ -68,6 +70,7 @@ void Saga::OnLockRefused(std::string why, SagaActions& out) {
 
 void Saga::OnBegun(bool durable, SagaActions& out) {
   if (state_ != State::kBeginning) return;
+  RM_CRASH_POINT("saga-begun");
   if (!durable) {  // nothing was sent, and no record says that it might have been
     result_ = {SagaResult::Kind::kNotApplied, 0, "the journal cannot be written"};
     state_ = State::kFinished;
@@ -111,6 +114,7 @@ void Saga::PhaseDone(SagaActions& out) {
     out.push_back({.kind = Kind::kReconnect, .step = i});
   }
   if (doubtful) return ArmTimeout(out);
+  RM_CRASH_POINT("saga-steps-done");
   state_ = State::kCommitting;
   if (limits_.bugs.reply_before_commit) {
     result_.kind = SagaResult::Kind::kCommitted;
@@ -127,6 +131,7 @@ void Saga::OnStep(size_t index, StepOutcome outcome, Bytes run_id, SagaActions& 
   if (state_ != State::kRunning || index >= steps_.size()) return;
   Step& step = steps_[index];
   if (step.progress != Progress::kSent) return;
+  RM_CRASH_POINT("saga-step-answered", index);
   if (outcome == StepOutcome::kLost && limits_.bugs.lost_counts_as_done) {
     outcome = StepOutcome::kDone;
   }
@@ -177,6 +182,7 @@ void Saga::OnReconnected(size_t index, bool reached, Bytes run_id, SagaActions& 
   if (state_ != State::kRunning || index >= steps_.size()) return;
   Step& step = steps_[index];
   if (step.progress != Progress::kReconnecting) return;
+  RM_CRASH_POINT("saga-reconnected", index);
   if (!reached) return RetryLater(index, out);
   if (run_id != plan_.steps[index].run_id && !limits_.bugs.commit_ignores_run_ids) {
     return Abort({SagaResult::Kind::kNotApplied, index, StepName(index) + " was restarted"}, out);
@@ -215,6 +221,7 @@ void Saga::OnConnectionLost(Bytes shard) {
 
 void Saga::OnCommitted(bool durable, SagaActions& out) {
   if (state_ != State::kCommitting) return;
+  RM_CRASH_POINT("saga-committed");
   if (!durable) {
     return Abort({SagaResult::Kind::kNotApplied, 0, "the journal cannot be written"}, out);
   }
@@ -241,6 +248,7 @@ void Saga::OnCleanup(size_t index, bool done, SagaActions& out) {
   if (state_ != State::kCleaning || index >= steps_.size()) return;
   Step& step = steps_[index];
   if (step.progress != Progress::kCleaning) return;
+  RM_CRASH_POINT("saga-cleaned", index);
   if (!done) {
     step.force = !limits_.bugs.no_tombstone;
     return RetryLater(index, out);
@@ -253,6 +261,7 @@ void Saga::OnCleanup(size_t index, bool done, SagaActions& out) {
 }
 
 void Saga::Abort(SagaResult result, SagaActions& out) {
+  RM_CRASH_POINT("saga-undo");
   state_ = State::kUndoing;
   result_ = std::move(result);
   for (Step& step : steps_) {
@@ -306,6 +315,7 @@ void Saga::OnUndo(size_t index, UndoOutcome outcome, SagaActions& out) {
   if (state_ != State::kUndoing || index >= steps_.size()) return;
   Step& step = steps_[index];
   if (step.progress != Progress::kUndoing) return;
+  RM_CRASH_POINT("saga-undone", index);
   switch (outcome) {
     case UndoOutcome::kUndone:
       step.progress = Progress::kUndone;
@@ -377,11 +387,13 @@ void Saga::Unlock(SagaActions& out) {
 }
 
 void Saga::Poison(size_t index, const std::string& why, SagaActions& out) {
+  RM_CRASH_POINT("saga-poison");
   steps_[index].progress = Progress::kPoisoned;
   out.push_back({.kind = Kind::kPoison, .step = index, .text = why});
 }
 
 void Saga::Finish(SagaActions& out) {
+  RM_CRASH_POINT("saga-finish");
   state_ = State::kFinished;
   out.push_back({.kind = Kind::kEnd});
   out.push_back({.kind = Kind::kFinished});
