@@ -110,6 +110,14 @@ TEST_P(TransactionTest, SelectInsideHoldsFromThereOn) {
   EXPECT_EQ(Say(other_, {"GET", "k"}), "\"0\"");
 }
 
+TEST_P(TransactionTest, NothingBlocksInside) {
+  Say(client_, {"MULTI"});
+  Say(client_, {"BLPOP", "{e}1", "{e}2", "0"});
+  Say(client_, {"RPUSH", "{e}1", "x"});
+  Say(client_, {"BLPOP", "{e}1", "{e}2", "0"});
+  EXPECT_EQ(Say(client_, {"EXEC"}), "[(nil array), (integer) 1, [\"{e}1\", \"x\"]]");
+}
+
 TEST_P(TransactionTest, ShowsInTheListOfClients) {
   Say(client_, {"CLIENT", "SETNAME", "queueing"});
   Say(client_, {"MULTI"});

@@ -11,7 +11,9 @@ namespace {
 // A connection nobody used for this long is closed; the next use opens it again.
 constexpr Duration kIdleAfter = std::chrono::minutes(5);
 // Lent connections kept open for the next borrower.
-constexpr size_t kSpare = 4;
+constexpr size_t kSpare = 8;
+// As many are opened ahead where clients wait for data.
+constexpr int kSpareForWaiting = 2;
 
 std::unique_ptr<Connection> TakeOut(std::vector<std::unique_ptr<Connection>>& from,
                                     const Connection* connection) {
@@ -41,17 +43,46 @@ Connection& Backend::MakeShared(int database, int resp) {
   return *place;
 }
 
-Connection* Backend::Borrow(int database, int resp) {
+Connection* Backend::Borrow(int database, int resp, Purpose purpose) {
   for (auto& place : spare_) {
     if (place->database() != database || place->resp() != resp) continue;
     std::swap(place, spare_.back());
     lent_.push_back(std::move(spare_.back()));
     spare_.pop_back();
-    return lent_.back().get();
+    Connection* found = lent_.back().get();
+    if (purpose == Purpose::kWaiting) KeepSpare(database, resp);
+    return found;
   }
-  if (connections() >= link_->limits().max_connections) return nullptr;
+  size_t limit = link_->limits().max_connections;
+  if (purpose == Purpose::kWaiting) limit += link_->limits().max_waiting;
+  if (connections() >= limit) return nullptr;
   lent_.push_back(std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));
-  return lent_.back().get();
+  Connection* made = lent_.back().get();
+  if (purpose == Purpose::kWaiting) KeepSpare(database, resp);
+  return made;
+}
+
+bool Backend::HasSpare(int database, int resp) const {
+  for (const auto& connection : spare_) {
+    if (connection->database() == database && connection->resp() == resp && connection->ready()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// So that the next client that waits stands in line with its shard as soon as it asks.
+void Backend::KeepSpare(int database, int resp) {
+  int have = 0;
+  for (const auto& connection : spare_) {
+    have += connection->database() == database && connection->resp() == resp ? 1 : 0;
+  }
+  while (have++ < kSpareForWaiting && spare_.size() < kSpare &&
+         connections() < link_->limits().max_connections) {
+    spare_.push_back(
+        std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));
+    spare_.back()->Prepare();
+  }
 }
 
 void Backend::Return(Connection* connection) {
@@ -115,7 +146,8 @@ void Backend::Tick(TimePoint now) {
     return true;
   });
   std::erase_if(spare_, [this, now](auto& connection) {
-    if (connection->ready() && now - connection->last_used() <= kIdleAfter) return false;
+    connection->Tick(now);
+    if (connection->coming() && now - connection->last_used() <= kIdleAfter) return false;
     discarded_.push_back(std::move(connection));
     return true;
   });

@@ -24,8 +24,12 @@ class Backend final : public Connection::Owner {
     return connection != nullptr ? *connection : MakeShared(database, resp);
   }
 
-  // Lends a connection of its own, or nullptr when max_connections are in use.
-  Connection* Borrow(int database, int resp);
+  enum class Purpose : uint8_t { kWork, kWaiting };
+  // Lends a connection of its own, or nullptr when max_connections are in use; of those that only
+  // wait there may be max_waiting more.
+  Connection* Borrow(int database, int resp, Purpose purpose = Purpose::kWork);
+  // Whether Borrow would hand out one that is connected already.
+  bool HasSpare(int database, int resp) const;
   // Gives it back. REQUIRES: it is idle and in no stateful mode.
   void Return(Connection* connection);
   // Gives it back to be closed, whatever state it is in.
@@ -44,6 +48,7 @@ class Backend final : public Connection::Owner {
   size_t Index(int database, int resp) const {
     return static_cast<size_t>(database) * 2 + (resp == 3 ? 1 : 0);
   }
+  void KeepSpare(int database, int resp);
   Connection& MakeShared(int database, int resp);
   void OnLargeReply(Connection& connection) override;
   void OnDrained(Connection& connection) override;

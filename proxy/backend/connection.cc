@@ -95,6 +95,11 @@ void Connection::Send(Exchange& exchange) {
   if (state_ == State::kIdle) Connect(now);
 }
 
+void Connection::Prepare() {
+  last_used_ = context_.loop.Now();
+  if (state_ == State::kIdle && !link_.failing() && !context_.stopping) Connect(last_used_);
+}
+
 void Connection::AppendToLast(const Slice& bytes) {
   if (!streaming_) return;  // lost meanwhile; the asker has its answer
   output_.Append(bytes);

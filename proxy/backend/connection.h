@@ -59,6 +59,11 @@ class Connection : public ListHook<> {
   // Whatever waits is answered first, as after a loss.
   ~Connection();
 
+  // Connects ahead of the first request.
+  void Prepare();
+  // It is up, or on its way.
+  bool coming() const { return state_ == State::kReady || connector_ || stream_; }
+
   // Queues the request in exchange.request (its bytes; with a block when they may be referenced,
   // without one they are copied) and answers through exchange.sink, at once if there is no hope.
   void Send(Exchange& exchange);
@@ -142,7 +147,7 @@ class Connection : public ListHook<> {
   uint64_t part_bytes_ = 0;  // of the reply under way, delivered in parts
   bool streaming_ = false;   // the last exchange's bytes are still arriving
   uint32_t generation_ = 0;
-  int handshake_left_ = 0;   // replies of the handshake still to come
+  int handshake_left_ = 0;  // replies of the handshake still to come
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<Stream> stream_;
   Output handshake_;  // goes out before output_

@@ -31,6 +31,7 @@ struct BackendLimits {
   size_t max_queued = 16384;                           // exchanges waiting on one connection
   size_t max_queued_bytes = 64U << 20;
   size_t max_connections = 256;  // to one shard from one worker, borrowed ones included
+  size_t max_waiting = 10000;    // more of them, each for a client that waits for data
 };
 
 // Any thread; the mutex is taken only when a connection comes up or breaks.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "command/blocking.h"
 #include "command/call.h"
 #include "command/handlers.h"
 #include "command/recipe.h"
@@ -23,6 +24,7 @@ int64_t Seconds(Duration d) { return Milliseconds(d) / 1000; }
 std::string Flags(const ClientState& state) {
   std::string flags;
   if (state.transaction != nullptr && state.transaction->open) flags += 'x';
+  if (state.blocked != nullptr) flags += 'b';
   if (state.no_evict) flags += 'e';
   return flags.empty() ? "N" : flags;
 }
@@ -297,19 +299,30 @@ void ClientCaching(Call&, ReplyWriter& out) {
 // No client of the proxy is ever paused.
 void ClientUnpause(Call&, ReplyWriter& out) { out.Ok(); }
 
-// Nor blocked.
-void ClientUnblock(Call& call, ReplyWriter& out) {
-  if (call.args.size() > 4) {
-    out.Error("ERR unknown subcommand or wrong number of arguments for '" +
-              std::string(call.args[1]) + "'. Try CLIENT HELP.");
-  } else if (call.args.size() == 4 && !EqualsIgnoreCase(call.args[3], "timeout") &&
-             !EqualsIgnoreCase(call.args[3], "error")) {
-    out.Error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
-  } else if (!ParseInteger(call.args[2])) {
-    out.out() += errors::NotAnInteger();
-  } else {
-    out.Integer(0);
+Task<std::string> ClientUnblockRecipe(RecipeCall& call) {
+  const std::span<const Bytes> args = call.args();
+  const bool with_error = args.size() == 4 && EqualsIgnoreCase(args[3], "error");
+  if (args.size() > 4) {
+    co_return "-ERR unknown subcommand or wrong number of arguments for '" + std::string(args[1]) +
+        "'. Try CLIENT HELP.\r\n";
   }
+  if (args.size() == 4 && !with_error && !EqualsIgnoreCase(args[3], "timeout")) {
+    co_return "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n";
+  }
+  const std::optional<int64_t> id = ParseInteger(args[2]);
+  if (!id) co_return errors::NotAnInteger();
+  const auto wanted = static_cast<uint64_t>(*id);
+  Proxy::Visit unblock = [wanted, with_error](WorkerView& worker, std::string& out) {
+    worker.EachClient([&](ClientView& client) {
+      if (client.state().id != wanted || client.state().blocked == nullptr) return;
+      client.state().blocked->Unblock(with_error);
+      out = "1";
+    });
+  };
+  bool found = false;
+  const std::vector<std::string> reports = co_await call.VisitWorkers(std::move(unblock));
+  for (const std::string& report : reports) found = found || !report.empty();
+  co_return found ? ":1\r\n" : ":0\r\n";
 }
 
 Task<std::string> ClientInfoRecipe(RecipeCall& call) {

@@ -10,6 +10,7 @@
 
 namespace ringmaster {
 
+class BlockedClient;
 struct Command;
 struct Transaction;
 
@@ -25,7 +26,7 @@ struct ClientState {
 
   // In a mode that ties it to its worker (a transaction, a subscription, a wait): it is not moved
   // to another. Whatever brings such a mode adds itself here.
-  bool tied() const { return transaction != nullptr; }
+  bool tied() const { return transaction != nullptr || blocked != nullptr; }
 
   uint64_t id = 0;  // unique in the process, growing
   int database = 0;
@@ -42,6 +43,10 @@ struct ClientState {
   uint64_t requests = 0;
   // Between MULTI and EXEC, or watching keys; shared with the recipe that ends it.
   std::shared_ptr<Transaction> transaction;
+  // While a blocking command of it waits.
+  BlockedClient* blocked = nullptr;
+  // Its commands come from an EXEC of its own: none of them waits.
+  bool in_exec = false;
   std::unique_ptr<Details> details;
 
   const std::string& name() const {

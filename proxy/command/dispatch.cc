@@ -111,6 +111,7 @@ void DispatchByPlan(Call& call) {
   const Exception& except = call.command.row->except;
   if (except.applies != nullptr) [[unlikely]] {
     if (except.applies(call.args, call.context.router.topology())) {
+      if (except.recipe != nullptr) return call.context.recipes.Start(call, except.recipe);
       return AnswerWith(call, errors::Refused(call.command.full_name, except.why));
     }
   }

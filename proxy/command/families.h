@@ -57,8 +57,6 @@ inline std::array<Family, 19> Families() {
 }
 
 // Why some families are refused as a whole.
-inline constexpr char kBlockingLater[] =
-    "is not served by this version; use the form that does not block";
 inline constexpr char kPubSubLater[] =
     "is not served by this version; connect to a shard for publish and subscribe";
 

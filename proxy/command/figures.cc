@@ -15,6 +15,7 @@ struct Report {
 
 void Add(WorkerFigures& to, const WorkerFigures& from) {
   to.clients += from.clients;
+  to.blocked += from.blocked;
   to.accepted += from.accepted;
   to.requests += from.requests;
   to.bytes_in += from.bytes_in;
@@ -48,6 +49,7 @@ void Add(ShardFigures& to, const ShardFigures& from) {
 
 WorkerFigures Read(const WorkerMetrics& metrics) {
   WorkerFigures figures{.clients = metrics.clients.value(),
+                        .blocked = metrics.blocked.value(),
                         .accepted = metrics.accepted.value(),
                         .requests = metrics.requests.value(),
                         .bytes_in = metrics.bytes_in.value(),

@@ -12,6 +12,7 @@ namespace ringmaster {
 
 struct WorkerFigures {
   uint64_t clients = 0;
+  uint64_t blocked = 0;
   uint64_t accepted = 0;
   uint64_t requests = 0;
   uint64_t bytes_in = 0;

@@ -35,10 +35,10 @@ void ClientTrackingInfo(Call& call, ReplyWriter& out);
 void ClientCaching(Call& call, ReplyWriter& out);
 void ClientTracking(Call& call, ReplyWriter& out);
 void ClientUnpause(Call& call, ReplyWriter& out);
-void ClientUnblock(Call& call, ReplyWriter& out);
 Task<std::string> ClientInfoRecipe(RecipeCall& call);
 Task<std::string> ClientListRecipe(RecipeCall& call);
 Task<std::string> ClientKillRecipe(RecipeCall& call);
+Task<std::string> ClientUnblockRecipe(RecipeCall& call);
 
 // introspection.cc
 void CommandAll(Call& call, ReplyWriter& out);
@@ -68,6 +68,12 @@ Task<std::string> InfoRecipe(RecipeCall& call);
 // keyspace_recipes.cc
 Task<std::string> ScanRecipe(RecipeCall& call);
 Task<std::string> RandomKeyRecipe(RecipeCall& call);
+
+// blocking.cc
+Task<std::string> BlockingPopRecipe(RecipeCall& call);
+Task<std::string> BlockingMultiPopRecipe(RecipeCall& call);
+Task<std::string> BlockingMoveRecipe(RecipeCall& call);
+Task<std::string> StreamReadRecipe(RecipeCall& call);
 
 // wait.cc
 Task<std::string> WaitRecipe(RecipeCall& call);

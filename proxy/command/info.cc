@@ -48,7 +48,7 @@ std::vector<InfoSection> OwnSections(Proxy& proxy, const WorkerFigures& total) {
           {"Clients",
            {{"connected_clients", Number(total.clients)},
             {"maxclients", Number(facts.max_clients)},
-            {"blocked_clients", "0"}}},
+            {"blocked_clients", Number(total.blocked)}}},
           {"Stats",
            {{"total_connections_received", Number(total.accepted)},
             {"total_commands_processed", Number(total.requests)},

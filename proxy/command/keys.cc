@@ -233,7 +233,9 @@ void XreadKeys(std::span<const Bytes> args, FoundKeys& found) {
   }
 }
 
-bool HasBlock(std::span<const Bytes> args, const Topology&) {
+namespace {
+
+bool HasBlock(std::span<const Bytes> args) {
   for (size_t i = 1; i < args.size(); ++i) {
     // What follows are keys and identifiers.
     if (EqualsIgnoreCase(args[i], "streams")) return false;
@@ -243,6 +245,20 @@ bool HasBlock(std::span<const Bytes> args, const Topology&) {
     } else if (EqualsIgnoreCase(args[i], "count")) {
       i += 1;
     }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool ReadsInSteps(std::span<const Bytes> args, const Topology& topology) {
+  if (HasBlock(args)) return true;
+  size_t first = 1;
+  while (first < args.size() && !EqualsIgnoreCase(args[first], "streams")) ++first;
+  if (++first >= args.size()) return false;
+  const size_t count = (args.size() - first) / 2;
+  for (size_t i = 1; i < count; ++i) {
+    if (topology.ShardOf(args[first + i]) != topology.ShardOf(args[first])) return true;
   }
   return false;
 }

@@ -31,8 +31,8 @@ void SortRoKeys(std::span<const Bytes> args, FoundKeys& found);
 void XreadKeys(std::span<const Bytes> args, FoundKeys& found);
 
 // What rows make exceptions of.
-// XREAD and XREADGROUP with BLOCK.
-bool HasBlock(std::span<const Bytes> args, const Topology& topology);
+// XREAD and XREADGROUP with BLOCK, or with streams of several shards.
+bool ReadsInSteps(std::span<const Bytes> args, const Topology& topology);
 // SORT and SORT_RO with a BY or GET pattern that may name keys of other shards.
 bool HasForeignPattern(std::span<const Bytes> args, const Topology& topology);
 

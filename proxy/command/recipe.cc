@@ -66,6 +66,7 @@ RecipeCall::RecipeCall(const Call& call)
       sink_(call.exchange.sink),
       client_(&call.client),
       bytes_(MakeRequest(call.args)),
+      in_exec_(call.client.in_exec),
       client_id_(call.client.id),
       database_(call.client.database),
       resp_(call.client.resp) {

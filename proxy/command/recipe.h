@@ -48,6 +48,7 @@ class RecipeCall {
   uint64_t client_id() const { return client_id_; }
   int database() const { return database_; }
   int resp() const { return resp_; }
+  bool in_exec() const { return in_exec_; }
 
   // One request to one shard over the shared connection. Always answers, with an error reply of
   // ours when the shard does not.
@@ -80,6 +81,7 @@ class RecipeCall {
   std::string bytes_;      // the request as a shard would see it
   std::string arg_bytes_;  // what args_ point into
   std::vector<Bytes> args_;
+  bool in_exec_;
   uint64_t client_id_;
   int database_;
   int resp_;

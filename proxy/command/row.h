@@ -58,10 +58,11 @@ constexpr PlanSpec Recipe(RecipeFunction recipe) {
 }
 constexpr PlanSpec Refuse(const char* why) { return {.kind = PlanKind::kRefuse, .why = why}; }
 
-// Calls that are refused though their command is served otherwise.
+// Calls that are refused, or served by a recipe, though their command is served otherwise.
 struct Exception {
   bool (*applies)(std::span<const Bytes> args, const Topology& topology) = nullptr;
   const char* why = nullptr;  // as PlanSpec::why
+  RecipeFunction recipe = nullptr;
 };
 
 // Redis's command flags, then ours.
@@ -88,6 +89,8 @@ enum RowFlag : uint32_t {
   // Ours: starts only when every earlier command of its client is answered, and later ones wait for
   // it. For what changes the client's state or takes several steps.
   kBarrier = 1U << 28,
+  // Ours: may wait for long, so that its client's leaving is looked for.
+  kWaits = 1U << 26,
   // Ours: runs at once also between MULTI and EXEC.
   kInTransaction = 1U << 27,
   // Ours: COMMAND does not list it (PROXY).

@@ -70,8 +70,7 @@ constexpr Row kXinfoSubcommands[] = {
      .specs = {Key("RO access", 2)}},
 };
 
-constexpr Exception kXreadExcept = {HasBlock,
-                                    "with BLOCK is not served by this version; poll without BLOCK"};
+constexpr Exception kXreadExcept = {.applies = ReadsInSteps, .recipe = StreamReadRecipe};
 
 constexpr Row kRows[] = {
     {.name = "xack",
@@ -135,7 +134,7 @@ constexpr Row kRows[] = {
      .specs = {Key("RO access", 1)}},
     {.name = "xread",
      .arity = -4,
-     .flags = kReadOnly | kBlocking | kMovableKeys,
+     .flags = kReadOnly | kBlocking | kMovableKeys | kBarrier | kWaits,
      .plan = Forward(),
      .categories = "stream",
      .specs = {KeysAfter("RO access", "STREAMS", 1, -1, 1, 2)},
@@ -143,7 +142,7 @@ constexpr Row kRows[] = {
      .except = kXreadExcept},
     {.name = "xreadgroup",
      .arity = -7,
-     .flags = kWrite | kBlocking | kMovableKeys,
+     .flags = kWrite | kBlocking | kMovableKeys | kBarrier | kWaits,
      .plan = Forward(),
      .categories = "stream",
      .specs = {KeysAfter("RO access", "STREAMS", 4, -1, 1, 2)},

@@ -40,7 +40,9 @@ std::optional<uint32_t> ShardFor(CommandContext& context, const Transaction::Que
   const bool blocking = kind == PlanKind::kRecipe && queued.command->Is(kBlocking);
   if (kind == PlanKind::kEveryShard && router.shard_count() == 1) return 0;
   if (kind != PlanKind::kForward && kind != PlanKind::kScatter && !blocking) return std::nullopt;
-  if (row.except.applies != nullptr && row.except.applies(args, router.topology())) {
+  const Exception& except = row.except;
+  if (except.applies != nullptr && except.recipe == nullptr &&
+      except.applies(args, router.topology())) {
     return std::nullopt;
   }
   std::vector<uint32_t> keys;
@@ -170,7 +172,9 @@ class Execution {
       if (!stretch.shard) {
         const Transaction::Queued& queued = transaction_->queue[stretch.begin];
         std::vector<Bytes> args = queued.views();
+        client().in_exec = true;
         elements += co_await call_.Run(*queued.command, std::move(args), client());
+        client().in_exec = false;
         continue;
       }
       const std::string reply = co_await Native(stretch, nullptr);

@@ -99,6 +99,7 @@ struct WorkerMetrics {
   explicit WorkerMetrics(size_t commands) : per_command(commands) {}
 
   Counter clients;  // connected now
+  Counter blocked;  // of them waiting for data
   Counter accepted;
   Counter closed;
   Counter requests;

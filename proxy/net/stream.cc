@@ -83,6 +83,11 @@ void Stream::WatchWrites(bool on) {
   Update();
 }
 
+void Stream::WatchHangup(bool on) {
+  wanted_ = on ? wanted_ | UV_DISCONNECT : wanted_ & ~UV_DISCONNECT;
+  Update();
+}
+
 void Stream::Update() {
   int events = wanted_ | (tls_wants_write_ ? UV_WRITABLE : 0);
   // Else a peer that is slow to answer the TLS handshake would keep the loop turning.

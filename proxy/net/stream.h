@@ -42,6 +42,8 @@ class Stream {
   void WatchReads(bool on);
   // Calls `writable` when the socket takes bytes again. Also signals the end of connecting.
   void WatchWrites(bool on);
+  // Calls `readable` when the peer closes its side, also while reads are not watched.
+  void WatchHangup(bool on);
 
   IoStatus Read(char* to, size_t capacity, size_t* read);
   // Writes as much as the socket takes; *written may be less than the sum, with kOk.

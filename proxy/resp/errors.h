@@ -27,6 +27,7 @@ std::string NoPasswordSet();
 std::string InvalidCursor();
 std::string MaxClients();
 std::string NoSuchClient();
+std::string Unblocked();  // CLIENT UNBLOCK with ERROR
 
 // Ours. PROTOCOLS.md 3.3: -NOTAPPLIED surely did nothing, -UNCERTAIN may have been applied.
 std::string NotApplied(Bytes shard, Bytes why);

@@ -39,6 +39,8 @@ Session::~Session() {
 }
 
 void Session::OnReadable() {
+  // Nobody waits for what it asked, as in Redis, which reads on while a client is blocked.
+  if (hangup_ && !reading_) return Close("");
   readable_ = true;
   if (context_.line.Enter(*this)) ReadAll();
 }
@@ -160,6 +162,12 @@ void Session::UpdateReading() {
   if (closed_) return;
   if (draining_ && !closing_) Touch();  // its flush sees whether all is served
   const bool uploading = upload_ != nullptr && !upload_->complete();
+  const bool hangup = barrier_ && !closing_ && !queue_.empty() && state_.last_command != nullptr &&
+                      state_.last_command->Is(kWaits);
+  if (hangup != hangup_) [[unlikely]] {
+    hangup_ = hangup;
+    stream_.WatchHangup(hangup);
+  }
   const bool read = !closing_ && (uploading ? !upload_->full() : !draining_ && !Blocked());
   if (read == reading_) return;
   reading_ = read;

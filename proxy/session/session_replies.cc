@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "command/blocking.h"
 #include "net/loop.h"
 #include "session/session.h"
 
@@ -191,6 +192,8 @@ void Session::CheckIdle(TimePoint now) {
 
 void Session::Drain() {
   if (closed_) return;
+  // What it waits for may never come.
+  if (state_.blocked != nullptr) return Close("");
   // The end of a value under way is waited for, as are requests that were read and not served.
   draining_ = true;
   UpdateReading();
@@ -229,6 +232,7 @@ void Session::Close(const std::string& why) {
     }
   }
   if (paused_ != nullptr) std::exchange(paused_, nullptr)->connection->SetPaused(false);
+  if (BlockedClient* blocked = std::exchange(state_.blocked, nullptr)) blocked->Leave();
   queue_.Abandon(context_.reaper);
   upload_.reset();
   output_.Clear();

@@ -121,13 +121,5 @@ TEST_F(ClientCommandsTest, TrackingIsOffAndSaysSo) {
   EXPECT_EQ(Run({"CLIENT", "UNPAUSE"}), "+OK|");
 }
 
-TEST_F(ClientCommandsTest, UnblocksNobody) {
-  EXPECT_EQ(Run({"CLIENT", "UNBLOCK", "6"}), ":0|");
-  EXPECT_EQ(Run({"CLIENT", "UNBLOCK", "6", "ERROR"}), ":0|");
-  EXPECT_EQ(Run({"CLIENT", "UNBLOCK", "x"}), "-ERR value is not an integer or out of range|");
-  EXPECT_EQ(Run({"CLIENT", "UNBLOCK", "6", "NOW"}),
-            "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR|");
-}
-
 }  // namespace
 }  // namespace ringmaster

@@ -156,11 +156,17 @@ std::shared_ptr<const Topology> Shards(int count) {
 
 TEST(ExceptionTest, BlockIsSeenOnlyAsAnOption) {
   const auto shards = Shards(2);
-  EXPECT_TRUE(HasBlock(Split("xread count 1 BLOCK 0 streams a 0"), *shards));
-  EXPECT_TRUE(HasBlock(Split("xreadgroup group g c block 0 streams a >"), *shards));
-  EXPECT_FALSE(HasBlock(Split("xread count 1 streams block 0"), *shards));
-  EXPECT_FALSE(HasBlock(Split("xreadgroup group block block streams a >"), *shards));
-  EXPECT_FALSE(HasBlock(Split("xread count"), *shards));
+  EXPECT_TRUE(ReadsInSteps(Split("xread count 1 BLOCK 0 streams a 0"), *shards));
+  EXPECT_TRUE(ReadsInSteps(Split("xreadgroup group g c block 0 streams a >"), *shards));
+  EXPECT_FALSE(ReadsInSteps(Split("xread count 1 streams block 0"), *shards));
+  EXPECT_FALSE(ReadsInSteps(Split("xreadgroup group block block streams a >"), *shards));
+  EXPECT_FALSE(ReadsInSteps(Split("xread count"), *shards));
+}
+
+TEST(ExceptionTest, StreamsOfSeveralShardsAreReadInSteps) {
+  const auto shards = Shards(64);
+  EXPECT_TRUE(ReadsInSteps(Split("xread streams a b c d e 0 0 0 0 0"), *shards));
+  EXPECT_FALSE(ReadsInSteps(Split("xread streams {t}a {t}b {t}c 0 0 0"), *shards));
 }
 
 TEST(ExceptionTest, PatternsMustStayOnTheShardOfTheKey) {

@@ -1,0 +1,128 @@
+// Commands that wait for data, through the proxy over real shards.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "support/cluster.h"
+#include "support/resp_text.h"
+#include "support/wait.h"
+
+namespace ringmaster::integration {
+namespace {
+
+class BlockingTest : public testing::TestWithParam<int> {
+ protected:
+  // Until as many clients wait as INFO counts.
+  bool Blocked(int clients) {
+    return Eventually([&] {
+      const std::string info = client_.Command({"INFO", "clients"});
+      const size_t at = info.find("blocked_clients:");
+      return at != std::string::npos && std::stoi(info.substr(at + 16)) == clients;
+    });
+  }
+
+  Cluster cluster_{ClusterOptions{.shards = GetParam()}};
+  Client client_ = cluster_.Connect();
+  Client waiter_ = cluster_.Connect();
+};
+
+TEST_P(BlockingTest, ServesAtOnceWhatIsThere) {
+  client_.Command({"RPUSH", "list", "a", "b"});
+  client_.Command({"ZADD", "zset", "1", "m", "2", "n"});
+  EXPECT_EQ(waiter_.Command({"BLPOP", "none", "list", "0"}), "[\"list\", \"a\"]");
+  EXPECT_EQ(waiter_.Command({"BZPOPMAX", "none", "zset", "0"}), "[\"zset\", \"n\", \"2\"]");
+  EXPECT_EQ(waiter_.Command({"BLMPOP", "0", "2", "none", "list", "LEFT"}), "[\"list\", [\"b\"]]");
+}
+
+TEST_P(BlockingTest, WaitsForTheFirstElementOnAnyOfItsKeys) {
+  const std::vector<std::string> keys = {"k1", "k2", "k3", "k4", "k5"};
+  for (const std::string& key : keys) {
+    std::vector<std::string> pop = {"BRPOP"};
+    pop.insert(pop.end(), keys.begin(), keys.end());
+    pop.emplace_back("0");
+    waiter_.Send(Encode(pop));
+    ASSERT_TRUE(Blocked(1)) << key;
+    EXPECT_EQ(client_.Command({"LPUSH", key, "for " + key}), "(integer) 1");
+    EXPECT_EQ(waiter_.Read(), "[\"" + key + "\", \"for " + key + "\"]");
+    EXPECT_EQ(client_.Command({"EXISTS", key}), "(integer) 0");
+  }
+  EXPECT_TRUE(Blocked(0));
+}
+
+TEST_P(BlockingTest, TimeoutIsANil) {
+  EXPECT_EQ(waiter_.Command({"BLPOP", "k1", "k2", "k3", "0.05"}), "(nil array)");
+  EXPECT_EQ(waiter_.Command({"BLMOVE", "{t}1", "{t}2", "LEFT", "LEFT", "0.05"}), "(nil array)");
+  EXPECT_EQ(waiter_.Command({"XREAD", "BLOCK", "50", "STREAMS", "s1", "s2", "$", "$"}),
+            "(nil array)");
+}
+
+TEST_P(BlockingTest, NonsenseIsRefusedInRedissWords) {
+  EXPECT_EQ(waiter_.Command({"BLPOP", "k1", "k2", "soon"}),
+            "(error) ERR timeout is not a float or out of range");
+  EXPECT_EQ(waiter_.Command({"BLPOP", "k1", "k2", "-1"}), "(error) ERR timeout is negative");
+  EXPECT_EQ(waiter_.Command({"BLMPOP", "0", "5", "k1", "LEFT"}), "(error) ERR syntax error");
+}
+
+TEST_P(BlockingTest, EntriesOfStreamsOnAnyShardAreReadOnceTheyCome) {
+  waiter_.Send(
+      Encode({"XREAD", "BLOCK", "0", "STREAMS", "s1", "s2", "s3", "s4", "$", "$", "$", "$"}));
+  ASSERT_TRUE(Blocked(1));
+  client_.Command({"XADD", "s3", "7-7", "field", "value"});
+  EXPECT_EQ(waiter_.Read(), "[[\"s3\", [[\"7-7\", [\"field\", \"value\"]]]]]");
+}
+
+TEST_P(BlockingTest, OthersOfTheSameWorkerAreServedMeanwhile) {
+  std::vector<Client> waiters;
+  for (int i = 0; i < 50; ++i) {
+    waiters.push_back(cluster_.Connect());
+    waiters.back().Send(Encode({"BLPOP", "list", "0"}));
+  }
+  ASSERT_TRUE(Blocked(50));
+  EXPECT_EQ(client_.Command({"SET", "key", "value"}), "OK");
+  for (int i = 0; i < 50; ++i) client_.Command({"RPUSH", "list", std::to_string(i)});
+  for (Client& waiter : waiters) EXPECT_EQ(waiter.Read().substr(0, 8), "[\"list\",");
+  EXPECT_TRUE(Blocked(0));
+}
+
+TEST_P(BlockingTest, ClientUnblockEndsTheWaitByTimeoutOrError) {
+  for (const bool several_shards : {false, true}) {
+    const std::vector<std::string> pop =
+        several_shards ? std::vector<std::string>{"BLPOP", "k1", "k2", "k3", "k4", "0"}
+                       : std::vector<std::string>{"BLPOP", "k1", "0"};
+    const std::string id = waiter_.Command({"CLIENT", "ID"}).substr(10);
+    waiter_.Send(Encode(pop));
+    ASSERT_TRUE(Blocked(1));
+    EXPECT_EQ(client_.Command({"CLIENT", "UNBLOCK", id}), "(integer) 1");
+    EXPECT_EQ(waiter_.Read(), "(nil array)");
+    waiter_.Send(Encode(pop));
+    ASSERT_TRUE(Blocked(1));
+    EXPECT_EQ(client_.Command({"CLIENT", "UNBLOCK", id, "ERROR"}), "(integer) 1");
+    EXPECT_EQ(waiter_.Read(), "(error) UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    EXPECT_EQ(client_.Command({"CLIENT", "UNBLOCK", id}), "(integer) 0");
+  }
+}
+
+TEST_P(BlockingTest, ClientThatLeavesTakesNothingAndGivesItsConnectionBack) {
+  {
+    Client leaving = cluster_.Connect();
+    leaving.Send(Encode({"BLPOP", "list", "0"}));
+    Client waiting = cluster_.Connect();
+    waiting.Send(Encode({"WAIT", "5", "0"}));
+    ASSERT_TRUE(Blocked(1));
+  }
+  EXPECT_TRUE(Blocked(0));
+  const auto clients = [&] {
+    const std::string info = client_.Command({"INFO", "clients"});
+    return info.substr(info.find("connected_clients:") + 18, 1);
+  };
+  EXPECT_TRUE(Eventually([&] { return clients() == "2"; }));
+  client_.Command({"RPUSH", "list", "stays"});
+  EXPECT_EQ(client_.Command({"LRANGE", "list", "0", "-1"}), "[\"stays\"]");
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, BlockingTest, testing::Values(1, 4),
+                         [](const auto& info) { return std::to_string(info.param) + "Shards"; });
+
+}  // namespace
+}  // namespace ringmaster::integration

@@ -1,0 +1,68 @@
+// The two ways in which a recipe waits for its blocked client (command/blocking.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "command/blocking.h"
+#include "command/client_state.h"
+#include "coro/task.h"
+
+namespace ringmaster {
+
+class Backend;
+class Connection;
+class RecipeCall;
+
+// Makes its client known as blocked for as long as it lives.
+class BlockedMark : public BlockedClient {
+ public:
+  explicit BlockedMark(RecipeCall& call);
+  BlockedMark(const BlockedMark&) = delete;
+  BlockedMark& operator=(const BlockedMark&) = delete;
+
+ protected:
+  ~BlockedMark();
+  RecipeCall& call_;
+};
+
+// Asks again and again; learns here that it need not go on.
+class PollingWait final : public BlockedMark {
+ public:
+  explicit PollingWait(RecipeCall& call) : BlockedMark(call) {}
+  bool unblocked() const { return unblocked_; }
+  bool unblocked_with_error() const { return with_error_; }
+
+ private:
+  void Unblock(bool with_error) override {
+    unblocked_ = true;
+    with_error_ = with_error;
+  }
+  void Leave() override { unblocked_ = true; }
+
+  bool unblocked_ = false;
+  bool with_error_ = false;
+};
+
+// Lets the shard wait, over a borrowed connection.
+class ShardWait final : public BlockedMark {
+ public:
+  ShardWait(RecipeCall& call, uint32_t shard);
+  ~ShardWait();
+  // The call's reply. Once.
+  Task<std::string> Run();
+
+ private:
+  void Unblock(bool with_error) override;
+  void Leave() override;
+  Task<void> LearnId();
+
+  Backend& backend_;
+  const uint32_t shard_;
+  Connection* connection_;       // nullptr: none is to be had, or it was given up
+  int64_t id_ = 0;               // the shard's for it; 0: not known yet
+  std::optional<bool> unblock_;  // asked for before it was known, with an error or without
+};
+
+}  // namespace ringmaster

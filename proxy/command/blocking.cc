@@ -1,0 +1,309 @@
+#include "command/blocking.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "command/blocked_wait.h"
+#include "command/handlers.h"
+#include "command/keys.h"
+#include "command/recipe.h"
+#include "resp/errors.h"
+#include "resp/reply_reader.h"
+#include "resp/reply_writer.h"
+#include "resp/request_writer.h"
+
+namespace ringmaster {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Between two rounds of asking the shards, from the first to every later one.
+constexpr milliseconds kFirstPause(1);
+constexpr milliseconds kLongestPause(32);
+
+// How one command waits. `parts` are the commands that do not wait, in the order in which they are
+// tried; the first whose answer is not nil ends it, unless all are merged.
+struct Waiting {
+  struct Part {
+    uint32_t shard;
+    std::vector<std::string> args;
+  };
+  std::vector<Part> parts;
+  bool merge = false;                  // XREAD: every stream that has something answers
+  bool through_proxy = false;          // source and destination on two shards: dispatched here
+  bool nil_is_bulk = false;            // BLMOVE in a transaction answers a nil that is no array
+  std::optional<double> milliseconds;  // 0: for ever; none: not a time, a shard says so
+};
+
+std::string Nil(const RecipeCall& call, bool bulk) {
+  std::string reply;
+  ReplyWriter out(reply, call.resp());
+  if (bulk) {
+    out.Null();
+  } else {
+    out.NullArray();
+  }
+  return reply;
+}
+
+std::optional<double> ParseTimeout(Bytes text, double unit) {
+  const std::string copy(text);
+  char* end = nullptr;
+  const double value = std::strtod(copy.c_str(), &end);
+  if (copy.empty() || *end != '\0' || !std::isfinite(value) || value < 0) return std::nullopt;
+  if (value * unit > 9e15) return std::nullopt;
+  return value * unit;
+}
+
+std::vector<std::string> Own(std::span<const Bytes> args) { return {args.begin(), args.end()}; }
+
+// The only element of an EXEC around one command; what the shard said to it while it was queued
+// when that was an error.
+std::string OnlyResult(const std::string& replies) {
+  ReplyReader reader(replies);
+  std::string refused;
+  std::optional<ReplyElement> element;
+  while (std::optional<ReplyElement> next = reader.Next()) {
+    if (element && element->is_error()) refused = std::string(element->raw);
+    element = next;
+  }
+  if (!refused.empty()) return refused;
+  if (!element || !element->is_aggregate() || element->is_null()) {
+    return element ? std::string(element->raw) : replies;
+  }
+  const std::optional<ReplyElement> result = ReplyReader::Children(*element).Next();
+  return result ? std::string(result->raw) : replies;
+}
+
+// Tried without waiting: nothing blocks inside a transaction.
+Task<std::string> Try(RecipeCall& call, uint32_t shard, std::string wire) {
+  std::string request = MakeRequest({"MULTI"});
+  request += wire;
+  request += MakeRequest({"EXEC"});
+  Connection& shared = call.router().backend(shard).Shared(call.database(), call.resp());
+  const AskOptions options{.replies = 3};
+  const Answer answer = co_await call.AskOver(shared, std::move(request), options);
+  co_return OnlyResult(answer.reply);
+}
+
+std::string WireOf(const std::vector<std::string>& args) {
+  const std::vector<Bytes> views(args.begin(), args.end());
+  return MakeRequest(std::span<const Bytes>(views));
+}
+
+// A part's reply, or that of the whole command where the proxy has to serve it.
+Task<std::string> TryPart(RecipeCall& call, const Waiting& waiting, size_t part) {
+  const Waiting::Part& at = waiting.parts[part];
+  if (!waiting.through_proxy) {
+    std::string wire = WireOf(at.args);
+    co_return co_await Try(call, at.shard, std::move(wire));
+  }
+  ClientState shadow;
+  shadow.id = call.client_id();
+  shadow.database = call.database();
+  shadow.resp = call.resp();
+  std::vector<Bytes> args(at.args.begin(), at.args.end());
+  const Command* command = call.context().table.Find(args);
+  co_return co_await call.Run(*command, std::move(args), shadow);
+}
+
+// One round over all parts. Empty: nothing anywhere.
+Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting) {
+  std::string elements;
+  int64_t count = 0;
+  for (size_t part = 0; part < waiting.parts.size(); ++part) {
+    std::string reply = co_await TryPart(call, waiting, part);
+    const ReplyElement element = ReadReply(reply);
+    if (element.is_null()) continue;
+    if (!waiting.merge || !element.is_aggregate()) co_return reply;
+    ReplyReader children = ReplyReader::Children(element);
+    while (const std::optional<ReplyElement> child = children.Next()) elements += child->raw;
+    count += element.type == '%' ? element.count / 2 : element.count;
+  }
+  if (count == 0) co_return std::string();
+  std::string reply;
+  ReplyWriter out(reply, call.resp());
+  if (call.resp() == 3) {
+    out.Map(static_cast<size_t>(count));
+  } else {
+    out.Array(static_cast<size_t>(count));
+  }
+  co_return reply + elements;
+}
+
+// Asks the shards in turn until one has something.
+Task<std::string> WaitOverShards(RecipeCall& call, const Waiting& waiting) {
+  std::optional<TimePoint> deadline;
+  if (*waiting.milliseconds > 0) {
+    deadline = call.context().proxy.Now() +
+               std::chrono::microseconds(static_cast<int64_t>(*waiting.milliseconds * 1000));
+  }
+  PollingWait wait(call);
+  milliseconds pause = kFirstPause;
+  for (;;) {
+    std::string reply = co_await TryAll(call, waiting);
+    if (!reply.empty() || call.in_exec()) {
+      co_return reply.empty() ? Nil(call, waiting.nil_is_bulk && call.in_exec()) : reply;
+    }
+    if (wait.unblocked_with_error()) co_return errors::Unblocked();
+    const TimePoint now = call.context().proxy.Now();
+    const bool late = deadline && now >= *deadline;
+    if (late || wait.unblocked() || call.client_gone()) co_return Nil(call, false);
+    Duration next = pause;
+    if (deadline) next = std::min<Duration>(next, *deadline - now);
+    co_await call.Sleep(next);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+// Where a connection is at hand it waits at once; else it is worth one only when it has to.
+Task<std::string> WaitOnOneShard(RecipeCall& call, uint32_t shard) {
+  Backend& backend = call.router().backend(shard);
+  if (call.in_exec() || !backend.HasSpare(call.database(), call.resp())) {
+    std::string wire = call.wire();
+    std::string reply = co_await Try(call, shard, std::move(wire));
+    if (call.in_exec() || !ReadReply(reply).is_null() || call.client_gone()) co_return reply;
+  }
+  ShardWait wait(call, shard);
+  co_return co_await wait.Run();
+}
+
+// The shard of all keys, or nullopt when there are several. What makes no sense any shard refuses
+// at once, in Redis's words.
+std::optional<uint32_t> OnlyShard(RecipeCall& call) {
+  const std::vector<Bytes> args(call.args().begin(), call.args().end());
+  std::vector<uint32_t> keys;
+  if (!FindKeys(*call.command().row, args, keys) || keys.empty()) return 0;
+  const uint32_t first = call.router().ShardOf(args[keys[0]]);
+  for (const uint32_t key : keys) {
+    if (call.router().ShardOf(args[key]) != first) return std::nullopt;
+  }
+  return first;
+}
+
+Task<std::string> Wait(RecipeCall& call, const Waiting& waiting) {
+  const std::optional<uint32_t> shard = OnlyShard(call);
+  if (shard) co_return co_await WaitOnOneShard(call, *shard);
+  if (!waiting.milliseconds) co_return co_await WaitOnOneShard(call, 0);
+  co_return co_await WaitOverShards(call, waiting);
+}
+
+}  // namespace
+
+// BLPOP, BRPOP, BZPOPMIN, BZPOPMAX: keys and then the timeout.
+Task<std::string> BlockingPopRecipe(RecipeCall& call) {
+  Waiting waiting;
+  const std::span<const Bytes> args = call.args();
+  waiting.milliseconds = ParseTimeout(args.back(), 1000);
+  for (size_t i = 1; i + 1 < args.size(); ++i) {
+    waiting.parts.push_back({call.router().ShardOf(args[i]),
+                             {std::string(args[0]), std::string(args[i]), std::string("0")}});
+  }
+  co_return co_await Wait(call, waiting);
+}
+
+// BLMPOP, BZMPOP: timeout, count of keys, keys, the rest.
+Task<std::string> BlockingMultiPopRecipe(RecipeCall& call) {
+  Waiting waiting;
+  const std::span<const Bytes> args = call.args();
+  waiting.milliseconds = ParseTimeout(args[1], 1000);
+  const std::optional<int64_t> count = ParseInteger(args[2]);
+  const size_t keys = count && *count > 0 && *count < static_cast<int64_t>(args.size())
+                          ? static_cast<size_t>(*count)
+                          : 0;
+  for (size_t i = 3; i < 3 + keys && i < args.size(); ++i) {
+    std::vector<std::string> part = {std::string(args[0]), "0", "1", std::string(args[i])};
+    for (size_t rest = 3 + keys; rest < args.size(); ++rest) part.emplace_back(args[rest]);
+    waiting.parts.push_back({call.router().ShardOf(args[i]), std::move(part)});
+  }
+  co_return co_await Wait(call, waiting);
+}
+
+// BLMOVE, BRPOPLPUSH: two keys; the same without its B waits for nothing.
+Task<std::string> BlockingMoveRecipe(RecipeCall& call) {
+  Waiting waiting;
+  const std::span<const Bytes> args = call.args();
+  waiting.milliseconds = ParseTimeout(args.back(), 1000);
+  waiting.nil_is_bulk = true;
+  waiting.through_proxy = true;
+  std::vector<std::string> part = Own(args.first(args.size() - 1));
+  part[0].erase(0, 1);
+  waiting.parts.push_back({0, std::move(part)});
+  co_return co_await Wait(call, waiting);
+}
+
+namespace {
+
+// The last id of a stream, which '$' stands for.
+Task<std::string> LastId(RecipeCall& call, std::string key) {
+  const uint32_t shard = call.router().ShardOf(key);
+  std::string request = MakeRequest({"XINFO", "STREAM", key});
+  const Answer answer = co_await call.Ask(shard, std::move(request), true);
+  ReplyReader fields = ReplyReader::Children(ReadReply(answer.reply));
+  while (const std::optional<ReplyElement> name = fields.Next()) {
+    const std::optional<ReplyElement> value = fields.Next();
+    if (value && name->text == "last-generated-id") co_return std::string(value->text);
+  }
+  co_return std::string("0-0");
+}
+
+}  // namespace
+
+// XREAD and XREADGROUP, with BLOCK or with streams of several shards.
+Task<std::string> StreamReadRecipe(RecipeCall& call) {
+  Waiting waiting;
+  waiting.merge = true;
+  const std::span<const Bytes> args = call.args();
+  std::vector<std::string> options;
+  size_t at = 0;
+  bool blocks = false;
+  for (; at < args.size() && !EqualsIgnoreCase(args[at], "streams"); ++at) {
+    if (EqualsIgnoreCase(args[at], "group") && at + 2 < args.size()) {
+      for (int i = 0; i < 2; ++i) options.emplace_back(args[at++]);
+    } else if (EqualsIgnoreCase(args[at], "block") && at + 1 < args.size()) {
+      waiting.milliseconds = ParseTimeout(args[++at], 1);
+      blocks = true;
+      continue;
+    }
+    options.emplace_back(args[at]);
+  }
+  if (const std::optional<uint32_t> shard = OnlyShard(call)) {
+    co_return co_await WaitOnOneShard(call, *shard);
+  }
+  const size_t streams = at < args.size() ? (args.size() - at - 1) / 2 : 0;
+  if (!blocks) waiting.milliseconds = 0;
+  if (streams > 0) {
+    std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> by_shard(
+        call.router().shard_count());
+    for (size_t i = 0; i < streams; ++i) {
+      std::string key(args[at + 1 + i]);
+      std::string id(args[at + 1 + streams + i]);
+      if (id == "$") id = co_await LastId(call, key);
+      auto& [names, ids] = by_shard[call.router().ShardOf(key)];
+      names.push_back(std::move(key));
+      ids.push_back(std::move(id));
+    }
+    for (uint32_t shard = 0; shard < by_shard.size(); ++shard) {
+      auto& [names, ids] = by_shard[shard];
+      if (names.empty()) continue;
+      std::vector<std::string> part = options;
+      part.emplace_back("STREAMS");
+      part.insert(part.end(), names.begin(), names.end());
+      part.insert(part.end(), ids.begin(), ids.end());
+      waiting.parts.push_back({shard, std::move(part)});
+    }
+  }
+  if (!blocks && waiting.parts.size() > 1) {
+    std::string reply = co_await TryAll(call, waiting);
+    co_return reply.empty() ? Nil(call, false) : reply;
+  }
+  co_return co_await Wait(call, waiting);
+}
+
+}  // namespace ringmaster
