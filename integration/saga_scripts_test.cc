@@ -111,6 +111,45 @@ TEST_F(SagaScriptsTest, StepSentTwiceRunsOnceAndAnswersTheSame) {
   EXPECT_EQ(Redis({"GET", "n"}), "\"1\"");
 }
 
+TEST_F(SagaScriptsTest, SettingStringsIsUndoneAsAnyStep) {
+  const std::string middle(1000, 'm'), large(100000, 'l');
+  const std::vector<Bytes> values = {"small", middle, large, "created"};
+  Redis({"RPUSH", "a", "old"});
+  Redis({"SET", "b", "old", "PX", "1000000"});
+  Redis({"SET", "c", "old"});
+  Plan({{"a"}, {"b"}, {"c"}, {"d", ImageKind::kCreate}});
+  const auto set = [&] {
+    std::string request;
+    AppendSetStep(request, plan_, 0, values, ScriptForm::kText);
+    return ReadStep(Ask(request));
+  };
+  StepAnswer answer = set();
+  ASSERT_EQ(answer.kind, AnswerKind::kDone) << answer.error;
+  EXPECT_EQ(answer.had, "1110");
+  EXPECT_TRUE(set().repeated);
+  EXPECT_EQ(Redis({"MGET", "a", "d"}), "[\"small\", \"created\"]");
+  EXPECT_EQ(Redis({"STRLEN", "c"}), "(integer) 100000");
+  EXPECT_EQ(Undo().keys, "uuuu") << "its fingerprints are those of the general step";
+  EXPECT_EQ(Redis({"LRANGE", "a", "0", "-1"}), "[\"old\"]");
+  EXPECT_THAT(Redis({"PTTL", "b"}), StartsWith("(integer) 99"));
+  EXPECT_EQ(Redis({"EXISTS", "d"}), "(integer) 0");
+  EXPECT_EQ(set().kind, AnswerKind::kAborted);
+  Redis({"DEL", MarkerName(plan_.id, 0)});
+  Redis({"SET", "d", "there"});
+  EXPECT_EQ(set().kind, AnswerKind::kExists);
+  EXPECT_EQ(Redis({"GET", "c"}), "\"old\"");
+}
+
+TEST_F(SagaScriptsTest, SettingStringsWhenMemoryIsShortDoesNothing) {
+  Redis({"CONFIG", "SET", "maxmemory", "1"});
+  Plan({{"a"}, {"b"}});
+  std::string request;
+  const std::vector<Bytes> values = {"1", "2"};
+  AppendSetStep(request, plan_, 0, values, ScriptForm::kText);
+  EXPECT_EQ(ReadStep(Ask(request)).kind, AnswerKind::kRefused);
+  EXPECT_EQ(Redis({"DBSIZE"}), "(integer) 0");
+}
+
 TEST_F(SagaScriptsTest, StepAfterAnUndoIsRefusedAndUndoRepeats) {
   Plan({{"k"}});
   EXPECT_EQ(Undo().kind, UndoKind::kNotApplied);

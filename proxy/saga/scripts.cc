@@ -21,6 +21,10 @@ const Script& StepScript() {
   static const Script script(std::string(lua::kPrint) + lua::kLook + lua::kStep);
   return script;
 }
+const Script& SetStepScript() {
+  static const Script script{std::string(lua::kSetStep)};
+  return script;
+}
 const Script& PrepareScript() {
   static const Script script(std::string(lua::kLook) + lua::kPrepare);
   return script;
@@ -99,6 +103,16 @@ void AppendStep(std::string& out, const SagaPlan& plan, size_t index, const Step
     AppendRequestArg(out, std::to_string(command.size()));
     for (Bytes word : command) AppendRequestArg(out, word);
   }
+}
+
+void AppendSetStep(std::string& out, const SagaPlan& plan, size_t index,
+                   std::span<const Bytes> values, ScriptForm form) {
+  const SagaStep& step = plan.steps[index];
+  RM_CHECK(values.size() == step.keys.size());
+  AppendCall(out, SetStepScript(), form, 1 + 2 * step.keys.size(), 1 + values.size());
+  AppendKeysAndImages(out, plan, index);
+  AppendRequestArg(out, Kinds(step));
+  for (Bytes value : values) AppendRequestArg(out, value);
 }
 
 void AppendPrepare(std::string& out, const SagaPlan& plan, size_t index,

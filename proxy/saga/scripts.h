@@ -5,7 +5,7 @@
 // finds what to put back, and leaves an abort mark for a day, so that a STEP which arrives late is
 // refused. So UNDO is right whatever happened to the step, at any time, any number of times.
 //
-// A kScript step:    AppendStep -> ReadStep
+// A kScript step:    AppendStep or AppendSetStep -> ReadStep
 // A kExecute step, on one connection of its own that nobody else uses meanwhile:
 //   1. AppendPrepare                  -> PrepareReplies(step) replies, ReadPrepare. Images, copies
 //   and
@@ -50,6 +50,11 @@ struct StepWork {
 
 void AppendStep(std::string& out, const SagaPlan& plan, size_t step, const StepWork& work,
                 const StepLimits& limits, ScriptForm form);
+
+// The same for a step that gives each of its keys a string (kOverwrite or kCreate), in their order:
+// half as dear.
+void AppendSetStep(std::string& out, const SagaPlan& plan, size_t step,
+                   std::span<const Bytes> values, ScriptForm form);
 
 // A copy of a foreign key. `step.copies` and these are the same keys in the same order.
 struct CopyPayload {
