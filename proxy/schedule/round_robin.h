@@ -37,11 +37,15 @@ class TurnTaker : public ListHook<TurnTaker> {
  private:
   template <typename Client>
   friend class RoundRobin;
+  template <typename Client>
+  friend class TransferGate;
+  enum class Gate : uint8_t { kOutside, kWaits, kInside };  // schedule/transfer_gate.h
   uint64_t paid_in_ = 0;    // the last round whose quantum is on the account; 0: none yet
   uint64_t joined_in_ = 0;  // the round in which it joined the backlog
   int64_t commands_ = 0;    // left of this turn; below zero: owed
   int64_t bytes_ = 0;
   bool hungry_ = false;  // used up its last turn
+  Gate gate_ = Gate::kOutside;
 };
 
 template <typename Client>
@@ -88,7 +92,8 @@ class RoundRobin {
 
   // It has nothing to say any more, or is gone. What it owes it still owes.
   void Leave(Client& client) {
-    if (static_cast<TurnTaker&>(client).waits_for_turn()) List::Remove(client);
+    const TurnTaker& taker = client;
+    if (taker.waits_for_turn() && taker.gate_ != TurnTaker::Gate::kWaits) List::Remove(client);
   }
 
   void NewTurn() { left_in_loop_turn_ = rule_.loop_turn; }

@@ -85,6 +85,8 @@ class Window {
 
   uint32_t size() const { return size_; }
   bool Admits(uint32_t in_flight) const { return in_flight < size_; }
+  // Of a command and its reply, on the last trip.
+  uint64_t bytes_each() const { return bytes_each_; }
   bool interactive() const { return calm_trips_ >= kCalmTrips; }
 
   // `in_flight` includes these. Best once for all that a turn sent.

@@ -25,10 +25,21 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
       commands_{worker.table_, router_,         scatters_, worker.blocks_,
                 recipes_,      worker.metrics_, *this},
       parser_(limits_.request),
-      sessions_{worker.loop_,    worker.blocks_,   worker.read_block_, backends_,
-                commands_,       worker.requests_, worker.reaper_,     limits_,
-                parser_,         worker.line_,     worker.windows_,    worker.sessions_to_flush_,
-                worker.stalled_, closed_} {
+      sessions_{worker.loop_,
+                worker.blocks_,
+                worker.read_block_,
+                backends_,
+                commands_,
+                worker.requests_,
+                worker.reaper_,
+                limits_,
+                parser_,
+                worker.line_,
+                worker.windows_,
+                worker.gate_,
+                worker.sessions_to_flush_,
+                worker.stalled_,
+                closed_} {
   router_.Use(std::move(snapshot));
 }
 

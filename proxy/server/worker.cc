@@ -65,6 +65,10 @@ void Worker::Run() {
 // Clients that have more to say get their turn, then everything collected goes out: one write for
 // each touched shard connection, one for each touched client.
 void Worker::EndOfTurn() {
+  // Nobody may be inside that would let them in.
+  if (gate_.anybody_waits()) [[unlikely]] {
+    while (Session* session = gate_.Next(loop_.Now())) session->PassGate();
+  }
   line_.NewTurn();
   while (Session* session = line_.Next()) session->Serve();
   while (Connection* connection = connections_to_flush_.PopFront()) connection->Flush();

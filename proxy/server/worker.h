@@ -88,6 +88,7 @@ class Worker {
   IntrusiveList<Connection> connections_to_flush_;
   RoundRobin<Session> line_;
   WindowGroup windows_;
+  TransferGate<Session> gate_;
   std::atomic<TimePoint::rep> interactive_at_{
       TimePoint::min().time_since_epoch().count()};  // of windows_.latest()
   IntrusiveList<Session, FlushTag> sessions_to_flush_;

@@ -154,8 +154,15 @@ void Session::ServeInput() {
 
 // Whether no further request may be started now.
 bool Session::Blocked() const {
-  return !window_.Admits(static_cast<uint32_t>(queue_.size())) || leaving_ || barrier_ ||
-         held_up_ || output_.size() + queue_.held() > kSoftOutput;
+  return !window_.Admits(static_cast<uint32_t>(queue_.size())) || leaving_ ||
+         context_.gate.Waits(*this) || barrier_ || held_up_ ||
+         output_.size() + queue_.held() > kSoftOutput;
+}
+
+// A large value may be sent or asked for; otherwise we are told later.
+bool Session::MayTransfer() {
+  const TimePoint now = context_.loop.Now();
+  return context_.gate.Enter(*this, context_.windows.Contended(&window_, now), now);
 }
 
 void Session::UpdateReading() {
@@ -189,6 +196,7 @@ size_t Session::Understand(const Slice& input) {
       continue;
     }
     if (Blocked()) break;
+    if (window_.bytes_each() >= context_.gate.rule().large && !MayTransfer()) break;
     if (!turn) {
       context_.line.Yield(*this);
       break;
@@ -315,6 +323,11 @@ size_t Session::HandlePartial(RequestParser& parser, const Slice& input) {
   if (const Command* command = Streamable(parser)) {
     if (!queue_.empty()) {
       held_up_ = true;
+      parser.Reset();
+      partial_.reset();
+      return 0;
+    }
+    if (!MayTransfer()) {
       parser.Reset();
       partial_.reset();
       return 0;

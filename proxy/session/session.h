@@ -19,6 +19,7 @@
 #include "net/stream.h"
 #include "resp/request_parser.h"
 #include "schedule/round_robin.h"
+#include "schedule/transfer_gate.h"
 #include "schedule/window.h"
 #include "session/moved_client.h"
 #include "session/reply_queue.h"
@@ -55,6 +56,7 @@ struct SessionContext {
   RequestParser& parser;      // for requests that are complete at first sight
   RoundRobin<Session>& line;  // who has more to say
   WindowGroup& windows;
+  TransferGate<Session>& gate;  // for large values
   IntrusiveList<Session, FlushTag>& to_flush;
   IntrusiveList<Session, StalledTag>& stalled;  // their client does not take its replies
   IntrusiveList<Session, ClosedTag>& closed;    // to be freed at the end of the turn
@@ -77,6 +79,8 @@ class Session final : public TurnTaker,
   // Its turn: serves up to one quantum of what was read, or reads. Called by the worker for
   // whoever the line hands out.
   void Serve();
+  // It waited for the gate and may pass.
+  void PassGate();
   // One write for what was collected in this turn; a long output takes several turns.
   void Flush();
   // For stalled sessions, several times a second, and for all of them once a second.
@@ -133,6 +137,8 @@ class Session final : public TurnTaker,
   void BadProtocol(const std::string& reply);
   void EndOfDrain();
   bool Blocked() const;
+  bool MayTransfer();
+  void LeaveGate();
   void UpdateReading();
 
   // Replies and the client's side of the socket (session_replies.cc).

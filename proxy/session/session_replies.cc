@@ -152,7 +152,15 @@ void Session::Flush() {
   if (closed_) return;
   if (closing_ && queue_.empty() && output_.empty()) return Close("");
   LetGo();
+  if (context_.gate.Inside(*this) && queue_.empty() && output_.empty()) LeaveGate();
   if (!reading_) Continue();
+}
+
+void Session::PassGate() { context_.line.Wake(*this); }
+
+void Session::LeaveGate() {
+  context_.gate.Leave(*this);
+  while (Session* next = context_.gate.Next(context_.loop.Now())) next->PassGate();
 }
 
 // What was written belongs to the client's turn, and to what the window is about.
@@ -248,6 +256,7 @@ void Session::Detach() {
   stream_.WatchReads(false);
   stream_.WatchWrites(false);
   context_.line.Leave(*this);
+  LeaveGate();
   context_.windows.Forget(&window_);
   if (ListHook<FlushTag>::linked()) IntrusiveList<Session, FlushTag>::Remove(*this);
   if (ListHook<StalledTag>::linked()) IntrusiveList<Session, StalledTag>::Remove(*this);

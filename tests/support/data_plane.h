@@ -103,6 +103,7 @@ struct DataPlane : ShardSide {
     delete &session;
   }
   void EndOfTurn() override {
+    while (Session* session = gate.Next(loop.Now())) session->PassGate();
     line.NewTurn();
     while (Session* session = line.Next()) session->Serve();
     while (Connection* connection = to_flush.PopFront()) connection->Flush();
@@ -133,13 +134,14 @@ struct DataPlane : ShardSide {
   RequestParser parser{session_limits.request};
   RoundRobin<Session> line;
   WindowGroup windows;
+  TransferGate<Session> gate;
   IntrusiveList<Session, FlushTag> sessions_to_flush;
   IntrusiveList<Session, StalledTag> stalled;
   IntrusiveList<Session, ClosedTag> closed;
   IntrusiveList<Session, AllTag> all;
-  SessionContext sessions{
-      loop,           blocks, read_block, backends, commands,          requests, reaper,
-      session_limits, parser, line,       windows,  sessions_to_flush, stalled,  closed};
+  SessionContext sessions{loop,     blocks, read_block,        backends, commands,
+                          requests, reaper, session_limits,    parser,   line,
+                          windows,  gate,   sessions_to_flush, stalled,  closed};
   uint64_t last_id = 0;
 };
 
