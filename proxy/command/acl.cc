@@ -1,28 +1,27 @@
-// ACL: without configured users there is Redis's default user, who may do everything and cannot be
-// changed here.
+// ACL: the proxy's own users. A shard knows the proxy only.
 #include "command/families.h"
 #include "command/handlers.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr char kOnlyDefault[] =
-    "is not served by this version: the proxy has the default user only, and its shards' users are "
-    "their own";
 constexpr uint32_t kFlags = kNoScript | kLoading | kStale;
 
 constexpr Row kSubcommands[] = {
-    {.name = "cat", .arity = -2, .flags = kFlags, .plan = Forward()},
-    {.name = "deluser", .arity = -3, .flags = kAdmin | kFlags, .plan = Refuse(kOnlyDefault)},
-    {.name = "dryrun", .arity = -4, .flags = kAdmin | kFlags, .plan = Refuse(kOnlyDefault)},
+    {.name = "cat", .arity = -2, .flags = kFlags, .plan = Local(AclCat)},
+    {.name = "deluser", .arity = -3, .flags = kAdmin | kFlags, .plan = Recipe(AclDelUserRecipe)},
+    {.name = "dryrun", .arity = -4, .flags = kAdmin | kFlags, .plan = Local(AclDryRun)},
     {.name = "genpass", .arity = -2, .flags = kFlags, .plan = Forward()},
     {.name = "getuser", .arity = 3, .flags = kAdmin | kFlags, .plan = Local(AclGetUser)},
     {.name = "help", .arity = 2, .flags = kLoading | kStale, .plan = Forward()},
     {.name = "list", .arity = 2, .flags = kAdmin | kFlags, .plan = Local(AclList)},
-    {.name = "load", .arity = 2, .flags = kAdmin | kFlags, .plan = Refuse(kOnlyDefault)},
-    {.name = "log", .arity = -2, .flags = kAdmin | kFlags, .plan = Refuse(kOnlyDefault)},
-    {.name = "save", .arity = 2, .flags = kAdmin | kFlags, .plan = Refuse(kOnlyDefault)},
-    {.name = "setuser", .arity = -3, .flags = kAdmin | kFlags, .plan = Refuse(kOnlyDefault)},
+    {.name = "load", .arity = 2, .flags = kAdmin | kFlags, .plan = Local(AclNoFile)},
+    {.name = "log", .arity = -2, .flags = kAdmin | kFlags, .plan = Local(AclLog)},
+    {.name = "save", .arity = 2, .flags = kAdmin | kFlags, .plan = Local(AclNoFile)},
+    {.name = "setuser",
+     .arity = -3,
+     .flags = kAdmin | kFlags | kSecret,
+     .plan = Recipe(AclSetUserRecipe)},
     {.name = "users", .arity = 2, .flags = kAdmin | kFlags, .plan = Local(AclUsers)},
     {.name = "whoami", .arity = 2, .flags = kFlags, .plan = Local(AclWhoAmI)},
 };

@@ -19,7 +19,10 @@
 
 namespace ringmaster {
 
+class Pause;
+class RecentRequests;
 class RecipeSet;
+class SlowLog;
 
 // What the commands of one worker and pool share.
 struct CommandContext {
@@ -35,6 +38,10 @@ struct CommandContext {
   // Reused from call to call, so that the warm path does not allocate.
   std::string scratch = {};
   std::vector<uint32_t> key_positions = {};
+  // The pool's; nullptr: there is none.
+  const Pause* pause = nullptr;
+  SlowLog* slow_log = nullptr;
+  RecentRequests* recent = nullptr;  // this worker's; there is one exactly when there is a slow_log
 
   bool InBackground(const Command& command) const {
     return background != nullptr && (*background)[command.id];

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "command/access_control.h"
 #include "command/blocking.h"
 #include "command/call.h"
 #include "command/handlers.h"
@@ -29,37 +30,6 @@ std::string Flags(const ClientState& state) {
   return flags.empty() ? "N" : flags;
 }
 
-// One line of CLIENT LIST, with Redis 7.0's fields in its order.
-void DescribeClient(ClientView& client, TimePoint now, std::string& out) {
-  const ClientState& state = client.state();
-  const auto field = [&out](const char* name, int64_t value) {
-    out.append(name);
-    AppendInteger(out, value);
-  };
-  field("id=", static_cast<int64_t>(state.id));
-  out += " addr=" + client.address() + " laddr=" + client.local_address();
-  field(" fd=", client.fd());
-  out += " name=" + state.name();
-  field(" age=", Seconds(now - state.connected_at));
-  field(" idle=", Seconds(now - state.last_active_at));
-  out += " flags=" + Flags(state);
-  field(" db=", state.database);
-  out += " sub=0 psub=0 ssub=0";
-  const bool open = state.transaction != nullptr && state.transaction->open;
-  field(" multi=", open ? static_cast<int64_t>(state.transaction->queue.size()) : -1);
-  field(" qbuf=", static_cast<int64_t>(client.query_buffer()));
-  out += " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0";
-  const size_t output = client.output_buffer();
-  field(" oll=", output > 0 ? 1 : 0);
-  field(" omem=", static_cast<int64_t>(output));
-  field(" tot-mem=", static_cast<int64_t>(client.memory()));
-  out += " events=r cmd=";
-  out += state.last_command == nullptr ? "NULL" : state.last_command->full_name;
-  out += " user=" + std::string(state.user) + " redir=-1";
-  field(" resp=", state.resp);
-  out += "\n";
-}
-
 bool KnownType(Bytes type) {
   return EqualsIgnoreCase(type, "normal") || EqualsIgnoreCase(type, "master") ||
          EqualsIgnoreCase(type, "replica") || EqualsIgnoreCase(type, "slave") ||
@@ -80,14 +50,15 @@ struct ClientFilter {
     if (except && *except == state.id) return false;
     if (!ids.empty() && std::find(ids.begin(), ids.end(), state.id) == ids.end()) return false;
     if (!type.empty() && !EqualsIgnoreCase(type, "normal")) return false;
-    if (!user.empty() && user != state.user) return false;
+    if (!user.empty() && user != UserName(state)) return false;
     if (!address.empty() && address != client.address()) return false;
     return local_address.empty() || local_address == client.local_address();
   }
 };
 
 // One option of CLIENT KILL with its value. Empty: fine; otherwise the error reply.
-std::string KillOption(Bytes option, Bytes value, ClientFilter& filter, bool& skip_me) {
+std::string KillOption(Bytes option, Bytes value, ClientFilter& filter, bool& skip_me,
+                       const AccessControl& access) {
   if (EqualsIgnoreCase(option, "id")) {
     const auto id = ParseInteger(value);
     if (!id || *id <= 0) return "-ERR client-id should be greater than 0\r\n";
@@ -102,7 +73,7 @@ std::string KillOption(Bytes option, Bytes value, ClientFilter& filter, bool& sk
   } else if (EqualsIgnoreCase(option, "laddr")) {
     filter.local_address = std::string(value);
   } else if (EqualsIgnoreCase(option, "user")) {
-    if (value != "default") return "-ERR No such user '" + std::string(value) + "'\r\n";
+    if (!access.Find(value)) return "-ERR No such user '" + std::string(value) + "'\r\n";
     filter.user = std::string(value);
   } else if (EqualsIgnoreCase(option, "skipme")) {
     if (!EqualsIgnoreCase(value, "yes") && !EqualsIgnoreCase(value, "no")) {
@@ -115,7 +86,8 @@ std::string KillOption(Bytes option, Bytes value, ClientFilter& filter, bool& sk
   return "";
 }
 
-std::string KillArguments(std::span<const Bytes> args, uint64_t self, ClientFilter& filter) {
+std::string KillArguments(std::span<const Bytes> args, uint64_t self, ClientFilter& filter,
+                          const AccessControl& access) {
   if (args.size() == 3) {
     filter.address = std::string(args[2]);
     return "";
@@ -123,7 +95,7 @@ std::string KillArguments(std::span<const Bytes> args, uint64_t self, ClientFilt
   if (args.size() % 2 != 0) return errors::Syntax();
   bool skip_me = true;
   for (size_t i = 2; i + 1 < args.size(); i += 2) {
-    std::string error = KillOption(args[i], args[i + 1], filter, skip_me);
+    std::string error = KillOption(args[i], args[i + 1], filter, skip_me, access);
     if (!error.empty()) return error;
   }
   if (skip_me) filter.except = self;
@@ -171,9 +143,12 @@ std::string SortedById(const std::vector<std::string>& reports) {
 Task<std::string> ListClients(RecipeCall& call, ClientFilter filter) {
   const TimePoint now = call.context().proxy.Now();
   // Named before it is awaited: GCC 12 destroys a lambda in an awaited expression twice.
-  const Proxy::Visit describe = [filter, now](WorkerView& worker, std::string& out) {
+  const uint64_t self = call.client_id();
+  const size_t asking = call.wire().size();
+  const Proxy::Visit describe = [filter, now, self, asking](WorkerView& worker, std::string& out) {
     worker.EachClient([&](ClientView& client) {
-      if (filter.Matches(client)) DescribeClient(client, now, out);
+      if (!filter.Matches(client)) return;
+      DescribeClient(client, now, out, client.state().id == self ? asking : 0);
     });
   };
   const std::vector<std::string> reports = co_await call.VisitWorkers(describe);
@@ -181,6 +156,37 @@ Task<std::string> ListClients(RecipeCall& call, ClientFilter filter) {
 }
 
 }  // namespace
+
+// One line of CLIENT LIST, with Redis 7.0's fields in its order.
+void DescribeClient(ClientView& client, TimePoint now, std::string& out, size_t own_request) {
+  const ClientState& state = client.state();
+  const auto field = [&out](const char* name, int64_t value) {
+    out.append(name);
+    AppendInteger(out, value);
+  };
+  field("id=", static_cast<int64_t>(state.id));
+  out += " addr=" + client.address() + " laddr=" + client.local_address();
+  field(" fd=", client.fd());
+  out += " name=" + state.name();
+  field(" age=", Seconds(now - state.connected_at));
+  field(" idle=", Seconds(now - state.last_active_at));
+  out += " flags=" + Flags(state);
+  field(" db=", state.database);
+  out += " sub=0 psub=0 ssub=0";
+  const bool open = state.transaction != nullptr && state.transaction->open;
+  field(" multi=", open ? static_cast<int64_t>(state.transaction->queue.size()) : -1);
+  field(" qbuf=", static_cast<int64_t>(client.query_buffer() + own_request));
+  out += " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0";
+  const size_t output = client.output_buffer();
+  field(" oll=", output > 0 ? 1 : 0);
+  field(" omem=", static_cast<int64_t>(output));
+  field(" tot-mem=", static_cast<int64_t>(client.memory()));
+  out += " events=r cmd=";
+  out += state.last_command == nullptr ? "NULL" : state.last_command->full_name;
+  out += " user=" + UserName(state) + " redir=-1";
+  field(" resp=", state.resp);
+  out += "\n";
+}
 
 void ClientId(Call& call, ReplyWriter& out) { out.Integer(static_cast<int64_t>(call.client.id)); }
 
@@ -296,9 +302,6 @@ void ClientCaching(Call&, ReplyWriter& out) {
       "OPTOUT mode enabled");
 }
 
-// No client of the proxy is ever paused.
-void ClientUnpause(Call&, ReplyWriter& out) { out.Ok(); }
-
 Task<std::string> ClientUnblockRecipe(RecipeCall& call) {
   const std::span<const Bytes> args = call.args();
   const bool with_error = args.size() == 4 && EqualsIgnoreCase(args[3], "error");
@@ -346,7 +349,8 @@ Task<std::string> ClientListRecipe(RecipeCall& call) {
 
 Task<std::string> ClientKillRecipe(RecipeCall& call) {
   ClientFilter filter;
-  std::string error = KillArguments(call.args(), call.client_id(), filter);
+  std::string error =
+      KillArguments(call.args(), call.client_id(), filter, call.context().proxy.access());
   if (!error.empty()) co_return error;
   const uint64_t self = call.client_id();
   const Proxy::Visit kill = [filter, self](WorkerView& worker, std::string& out) {

@@ -10,6 +10,7 @@
 
 namespace ringmaster {
 
+struct AclUser;
 class BlockedClient;
 struct Command;
 struct Transaction;
@@ -36,7 +37,11 @@ struct ClientState {
   bool no_evict = false;
   bool no_touch = false;
   bool close_after_reply = false;  // QUIT, or a CLIENT KILL of itself
-  const char* user = "default";
+  // Who is logged in, as the user was when last looked up; empty: the default user, who may do
+  // everything.
+  std::shared_ptr<const AclUser> user;
+  // The user, when there is anything that it may not do.
+  const AclUser* limits = nullptr;
   const Command* last_command = nullptr;
   TimePoint connected_at{};
   TimePoint last_active_at{};

@@ -1,4 +1,5 @@
 // AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT: the proxy itself is the server the client talks to.
+#include "command/access_control.h"
 #include "command/call.h"
 #include "command/handlers.h"
 #include "command/redis_version.h"
@@ -15,9 +16,19 @@ bool ValidName(Bytes name) {
   return true;
 }
 
-// Without configured users there is Redis's default user, without a password.
-bool Authenticate(Bytes user, ReplyWriter& out) {
-  if (user == "default") return true;
+bool Authenticate(Call& call, Bytes name, Bytes password, ReplyWriter& out) {
+  AccessControl& access = call.context.proxy.access();
+  if (auto user = access.Login(name, password)) {
+    LogIn(call.client, std::move(user));
+    return true;
+  }
+  AclLogEntry entry;
+  entry.reason = Denial::Reason::kAuth;
+  entry.object = call.command.full_name;
+  entry.user = std::string(name);
+  entry.client = "id=" + std::to_string(call.client.id) + " name=" + call.client.name();
+  entry.at = call.context.proxy.Now();
+  access.Log(std::move(entry));
   out.out() += errors::WrongPass();
   return false;
 }
@@ -27,7 +38,7 @@ bool HelloOptions(Call& call, ReplyWriter& out) {
   for (size_t i = 2; i < call.args.size(); ++i) {
     const size_t left = call.args.size() - i - 1;
     if (EqualsIgnoreCase(call.args[i], "auth") && left >= 2) {
-      if (!Authenticate(call.args[i + 1], out)) return false;
+      if (!Authenticate(call, call.args[i + 1], call.args[i + 2], out)) return false;
       i += 2;
     } else if (EqualsIgnoreCase(call.args[i], "setname") && left >= 1) {
       if (!ValidName(call.args[i + 1])) {
@@ -49,8 +60,12 @@ void Auth(Call& call, ReplyWriter& out) {
   if (call.args.size() > 3) {
     out.out() += errors::Syntax();
   } else if (call.args.size() == 2) {
-    out.out() += errors::NoPasswordSet();
-  } else if (Authenticate(call.args[1], out)) {
+    if (call.context.proxy.access().Find("default")->any_password) {
+      out.out() += errors::NoPasswordSet();
+    } else if (Authenticate(call, "default", call.args[1], out)) {
+      out.Ok();
+    }
+  } else if (Authenticate(call, call.args[1], call.args[2], out)) {
     out.Ok();
   }
 }
@@ -69,6 +84,10 @@ void Hello(Call& call, ReplyWriter& out) {
     }
     resp = static_cast<int>(*version);
     if (!HelloOptions(call, out)) return;
+  }
+  if (!call.client.authenticated) {
+    out.out() += errors::HelloNeedsAuth();
+    return;
   }
   call.client.resp = resp;
   ReplyWriter reply(out.out(), resp);
@@ -116,7 +135,7 @@ void Reset(Call& call, ReplyWriter& out) {
   client.reply_mode = ClientState::ReplyMode::kOn;
   client.no_evict = false;
   client.no_touch = false;
-  client.user = "default";
+  call.context.proxy.access().Welcome(client);
   if (client.details != nullptr) client.details->name.clear();
   out.Simple("RESET");
 }

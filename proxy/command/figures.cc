@@ -31,6 +31,7 @@ void Add(WorkerFigures& to, const WorkerFigures& from) {
   to.moved_in += from.moved_in;
   to.pulled_in += from.pulled_in;
   to.moved_out += from.moved_out;
+  to.paused += from.paused;
   to.latency.Add(from.latency);
 }
 
@@ -65,6 +66,7 @@ WorkerFigures Read(const WorkerMetrics& metrics) {
                         .moved_in = metrics.moved_in.value(),
                         .pulled_in = metrics.pulled_in.value(),
                         .moved_out = metrics.moved_out.value(),
+                        .paused = metrics.paused.value(),
                         .latency = {}};
   figures.latency.Add(metrics.latency);
   return figures;

@@ -28,6 +28,7 @@ struct WorkerFigures {
   uint64_t moved_in = 0;
   uint64_t pulled_in = 0;
   uint64_t moved_out = 0;
+  uint64_t paused = 0;
   HistogramSnapshot latency;
 };
 

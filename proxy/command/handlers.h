@@ -4,10 +4,13 @@
 
 #include <string>
 
+#include "base/clock.h"
 #include "command/keys.h"
 #include "command/row.h"
 
 namespace ringmaster {
+
+class ClientView;
 
 // connection_commands.cc
 void Auth(Call& call, ReplyWriter& out);
@@ -22,6 +25,9 @@ void Reset(Call& call, ReplyWriter& out);
 void Select(Call& call, ReplyWriter& out);
 
 // client_commands.cc
+// One line of CLIENT LIST, with Redis 7.0's fields in its order.
+// `own_request`: bytes of the request that asks, which Redis still has in its buffer.
+void DescribeClient(ClientView& client, TimePoint now, std::string& out, size_t own_request = 0);
 void ClientId(Call& call, ReplyWriter& out);
 void ClientSetName(Call& call, ReplyWriter& out);
 void ClientGetName(Call& call, ReplyWriter& out);
@@ -34,11 +40,22 @@ void ClientGetRedir(Call& call, ReplyWriter& out);
 void ClientTrackingInfo(Call& call, ReplyWriter& out);
 void ClientCaching(Call& call, ReplyWriter& out);
 void ClientTracking(Call& call, ReplyWriter& out);
-void ClientUnpause(Call& call, ReplyWriter& out);
 Task<std::string> ClientInfoRecipe(RecipeCall& call);
 Task<std::string> ClientListRecipe(RecipeCall& call);
 Task<std::string> ClientKillRecipe(RecipeCall& call);
 Task<std::string> ClientUnblockRecipe(RecipeCall& call);
+
+// client_pause.cc
+Task<std::string> ClientPauseRecipe(RecipeCall& call);
+Task<std::string> ClientUnpauseRecipe(RecipeCall& call);
+
+// config_recipes.cc
+Task<std::string> ConfigGetRecipe(RecipeCall& call);
+Task<std::string> ConfigResetStatRecipe(RecipeCall& call);
+Task<std::string> ConfigSetRecipe(RecipeCall& call);
+
+// statistics.cc
+Task<std::string> LatencyHistogramRecipe(RecipeCall& call);
 
 // introspection.cc
 void CommandAll(Call& call, ReplyWriter& out);
@@ -52,15 +69,25 @@ void CommandHelp(Call& call, ReplyWriter& out);
 // server_commands.cc
 void Time(Call& call, ReplyWriter& out);
 void Role(Call& call, ReplyWriter& out);
+void SlowlogGet(Call& call, ReplyWriter& out);
+void SlowlogLen(Call& call, ReplyWriter& out);
+void SlowlogReset(Call& call, ReplyWriter& out);
+void ClusterDisabled(Call& call, ReplyWriter& out);
+
+// acl_commands.cc
+void AclCat(Call& call, ReplyWriter& out);
+void AclDryRun(Call& call, ReplyWriter& out);
 void AclGetUser(Call& call, ReplyWriter& out);
 void AclList(Call& call, ReplyWriter& out);
+void AclLog(Call& call, ReplyWriter& out);
+void AclNoFile(Call& call, ReplyWriter& out);
 void AclUsers(Call& call, ReplyWriter& out);
 void AclWhoAmI(Call& call, ReplyWriter& out);
-void ClusterDisabled(Call& call, ReplyWriter& out);
+Task<std::string> AclDelUserRecipe(RecipeCall& call);
+Task<std::string> AclSetUserRecipe(RecipeCall& call);
 
 // server_recipes.cc
 Task<std::string> EachShardsTextRecipe(RecipeCall& call);
-Task<std::string> SlowlogGetRecipe(RecipeCall& call);
 
 // info.cc
 Task<std::string> InfoRecipe(RecipeCall& call);

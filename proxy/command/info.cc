@@ -10,6 +10,7 @@
 #include "command/info_merge.h"
 #include "command/recipe.h"
 #include "command/redis_version.h"
+#include "command/statistics.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
 
@@ -48,7 +49,7 @@ std::vector<InfoSection> OwnSections(Proxy& proxy, const WorkerFigures& total) {
           {"Clients",
            {{"connected_clients", Number(total.clients)},
             {"maxclients", Number(facts.max_clients)},
-            {"blocked_clients", Number(total.blocked)}}},
+            {"blocked_clients", Number(total.blocked + total.paused)}}},
           {"Stats",
            {{"total_connections_received", Number(total.accepted)},
             {"total_commands_processed", Number(total.requests)},
@@ -151,8 +152,13 @@ Task<std::string> InfoRecipe(RecipeCall& call) {
     }
   }
   const Figures figures = co_await GatherFigures(call);
+  const std::vector<CommandFigures> commands = co_await GatherCommandFigures(call);
+  const CommandTable& table = call.context().table;
+  const auto finish = [&table, &commands](InfoSection& section) {
+    if (section.title == "Commandstats") AddCommandStats(table, commands, section);
+  };
   std::string text =
-      MergeInfo(infos, Wanted(OwnSections(call.context().proxy, figures.total), sections));
+      MergeInfo(infos, Wanted(OwnSections(call.context().proxy, figures.total), sections), finish);
   if (sections.empty() || !Wanted({{"Ringmaster", {}}}, sections).empty()) {
     if (!text.empty()) text += "\r\n";
     text += Render(RingmasterSection(call, figures));

@@ -33,6 +33,7 @@ constexpr NamedRule kRules[] = {
     {"total_system_memory", Rule::kMax},
     {"number_of_*", Rule::kMax},  // scripts and functions are loaded on every shard
     {"active_defrag_running", Rule::kMax},
+    {"used_memory_lua*", Rule::kMax},  // of the largest interpreter: each shard has its own
     {"loading", Rule::kMax},
     {"async_loading", Rule::kMax},
     {"loading_start_time", Rule::kMin},
@@ -325,7 +326,8 @@ Bytes InfoText(const ReplyElement& reply) {
   return reply.type == '=' && reply.text.size() >= 4 ? reply.text.substr(4) : reply.text;
 }
 
-std::string MergeInfo(std::span<const std::string> infos, std::span<const InfoSection> own) {
+std::string MergeInfo(std::span<const std::string> infos, std::span<const InfoSection> own,
+                      const std::function<void(InfoSection&)>& finish) {
   std::vector<std::vector<InfoSection>> split;
   for (const std::string& info : infos) split.push_back(Split(info));
   std::vector<InfoSection> merged;
@@ -341,6 +343,7 @@ std::string MergeInfo(std::span<const std::string> infos, std::span<const InfoSe
   std::string out;
   for (InfoSection& section : merged) {
     Replace(section, own);
+    if (finish) finish(section);
     if (!out.empty()) out += "\r\n";
     out += "# " + section.title + "\r\n";
     for (const InfoField& field : section.fields) out += field.name + ":" + field.value + "\r\n";

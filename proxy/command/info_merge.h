@@ -1,6 +1,7 @@
 // Puts the INFO texts of several shards together into that of one big Redis.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,7 +27,9 @@ struct InfoSection {
 // worked out anew; facts about the server (version, machine) are the first shard's.
 // `own` is what the proxy says of itself: it replaces fields of the same section and name. Without
 // any text of a shard it is all there is.
-std::string MergeInfo(std::span<const std::string> infos, std::span<const InfoSection> own);
+// `finish` sees each section last.
+std::string MergeInfo(std::span<const std::string> infos, std::span<const InfoSection> own,
+                      const std::function<void(InfoSection&)>& finish = {});
 
 // The text of an INFO reply, a bulk or a verbatim string.
 Bytes InfoText(const ReplyElement& reply);

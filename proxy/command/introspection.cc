@@ -281,6 +281,13 @@ void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, 
   for (const Bytes name : names) out.Bulk(name);
 }
 
+std::span<const char* const> Categories() { return kCategories; }
+
+bool IsCategory(Bytes name) {
+  return std::any_of(std::begin(kCategories), std::end(kCategories),
+                     [name](Bytes category) { return EqualsIgnoreCase(category, name); });
+}
+
 bool IsInCategory(const Command& command, Bytes category) {
   const std::vector<Bytes> categories = CategoriesOf(command);
   return std::any_of(categories.begin(), categories.end(),

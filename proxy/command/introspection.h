@@ -20,6 +20,10 @@ void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bo
 // COMMAND LIST. `filter` is what stands behind it: nothing, or FILTERBY kind value.
 void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, ReplyWriter& out);
 
+// ACL's categories, in Redis's order, without "@".
+std::span<const char* const> Categories();
+bool IsCategory(Bytes name);  // in any case
+
 // Whether ACL's category (without "@", in any case) contains the command.
 bool IsInCategory(const Command& command, Bytes category);
 

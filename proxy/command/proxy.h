@@ -16,7 +16,10 @@
 
 namespace ringmaster {
 
+class AccessControl;
+class Pause;
 class Router;
+class SlowLog;
 class Topology;
 
 // One client, seen on its own worker's thread.
@@ -44,6 +47,8 @@ class WorkerView {
   // Clients of the asking pool.
   virtual void EachClient(const std::function<void(ClientView&)>& visit) = 0;
   virtual const WorkerMetrics& metrics() const = 0;
+  virtual void ResetStatistics() = 0;  // of commands: CONFIG RESETSTAT
+  virtual void EndPause() = 0;         // clients that waited for it go on
   virtual Router& router() = 0;
 
  protected:
@@ -88,6 +93,10 @@ class Proxy {
 
   virtual const ProxyFacts& facts() const = 0;
   virtual TimePoint Now() = 0;
+  // The pool's users.
+  virtual AccessControl& access() = 0;
+  virtual SlowLog& slow_log() = 0;
+  virtual Pause& pause() = 0;
 
   // Runs `visit` on every worker's thread and then `done` on this one with what each wrote, in the
   // order of the workers.

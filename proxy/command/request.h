@@ -22,6 +22,7 @@ struct Request final : Exchange, ListHook<> {
 
   const Command* command = nullptr;  // nullptr: refused before there was one
   TimePoint started{};
+  uint64_t kept_at = 0;  // in RecentRequests
   // The reply, while earlier ones are not out yet.
   bool done = false;
   bool silent = false;  // CLIENT REPLY OFF or SKIP: the reply is dropped

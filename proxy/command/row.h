@@ -86,6 +86,14 @@ enum RowFlag : uint32_t {
   kNoMulti = 1U << 16,
   kNoMandatoryKeys = 1U << 17,
   kAllowBusy = 1U << 18,
+  // Ours: its arguments are not for logs.
+  kSecret = 1U << 24,
+  // Ours: a read that has effects elsewhere, or a script: CLIENT PAUSE WRITE holds it.
+  kMayWrite = 1U << 25,
+  // Ours: its arguments name channels, or patterns of channels: all of them, or, where the arity is
+  // fixed, the first.
+  kChannels = 1U << 26,
+  kChannelPatterns = 1U << 23,
   // Ours: starts only when every earlier command of its client is answered, and later ones wait for
   // it. For what changes the client's state or takes several steps.
   kBarrier = 1U << 28,

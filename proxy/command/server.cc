@@ -47,17 +47,16 @@ constexpr Row kCommandSubcommands[] = {
      .tips = "nondeterministic_output_order"},
 };
 
-// Shards are meant to be configured alike. Where they are not, GET shows what the first one has.
 constexpr Row kConfigSubcommands[] = {
     {.name = "get",
      .arity = -3,
      .flags = kAdmin | kNoScript | kLoading | kStale,
-     .plan = EveryShard(Merge::kAllSucceeded)},
+     .plan = Recipe(ConfigGetRecipe)},
     {.name = "help", .arity = 2, .flags = kLoading | kStale, .plan = Forward()},
     {.name = "resetstat",
      .arity = 2,
      .flags = kAdmin | kNoScript | kLoading | kStale,
-     .plan = EveryShard(Merge::kAllSucceeded)},
+     .plan = Recipe(ConfigResetStatRecipe)},
     {.name = "rewrite",
      .arity = 2,
      .flags = kAdmin | kNoScript | kLoading | kStale,
@@ -65,7 +64,7 @@ constexpr Row kConfigSubcommands[] = {
     {.name = "set",
      .arity = -4,
      .flags = kAdmin | kNoScript | kLoading | kStale,
-     .plan = EveryShard(Merge::kAllSucceeded),
+     .plan = Recipe(ConfigSetRecipe),
      .tips = "request_policy:all_nodes response_policy:all_succeeded"},
 };
 
@@ -84,7 +83,7 @@ constexpr Row kLatencySubcommands[] = {
     {.name = "histogram",
      .arity = -2,
      .flags = kAdmin | kNoScript | kLoading | kStale,
-     .plan = Refuse("is not served by this version; run it on a shard"),
+     .plan = Recipe(LatencyHistogramRecipe),
      .tips = "nondeterministic_output request_policy:all_nodes response_policy:special"},
     {.name = "history",
      .arity = 3,
@@ -153,18 +152,18 @@ constexpr Row kSlowlogSubcommands[] = {
     {.name = "get",
      .arity = -2,
      .flags = kAdmin | kLoading | kStale,
-     .plan = Recipe(SlowlogGetRecipe),
+     .plan = Local(SlowlogGet),
      .tips = "request_policy:all_nodes nondeterministic_output"},
     {.name = "help", .arity = 2, .flags = kLoading | kStale, .plan = Forward()},
     {.name = "len",
      .arity = 2,
      .flags = kAdmin | kLoading | kStale,
-     .plan = EveryShard(Merge::kSum),
+     .plan = Local(SlowlogLen),
      .tips = "request_policy:all_nodes response_policy:agg_sum nondeterministic_output"},
     {.name = "reset",
      .arity = 2,
      .flags = kAdmin | kLoading | kStale,
-     .plan = EveryShard(Merge::kAllSucceeded),
+     .plan = Local(SlowlogReset),
      .tips = "request_policy:all_nodes response_policy:all_succeeded"},
 };
 
@@ -286,9 +285,8 @@ constexpr Row kRows[] = {
      .subcommands = kSlowlogSubcommands},
     {.name = "swapdb",
      .arity = 3,
-     .flags = kWrite | kFast,
-     .plan = Refuse("is not served by this version; the databases of many shards cannot be swapped "
-                    "at one moment"),
+     .flags = kWrite | kFast | kBarrier,
+     .plan = EveryShard(Merge::kAllSucceeded),
      .categories = "keyspace dangerous"},
     {.name = "sync",
      .arity = 1,

@@ -3,9 +3,15 @@
 
 #include "command/call.h"
 #include "command/handlers.h"
+#include "command/slow_log.h"
 #include "resp/reply_writer.h"
 
 namespace ringmaster {
+namespace {
+
+constexpr size_t kSlowlogDefault = 10;
+
+}  // namespace
 
 void Time(Call&, ReplyWriter& out) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -23,35 +29,37 @@ void Role(Call&, ReplyWriter& out) {
   out.Array(0);
 }
 
-void AclWhoAmI(Call& call, ReplyWriter& out) { out.Bulk(call.client.user); }
-
-void AclList(Call&, ReplyWriter& out) {
-  out.Array(1);
-  out.Bulk("user default on nopass ~* &* +@all");
+// The proxy's own log: what its clients waited for.
+void SlowlogGet(Call& call, ReplyWriter& out) {
+  size_t count = kSlowlogDefault;
+  if (call.args.size() > 2) {
+    const auto asked = ParseInteger(call.args[2]);
+    if (!asked || *asked < -1) {
+      return out.Error("ERR count should be greater than or equal to -1");
+    }
+    count = *asked == -1 ? SIZE_MAX : static_cast<size_t>(*asked);
+  }
+  const std::vector<SlowEntry> entries = call.context.proxy.slow_log().Latest(count);
+  out.Array(entries.size());
+  for (const SlowEntry& entry : entries) {
+    out.Array(6);
+    out.Integer(static_cast<int64_t>(entry.id));
+    out.Integer(entry.at_unix);
+    out.Integer(entry.micros);
+    out.Array(entry.args.size());
+    for (const std::string& arg : entry.args) out.Bulk(arg);
+    out.Bulk(entry.address);
+    out.Bulk(entry.name);
+  }
 }
 
-void AclUsers(Call&, ReplyWriter& out) {
-  out.Array(1);
-  out.Bulk("default");
+void SlowlogLen(Call& call, ReplyWriter& out) {
+  out.Integer(static_cast<int64_t>(call.context.proxy.slow_log().size()));
 }
 
-void AclGetUser(Call& call, ReplyWriter& out) {
-  if (call.args[2] != "default") return out.Null();
-  out.Map(6);
-  out.Bulk("flags");
-  out.Set(2);
-  out.Bulk("on");
-  out.Bulk("nopass");
-  out.Bulk("passwords");
-  out.Array(0);
-  out.Bulk("commands");
-  out.Bulk("+@all");
-  out.Bulk("keys");
-  out.Bulk("~*");
-  out.Bulk("channels");
-  out.Bulk("&*");
-  out.Bulk("selectors");
-  out.Array(0);
+void SlowlogReset(Call& call, ReplyWriter& out) {
+  call.context.proxy.slow_log().Clear();
+  out.Ok();
 }
 
 void ClusterDisabled(Call&, ReplyWriter& out) {

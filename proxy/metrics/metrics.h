@@ -2,6 +2,7 @@
 // at any time and sees values that are at most a moment old.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -75,9 +76,25 @@ class HistogramSnapshot {
 };
 
 struct CommandMetrics {
+  // Bucket n counts what took at most 2^n microseconds.
+  static constexpr size_t kBuckets = 32;
+
   Counter calls;
-  Counter failed;  // the reply was an error
+  Counter failed;    // the reply was an error
+  Counter rejected;  // refused before it ran: wrong arity, no permission
   Counter micros;
+  std::array<Counter, kBuckets> buckets;
+
+  void Record(uint64_t took) {
+    calls.Add();
+    micros.Add(took);
+    buckets[std::min<size_t>(took <= 1 ? 0 : std::bit_width(took - 1), kBuckets - 1)].Add();
+  }
+  // By the thread that counts.
+  void Reset() {
+    for (Counter* counter : {&calls, &failed, &rejected, &micros}) counter->Set(0);
+    for (Counter& bucket : buckets) bucket.Set(0);
+  }
 };
 
 struct ShardMetrics {
@@ -113,6 +130,7 @@ struct WorkerMetrics {
   Counter memory_refused;  // requests turned away: limits.memory
   Counter in_flight;       // requests under way when the loop last went to sleep
   Counter memory;          // bytes in buffers now
+  Counter paused;          // clients that wait for the end of CLIENT PAUSE
   Counter busy_permille;   // share of time the loop was not asleep
   Counter turns;
   Counter moved_in;   // clients that came from other workers

@@ -58,6 +58,12 @@ std::string NoProto() { return "-NOPROTO unsupported protocol version\r\n"; }
 
 std::string NoAuth() { return "-NOAUTH Authentication required.\r\n"; }
 
+std::string HelloNeedsAuth() {
+  return "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+         "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+         "RESP protocol version at the same time\r\n";
+}
+
 std::string WrongPass() {
   return "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 }

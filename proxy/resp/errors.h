@@ -22,6 +22,7 @@ std::string DbOutOfRange();
 std::string InvalidDb();
 std::string NoProto();
 std::string NoAuth();
+std::string HelloNeedsAuth();
 std::string WrongPass();
 std::string NoPasswordSet();
 std::string InvalidCursor();

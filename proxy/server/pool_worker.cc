@@ -41,6 +41,9 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
                 worker.stalled_,
                 closed_} {
   router_.Use(std::move(snapshot));
+  commands_.pause = &pause();
+  commands_.slow_log = &slow_log();
+  commands_.recent = &recent_;
 }
 
 PoolWorker::~PoolWorker() {
@@ -50,6 +53,7 @@ PoolWorker::~PoolWorker() {
 
 void PoolWorker::AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext>& tls) {
   auto* session = new Session(sessions_, fd, id, tls.get());
+  access().Welcome(session->view().state());
   all_.PushBack(*session);
   worker_.metrics_.accepted.Add();
   worker_.metrics_.clients.Add();
@@ -59,6 +63,7 @@ void PoolWorker::AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext
 void PoolWorker::AddMoved(MovedClient& client, bool pulled) {
   auto* session = new Session(sessions_, client);
   all_.PushBack(*session);
+  Renew(session->view());  // on its way it was out of ACL SETUSER's sight
   worker_.metrics_.moved_in.Add();
   if (pulled) worker_.metrics_.pulled_in.Add();
   worker_.metrics_.clients.Add();
@@ -82,7 +87,36 @@ void PoolWorker::Use(std::shared_ptr<const RouteSnapshot> snapshot, const Sessio
   router_.Use(std::move(snapshot));
 }
 
+AccessControl& PoolWorker::access() { return server_.state(pool_).access; }
+SlowLog& PoolWorker::slow_log() { return server_.state(pool_).slow_log; }
+Pause& PoolWorker::pause() { return server_.state(pool_).pause; }
+
+void PoolWorker::ResetStatistics() {
+  for (CommandMetrics& command : worker_.metrics_.per_command) command.Reset();
+}
+
+void PoolWorker::EndPause() {
+  EachSession([](Session& session) { session.EndPause(); });
+}
+
+void PoolWorker::Renew(ClientView& client) {
+  ClientState& state = client.state();
+  if (state.user == nullptr) return;
+  std::shared_ptr<const AclUser> user = access().Find(state.user->name);
+  if (user == state.user) return;
+  if (user == nullptr) return client.Kill(false);
+  const bool was = state.authenticated;
+  LogIn(state, std::move(user));
+  state.authenticated = was;
+}
+
+void PoolWorker::RenewUsers() {
+  EachClient([this](ClientView& client) { Renew(client); });
+}
+
 void PoolWorker::Tick(TimePoint now) {
+  if (pause().what() != Pause::What::kNothing && pause().over(now)) pause().End();
+  if (pause().what() == Pause::What::kNothing && worker_.metrics_.paused.value() > 0) EndPause();
   router_.Tick(now);
   std::erase_if(timers_, [](const auto& timer) { return timer->done; });
 }

@@ -9,6 +9,7 @@
 #include "command/call.h"
 #include "command/proxy.h"
 #include "command/recipe.h"
+#include "command/slow_log.h"
 #include "route/router.h"
 #include "server/worker.h"
 #include "session/session.h"
@@ -37,6 +38,8 @@ class PoolWorker final : public Proxy, public WorkerView {
   void Use(std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
            ProxyFacts facts);
   void SetBackground(std::shared_ptr<const BackgroundClass> commands);
+  // Clients get their users as they are now; those of users that are gone are closed.
+  void RenewUsers();
   void Tick(TimePoint now);
   void CheckIdle(TimePoint now);
   void FreeClosed();
@@ -50,6 +53,9 @@ class PoolWorker final : public Proxy, public WorkerView {
   // Proxy.
   const ProxyFacts& facts() const override { return facts_; }
   TimePoint Now() override;
+  AccessControl& access() override;
+  SlowLog& slow_log() override;
+  Pause& pause() override;
   void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) override;
   void After(Duration delay, std::function<void()> then) override;
   void AwaitTurn(std::string name, Turn turn) override;
@@ -60,9 +66,12 @@ class PoolWorker final : public Proxy, public WorkerView {
   size_t index() const override;
   void EachClient(const std::function<void(ClientView&)>& visit) override;
   const WorkerMetrics& metrics() const override;
+  void ResetStatistics() override;
+  void EndPause() override;
   Router& router() override { return router_; }
 
  private:
+  void Renew(ClientView& client);
   // A timer of After(), kept until it has run.
   struct Delayed {
     Delayed(Loop& loop, std::function<void()> callback);
@@ -82,6 +91,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   RecipeSet recipes_;
   CommandContext commands_;
   std::shared_ptr<const BackgroundClass> background_;  // may be empty
+  RecentRequests recent_;
   RequestParser parser_;
   IntrusiveList<Session, ClosedTag> closed_;
   IntrusiveList<Session, AllTag> all_;

@@ -13,6 +13,7 @@
 #include "resp/errors.h"
 #include "server/pool_worker.h"
 #include "server/snapshot.h"
+#include "server/users.h"
 
 #ifndef RINGMASTER_VERSION
 #define RINGMASTER_VERSION "0.1.0"
@@ -88,25 +89,7 @@ std::unique_ptr<PoolWorker> Server::MakePoolWorker(Worker& worker, size_t pool) 
                                       snapshots_[pool], MakeSessionLimits(config_, worker_count_));
 }
 
-namespace {
-
-// A password that nobody checks would be worse than none.
-Status RefuseUsers(const Config& config) {
-  for (const PoolConfig& pool : config.pools) {
-    if (!pool.users.empty()) {
-      return Error{ErrorCode::kInvalid,
-                   fmt::format("pool '{}': 'users' is not served by this version; remove it and "
-                               "keep the listener where only trusted clients reach it",
-                               pool.name)};
-    }
-  }
-  return Done();
-}
-
-}  // namespace
-
 Status Server::Start() {
-  if (const Status fits = RefuseUsers(config_); !fits) return fits.error();
   auto background = MakeBackgroundClass(table_, config_.schedule.background);
   if (!background) return background.error();
   background_ = *background;
@@ -115,6 +98,10 @@ Status Server::Start() {
     auto snapshot = MakeSnapshot(pool, config_, nullptr, epoch_);
     if (!snapshot) return snapshot.error();
     snapshots_.push_back(*snapshot);
+    auto users = MakeUsers(table_, pool);
+    if (!users) return users.error();
+    pool_states_.push_back(std::make_unique<PoolState>(table_));
+    pool_states_.back()->access.Replace(std::move(*users));
   }
   for (size_t i = 0; i < worker_count_; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, table_));
@@ -218,7 +205,6 @@ void Server::SetBackgroundRule() {
 
 // What cannot change while the process runs.
 Status Server::CheckReload(const Config& next) const {
-  if (const Status fits = RefuseUsers(next); !fits) return fits.error();
   if (next.pools.size() != config_.pools.size()) {
     return Error{ErrorCode::kInvalid, "pools cannot be added or removed by a reload; restart"};
   }
@@ -253,6 +239,15 @@ Result<std::string> Server::Reload() {
     if (!snapshot) return snapshot.error();
     snapshots.push_back(*snapshot);
   }
+  // Users that ACL SETUSER changed stay so unless the file's have changed as well.
+  std::vector<std::vector<std::shared_ptr<const AclUser>>> users(next->pools.size());
+  std::vector<bool> new_users(next->pools.size());
+  for (size_t i = 0; i < next->pools.size(); ++i) {
+    auto made = MakeUsers(table_, next->pools[i]);
+    if (!made) return made.error();
+    users[i] = std::move(*made);
+    new_users[i] = next->pools[i].users != config_.pools[i].users;
+  }
   if (const Status opened = OpenListeners(*next); !opened) return opened.error();
   if (const Status logged = OpenLog(next->log); !logged) return logged.error();
   ++epoch_;
@@ -273,12 +268,14 @@ Result<std::string> Server::Reload() {
                            changes.empty() ? "" : "; ", config_.pools[i].name,
                            snapshots[i]->links.size(), moved * 100);
     snapshots_[i] = snapshots[i];
+    if (new_users[i]) pool_states_[i]->access.Replace(std::move(users[i]));
     for (const auto& worker : workers_) {
       Worker* at = worker.get();
       at->mailbox().Post([at, i, limits, background = background_, snapshot = snapshots[i],
                           facts = FactsOf(config_.pools[i])] {
         at->pool(i).Use(snapshot, limits, facts);
         at->pool(i).SetBackground(background);
+        at->pool(i).RenewUsers();
       });
     }
   }

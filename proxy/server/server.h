@@ -22,6 +22,7 @@
 #include "route/router.h"
 #include "server/evener.h"
 #include "server/jobs.h"
+#include "server/pool_state.h"
 #include "server/worker.h"
 
 namespace ringmaster {
@@ -68,6 +69,7 @@ class Server {
   void OrderShuffle(size_t worker);
   void AskForClient(size_t thief);
   std::unique_ptr<PoolWorker> MakePoolWorker(Worker& worker, size_t pool);
+  PoolState& state(size_t pool) { return *pool_states_[pool]; }
 
  private:
   struct Listening {
@@ -95,6 +97,7 @@ class Server {
   const TimePoint started_at_;
   size_t worker_count_ = 1;
   CommandTable table_;
+  std::vector<std::unique_ptr<PoolState>> pool_states_;  // by pool
   Loop loop_;
   Mailbox mailbox_;
   std::vector<std::shared_ptr<const RouteSnapshot>> snapshots_;  // by pool

@@ -4,6 +4,10 @@
 #include <cstring>
 #include <utility>
 
+#include "command/access_control.h"
+#include "command/handlers.h"
+#include "command/pause.h"
+#include "command/slow_log.h"
 #include "command/transaction.h"
 #include "net/loop.h"
 #include "resp/errors.h"
@@ -16,6 +20,17 @@ constexpr size_t kSoftOutput = 1024 * 1024;
 // An unfinished request shorter than this is looked at anew when more of it comes: cheaper than
 // keeping the parser's state.
 constexpr size_t kReparse = 1024;
+// Bytes of an argument that ACL LOG keeps.
+constexpr size_t kLoggedArgument = 256;
+
+// Whether a call may change data. A script says with its first line that it does not.
+bool Writes(const Command& command, std::span<const Bytes> args) {
+  if (command.Is(kWrite)) return true;
+  if (!command.Is(kMayWrite)) return false;
+  const Bytes text = args.size() > 1 ? args[1] : Bytes();
+  if (!text.starts_with("#!")) return true;
+  return text.substr(0, text.find('\n')).find("no-writes") == Bytes::npos;
+}
 
 }  // namespace
 
@@ -155,7 +170,7 @@ void Session::ServeInput() {
 // Whether no further request may be started now.
 bool Session::Blocked() const {
   return !window_.Admits(static_cast<uint32_t>(queue_.size())) || leaving_ ||
-         context_.gate.Waits(*this) || barrier_ || held_up_ ||
+         context_.gate.Waits(*this) || barrier_ || held_by_pause_ || held_up_ ||
          output_.size() + queue_.held() > kSoftOutput;
 }
 
@@ -234,6 +249,10 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
     started = MayStart(command);
     if (!started) {
       held_up_ = true;
+    } else if (command != nullptr && HeldByPause(*command, args)) {
+      started = false;
+      held_by_pause_ = true;
+      context_.commands.metrics.paused.Add();
     } else if (command == nullptr) {
       Refuse(nullptr, errors::UnknownCommand(args));
     } else {
@@ -267,6 +286,31 @@ bool Session::MayStart(const Command* command) {
   return command == nullptr || !GoesAlone(*command);
 }
 
+// Whether CLIENT PAUSE holds it. What is wrong with a request is said at once.
+bool Session::HeldByPause(const Command& command, std::span<const Bytes> args) const {
+  const Pause* pause = context_.commands.pause;
+  if (pause == nullptr || pause->what() == Pause::What::kNothing) [[likely]]
+    return false;
+  if (!command.ArityFits(args.size()) || !state_.authenticated) return false;
+  if (pause->what() == Pause::What::kEverything) return true;
+  const Transaction* transaction = state_.transaction.get();
+  // EXEC, which runs what was queued, is what logs of single commands skip.
+  if (transaction != nullptr && command.Is(kInTransaction) && command.Is(kSkipSlowlog)) {
+    return std::any_of(
+        transaction->queue.begin(), transaction->queue.end(),
+        [](const Transaction::Queued& queued) { return Writes(*queued.command, queued.views()); });
+  }
+  return Writes(command, args);
+}
+
+void Session::EndPause() {
+  if (!held_by_pause_) return;
+  held_by_pause_ = false;
+  context_.commands.metrics.paused.Subtract(1);
+  UpdateReading();
+  Continue();
+}
+
 Request& Session::NewRequest(const Command* command) {
   Request& request = queue_.Add();
   request.command = command;
@@ -284,10 +328,34 @@ Request& Session::NewRequest(const Command* command) {
   return request;
 }
 
+// It is no call of its command: that never ran.
 void Session::Refuse(const Command* command, const std::string& reply) {
   if (state_.transaction != nullptr && state_.transaction->open) state_.transaction->broken = true;
-  Request& request = NewRequest(command);
+  if (command != nullptr) {
+    context_.commands.metrics.per_command[command->id].rejected.Add();
+  }
+  Request& request = NewRequest(nullptr);
   OnReply(request, Slice{reply, {}});
+}
+
+void Session::Keep(Request& request, Bytes wire, std::span<const Bytes> args) {
+  const SlowLog* slow = context_.commands.slow_log;
+  if (slow != nullptr && slow->threshold() >= 0) {
+    request.kept_at = context_.commands.recent->Keep(wire, args);
+  }
+}
+
+void Session::Deny(const Denial& denial, const Command& command, std::span<const Bytes> args) {
+  AclLogEntry entry;
+  entry.reason = denial.reason;
+  entry.object =
+      denial.position == 0 ? command.full_name : Printable(args[denial.position], kLoggedArgument);
+  entry.user = UserName(state_);
+  entry.at = context_.loop.Now();
+  DescribeClient(*this, entry.at, entry.client);
+  entry.client.pop_back();  // the line's end
+  context_.commands.proxy.access().Log(std::move(entry));
+  Refuse(&command, DenialReply(denial, command));
 }
 
 void Session::StartCommand(const Command& command, std::span<const Bytes> args, const Slice& wire) {
@@ -300,12 +368,18 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
   if (!state_.authenticated && !command.Is(kNoAuth)) [[unlikely]] {
     return Refuse(&command, errors::NoAuth());
   }
+  if (state_.limits != nullptr) [[unlikely]] {
+    if (const Denial denial = state_.limits->Check(command, args)) {
+      return Deny(denial, command, args);
+    }
+  }
   if (context_.limits.memory != 0 && context_.blocks.bytes_in_use() > context_.limits.memory)
       [[unlikely]] {
     context_.commands.metrics.memory_refused.Add();
     return Refuse(&command, errors::OutOfMemory());
   }
   Request& request = NewRequest(&command);
+  Keep(request, wire.bytes, args);
   state_.last_command = &command;
   barrier_ = GoesAlone(command);
   Call call{args, wire, command, state_, context_.commands, request};
@@ -364,11 +438,16 @@ const Command* Session::Streamable(const RequestParser& parser) const {
   const bool one_key = command->single_key != 0 && command->single_key < args.size();
   const bool served =
       command->ArityFits(parser.announced_args()) && state_.authenticated && !command->Is(kBarrier);
-  return row.plan.kind == PlanKind::kForward && one_key && served ? command : nullptr;
+  if (row.plan.kind != PlanKind::kForward || !one_key || !served) return nullptr;
+  // What is denied or has to wait is read to its end first.
+  if (HeldByPause(*command, args)) return nullptr;
+  if (state_.limits != nullptr && state_.limits->Check(*command, args)) return nullptr;
+  return command;
 }
 
 void Session::StartUpload(const Command& command, const RequestParser& parser, const Slice& input) {
   Request& request = NewRequest(&command);
+  Keep(request, Bytes(), parser.args());
   state_.last_command = &command;
   barrier_ = true;
   Router& router = context_.commands.router;

@@ -28,6 +28,7 @@
 namespace ringmaster {
 
 class Loop;
+struct Denial;
 class Session;
 
 struct FlushTag;
@@ -90,13 +91,18 @@ class Session final : public TurnTaker,
   // read are out. For a draining proxy.
   void Drain();
 
+  // CLIENT PAUSE is over.
+  void EndPause();
+
   // Moving to another worker, in three steps: it starts nothing more (unless told otherwise again),
   // it is quiet, it goes. Depart() ends the session; it is to be freed. REQUIRES: quiet().
   void SetLeaving(bool leaving);
   bool quiet() const;
   std::shared_ptr<MovedClient> Depart();
   // Why it would have to stay.
-  bool tied() const { return state_.tied() || closing_ || draining_ || upload_ != nullptr; }
+  bool tied() const {
+    return state_.tied() || closing_ || draining_ || held_by_pause_ || upload_ != nullptr;
+  }
   // What it cost since the last call, in commands; bytes count as well.
   uint32_t TakeCost() { return std::exchange(cost_, 0); }
   uint64_t id() const { return state_.id; }
@@ -130,6 +136,9 @@ class Session final : public TurnTaker,
   void StartCommand(const Command& command, std::span<const Bytes> args, const Slice& wire);
   Request& NewRequest(const Command* command);
   void Refuse(const Command* command, const std::string& reply);
+  void Keep(Request& request, Bytes wire, std::span<const Bytes> args);
+  bool HeldByPause(const Command& command, std::span<const Bytes> args) const;
+  void Deny(const Denial& denial, const Command& command, std::span<const Bytes> args);
   const Command* Streamable(const RequestParser& parser) const;
   void StartUpload(const Command& command, const RequestParser& parser, const Slice& input);
   size_t FeedUpload(const Slice& input);
@@ -145,6 +154,7 @@ class Session final : public TurnTaker,
   void OnReply(Exchange& exchange, const Slice& reply) override;
   void OnReplyPart(Exchange& exchange, const Slice& part) override;
   void OnFinished(Request& request);
+  void LogSlow(const Request& request, Duration took);
   void Continue();
   void HoldBack(Exchange& exchange);
   void LetGo();
@@ -186,12 +196,13 @@ class Session final : public TurnTaker,
   bool held_up_ = false;     // the next request must wait until nothing is under way
   bool needs_more_ = false;  // input_ ends within a request
   bool reading_ = true;
-  bool hangup_ = false;    // a command waits: the client's leaving is looked for
-  bool readable_ = false;  // the socket was, and it was not our turn
-  bool writing_ = false;   // the socket does not take more; we are told when it does
-  bool closing_ = false;   // reads no more; closes when the output is out
-  bool draining_ = false;  // serves what was read, then closes
-  bool leaving_ = false;   // to another worker, as soon as it is quiet
+  bool hangup_ = false;         // a command waits: the client's leaving is looked for
+  bool readable_ = false;       // the socket was, and it was not our turn
+  bool writing_ = false;        // the socket does not take more; we are told when it does
+  bool closing_ = false;        // reads no more; closes when the output is out
+  bool held_by_pause_ = false;  // its next request waits for the end of CLIENT PAUSE
+  bool draining_ = false;       // serves what was read, then closes
+  bool leaving_ = false;        // to another worker, as soon as it is quiet
   bool closed_ = false;
 };
 

@@ -3,10 +3,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <utility>
 
 #include "base/log.h"
 #include "command/blocking.h"
+#include "command/slow_log.h"
 #include "net/loop.h"
 #include "session/session.h"
 
@@ -88,9 +90,47 @@ void Session::OnFinished(Request& request) {
   const Duration took = context_.loop.Now() - request.started;
   WorkerMetrics& metrics = context_.commands.metrics;
   metrics.latency.Record(took);
-  CommandMetrics& command = metrics.per_command[request.command->id];
-  command.calls.Add();
-  command.micros.Add(static_cast<uint64_t>(Microseconds(took)));
+  const auto micros = static_cast<uint64_t>(Microseconds(took));
+  metrics.per_command[request.command->id].Record(micros);
+  const SlowLog* slow = context_.commands.slow_log;
+  if (slow == nullptr) return;
+  // A negative threshold is larger than any time.
+  if (micros >= static_cast<uint64_t>(slow->threshold())) [[unlikely]]
+    LogSlow(request, took);
+}
+
+namespace {
+
+constexpr char kRedacted[] = "(redacted)";
+
+// Passwords do not belong into a log.
+void Redact(const Command& command, std::vector<std::string>& args) {
+  const size_t names = command.parent == nullptr ? 1 : 2;
+  for (size_t i = names; i < args.size() && command.Is(kSecret); ++i) args[i] = kRedacted;
+  if (!command.Is(kAdmin)) return;
+  for (size_t i = names; i + 1 < args.size(); ++i) {
+    const std::string name = Lowercase(args[i]);
+    const bool secret = name.find("pass") != Bytes::npos || name.find("auth") != Bytes::npos;
+    if (secret) args[++i] = kRedacted;
+  }
+}
+
+}  // namespace
+
+void Session::LogSlow(const Request& request, Duration took) {
+  const Command& command = *request.command;
+  if (command.Is(kSkipSlowlog)) return;
+  SlowEntry entry;
+  entry.micros = Microseconds(took);
+  entry.at_unix = std::chrono::duration_cast<std::chrono::seconds>(
+                      std::chrono::system_clock::now().time_since_epoch())
+                      .count();
+  entry.args = context_.commands.recent->Find(request.kept_at);
+  if (entry.args.empty()) entry.args = {command.full_name, "(arguments are not kept so long)"};
+  Redact(command, entry.args);
+  entry.address = address();
+  entry.name = state_.name();
+  context_.commands.slow_log->Add(std::move(entry));
 }
 
 // After replies went out: what waited for them may go on, in its turn.
@@ -241,6 +281,7 @@ void Session::Close(const std::string& why) {
   }
   if (paused_ != nullptr) std::exchange(paused_, nullptr)->connection->SetPaused(false);
   if (BlockedClient* blocked = std::exchange(state_.blocked, nullptr)) blocked->Leave();
+  if (std::exchange(held_by_pause_, false)) context_.commands.metrics.paused.Subtract(1);
   queue_.Abandon(context_.reaper);
   upload_.reset();
   output_.Clear();

@@ -8,9 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "command/access_control.h"
 #include "command/call.h"
+#include "command/pause.h"
 #include "command/recipe.h"
 #include "command/request.h"
+#include "command/slow_log.h"
 #include "net/loop.h"
 
 namespace ringmaster {
@@ -56,10 +59,15 @@ class FakeWorker final : public WorkerView {
     for (FakeClient* client : clients) visit(*client);
   }
   const WorkerMetrics& metrics() const override { return metrics_; }
+  void ResetStatistics() override {
+    for (CommandMetrics& command : metrics_.per_command) command.Reset();
+  }
+  void EndPause() override { pause_ended = true; }
   Router& router() override { return router_; }
   WorkerMetrics& counters() { return metrics_; }
 
   std::vector<FakeClient*> clients;
+  bool pause_ended = false;
 
  private:
   const size_t index_;
@@ -71,6 +79,9 @@ class FakeProxy final : public Proxy {
  public:
   const ProxyFacts& facts() const override { return known; }
   TimePoint Now() override { return now; }
+  AccessControl& access() override { return users; }
+  SlowLog& slow_log() override { return slow; }
+  Pause& pause() override { return paused; }
   void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) override {
     std::vector<std::string> reports;
     for (const auto& worker : workers) {
@@ -91,6 +102,10 @@ class FakeProxy final : public Proxy {
   void Reload(std::function<void(Result<std::string>)> done) override { done(reloaded); }
 
   ProxyFacts known;
+  CommandTable table;
+  AccessControl users{table};
+  SlowLog slow;
+  Pause paused;
   TimePoint now{std::chrono::hours(1)};
   std::vector<std::unique_ptr<FakeWorker>> workers;
   std::vector<std::pair<std::string, Turn>> waiting;  // for the background

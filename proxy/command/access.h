@@ -1,0 +1,106 @@
+// Users and what they may do, in the words of Redis's ACL. A user is immutable: a change makes a
+// new one, and clients that are logged in get it from the recipe that changed it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "command/table.h"
+
+namespace ringmaster {
+
+// Why a call is denied.
+struct Denial {
+  enum class Reason : uint8_t { kNone, kCommand, kKey, kChannel, kAuth };
+  Reason reason = Reason::kNone;
+  size_t position = 0;  // of the argument; kCommand: 0
+  explicit operator bool() const { return reason != Reason::kNone; }
+};
+
+// A set of permissions: a call is allowed when its command, all of its keys and all of its channels
+// are (Redis: a selector).
+class Grants {
+ public:
+  // Nothing is allowed.
+  explicit Grants(const CommandTable& table) : table_(&table), commands_(table.size()) {}
+
+  // One rule, as behind ACL SETUSER. Returns what is wrong with it; empty: nothing.
+  std::string Apply(Bytes rule);
+
+  Denial Check(const Command& command, std::span<const Bytes> args) const;
+  // Nothing at all is denied.
+  bool everything() const { return all_commands_ && all_keys_ && all_channels_; }
+
+  // As ACL GETUSER shows them.
+  std::string DescribeCommands() const;
+  std::string DescribeKeys() const;
+  std::string DescribeChannels() const;
+  std::string Describe() const;  // all of it, as ACL LIST
+
+ private:
+  struct KeyRule {
+    std::string pattern;
+    bool read = true;
+    bool write = true;
+  };
+
+  std::string AllowKeys(Bytes rule);
+  std::string AllowChannels(Bytes pattern);
+  std::string AllowFirstArgument(Bytes name, Bytes argument);
+  void SetAll(bool allowed);
+  void Set(const Command& command, bool allowed);
+  std::string SetCategory(Bytes category, bool allowed);
+  std::string SetCommand(Bytes name, bool allowed);
+  void Remember(char sign, const std::string& name);
+  bool MayRun(const Command& command, std::span<const Bytes> args) const;
+  bool MayTouch(Bytes key, Bytes access) const;
+  bool MayUse(Bytes channel, bool is_pattern) const;
+
+  const CommandTable* table_;
+  bool all_commands_ = false;  // also those that a module adds later
+  bool from_all_ = false;      // what the rules start from
+  bool all_keys_ = false;
+  bool all_channels_ = false;
+  std::vector<bool> commands_;                                // by Command::id
+  std::map<uint32_t, std::vector<std::string>> first_words_;  // of commands that are denied else
+  std::vector<std::string> rules_;                            // behind the first, +@all or -@all
+  std::vector<KeyRule> keys_;
+  std::vector<std::string> channels_;
+};
+
+struct AclUser {
+  AclUser(std::string user_name, const CommandTable& table)
+      : name(std::move(user_name)), root(table) {}
+
+  // One rule of ACL SETUSER. Returns what is wrong with it, in Redis's words; empty: nothing.
+  std::string Apply(const CommandTable& table, Bytes rule);
+  bool Accepts(Bytes password) const;
+  Denial Check(const Command& command, std::span<const Bytes> args) const;
+  bool may_everything() const { return root.everything(); }
+  std::string Describe() const;  // as a line of ACL LIST without "user" and the name
+
+  std::string name;
+  bool enabled = false;
+  bool any_password = false;
+  bool sanitizes = true;               // RESTORE's payloads; only shown
+  std::vector<std::string> passwords;  // SHA-256
+  Grants root;
+  std::vector<Grants> selectors;
+};
+
+// The default user as Redis starts with: no password, everything allowed.
+std::shared_ptr<const AclUser> MakeDefaultUser(const CommandTable& table);
+
+// Rules that contain spaces only between parentheses, joined: "(+get", "~a)" becomes one rule.
+// Empty with `error` set when a parenthesis is not closed.
+std::vector<std::string> JoinSelectors(std::span<const Bytes> rules, std::string& error);
+
+// The reply to a call that is denied.
+std::string DenialReply(const Denial& denial, const Command& command);
+
+}  // namespace ringmaster

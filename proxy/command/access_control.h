@@ -1,0 +1,67 @@
+// The users of one pool and the log of what they were denied. One object for all workers; any
+// thread. Users come from the configuration; ACL SETUSER and DELUSER change them until the next
+// start or until a reload brings other users.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "command/access.h"
+#include "command/client_state.h"
+
+namespace ringmaster {
+
+struct AclLogEntry {
+  uint64_t count = 1;
+  Denial::Reason reason = Denial::Reason::kCommand;
+  const char* context = "toplevel";
+  std::string object;
+  std::string user;
+  std::string client;  // as CLIENT INFO
+  TimePoint at{};
+};
+
+class AccessControl {
+ public:
+  using UserPtr = std::shared_ptr<const AclUser>;
+
+  // Has the default user only.
+  explicit AccessControl(const CommandTable& table);
+  AccessControl(const AccessControl&) = delete;
+  AccessControl& operator=(const AccessControl&) = delete;
+
+  const CommandTable& table() const { return table_; }
+  UserPtr Find(Bytes name) const;  // empty: there is none
+  std::vector<UserPtr> All() const;
+  // ACL SETUSER: all rules or none. Returns what is wrong, in Redis's words; empty: done.
+  std::string Set(Bytes name, std::span<const Bytes> rules);
+  bool Delete(Bytes name);
+  // Takes users over in the place of all others; without a default user there is Redis's.
+  void Replace(std::vector<UserPtr> users);
+
+  // Empty: no such user, not enabled, or another password.
+  UserPtr Login(Bytes name, Bytes password) const;
+  // What a client has before it says who it is.
+  void Welcome(ClientState& client) const;
+
+  void Log(AclLogEntry entry);
+  std::vector<AclLogEntry> log() const;  // the latest first
+  void ClearLog();
+
+ private:
+  const CommandTable& table_;
+  mutable std::mutex mutex_;
+  std::map<std::string, UserPtr, std::less<>> users_;
+  std::deque<AclLogEntry> log_;
+};
+
+// Logs the client in as the user.
+void LogIn(ClientState& client, std::shared_ptr<const AclUser> user);
+std::string UserName(const ClientState& client);
+
+}  // namespace ringmaster

@@ -1,0 +1,218 @@
+// ACL's subcommands. The users are the proxy's; its shards see one user, the proxy itself.
+#include <algorithm>
+
+#include "command/access_control.h"
+#include "command/call.h"
+#include "command/handlers.h"
+#include "command/introspection.h"
+#include "command/recipe.h"
+#include "resp/errors.h"
+#include "resp/reply_writer.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kLogDefault = 10;
+
+void WriteGrants(const Grants& grants, ReplyWriter& out) {
+  out.Bulk("commands");
+  out.Bulk(grants.DescribeCommands());
+  out.Bulk("keys");
+  out.Bulk(grants.DescribeKeys());
+  out.Bulk("channels");
+  out.Bulk(grants.DescribeChannels());
+}
+
+const char* ReasonName(Denial::Reason reason) {
+  switch (reason) {
+    case Denial::Reason::kKey:
+      return "key";
+    case Denial::Reason::kChannel:
+      return "channel";
+    case Denial::Reason::kAuth:
+      return "auth";
+    default:
+      return "command";
+  }
+}
+
+// Clients that are logged in as the users get them as they are now; those of users that are gone
+// are closed.
+Task<void> Renew(RecipeCall& call, std::vector<std::string> names) {
+  AccessControl& access = call.context().proxy.access();
+  const uint64_t self = call.client_id();
+  // Named before it is awaited: GCC 12 destroys a lambda in an awaited expression twice.
+  const Proxy::Visit renew = [&access, names, self](WorkerView& worker, std::string&) {
+    worker.EachClient([&](ClientView& client) {
+      const std::string name = UserName(client.state());
+      if (std::find(names.begin(), names.end(), name) == names.end()) return;
+      std::shared_ptr<const AclUser> user = access.Find(name);
+      if (user == nullptr) return client.Kill(client.state().id == self);
+      const bool was = client.state().authenticated;
+      LogIn(client.state(), std::move(user));
+      client.state().authenticated = was;
+    });
+  };
+  co_await call.VisitWorkers(renew);
+}
+
+std::string ErrorReply(const std::string& text) { return "-ERR " + text + "\r\n"; }
+
+}  // namespace
+
+void AclWhoAmI(Call& call, ReplyWriter& out) { out.Bulk(UserName(call.client)); }
+
+void AclList(Call& call, ReplyWriter& out) {
+  const auto users = call.context.proxy.access().All();
+  out.Array(users.size());
+  for (const auto& user : users) out.Bulk("user " + user->name + " " + user->Describe());
+}
+
+void AclUsers(Call& call, ReplyWriter& out) {
+  const auto users = call.context.proxy.access().All();
+  out.Array(users.size());
+  for (const auto& user : users) out.Bulk(user->name);
+}
+
+void AclGetUser(Call& call, ReplyWriter& out) {
+  const auto user = call.context.proxy.access().Find(call.args[2]);
+  if (user == nullptr) return out.Null();
+  out.Map(6);
+  out.Bulk("flags");
+  out.Set(user->any_password ? 3 : 2);
+  out.Bulk(user->enabled ? "on" : "off");
+  if (user->any_password) out.Bulk("nopass");
+  out.Bulk(user->sanitizes ? "sanitize-payload" : "skip-sanitize-payload");
+  out.Bulk("passwords");
+  out.Array(user->passwords.size());
+  for (const std::string& digest : user->passwords) out.Bulk(digest);
+  WriteGrants(user->root, out);
+  out.Bulk("selectors");
+  out.Array(user->selectors.size());
+  for (const Grants& grants : user->selectors) {
+    out.Map(3);
+    WriteGrants(grants, out);
+  }
+}
+
+void AclCat(Call& call, ReplyWriter& out) {
+  if (call.args.size() > 3) {
+    out.out() += errors::UnknownSubcommand("acl", call.args[1]);
+    return;
+  }
+  if (call.args.size() == 2) {
+    out.Array(Categories().size());
+    for (const char* category : Categories()) out.Bulk(category);
+    return;
+  }
+  if (!IsCategory(call.args[2])) {
+    return out.Error("ERR Unknown category '" + Printable(call.args[2]) + "'");
+  }
+  std::vector<Bytes> names;
+  for (const auto& command : call.context.table.all()) {
+    if (!command->Is(kHidden) && IsInCategory(*command, call.args[2])) {
+      names.push_back(command->full_name);
+    }
+  }
+  out.Array(names.size());
+  for (const Bytes name : names) out.Bulk(name);
+}
+
+void AclDryRun(Call& call, ReplyWriter& out) {
+  const auto user = call.context.proxy.access().Find(call.args[2]);
+  if (user == nullptr) {
+    return out.Error("ERR User '" + Printable(call.args[2]) + "' not found");
+  }
+  const std::span<const Bytes> args = call.args.subspan(3);
+  const Command* command = call.context.table.Find(args);
+  if (command == nullptr || (!command->subcommands.empty() && args.size() > 1)) {
+    return out.Error("ERR Command '" + Printable(args[0]) + "' not found");
+  }
+  if (!command->ArityFits(args.size())) {
+    out.out() += errors::WrongArity(command->full_name);
+    return;
+  }
+  const Denial denial = user->Check(*command, args);
+  if (!denial) return out.Ok();
+  if (denial.reason == Denial::Reason::kCommand) {
+    return out.Bulk("This user has no permissions to run the '" + command->full_name + "' command");
+  }
+  out.Bulk("This user has no permissions to access the '" + std::string(args[denial.position]) +
+           "' " + ReasonName(denial.reason));
+}
+
+void AclLog(Call& call, ReplyWriter& out) {
+  AccessControl& access = call.context.proxy.access();
+  int64_t count = kLogDefault;
+  if (call.args.size() > 2) {
+    if (EqualsIgnoreCase(call.args[2], "reset")) {
+      access.ClearLog();
+      return out.Ok();
+    }
+    const auto asked = ParseInteger(call.args[2]);
+    if (!asked) {
+      out.out() += errors::NotAnInteger();
+      return;
+    }
+    count = std::max<int64_t>(*asked, 0);
+  }
+  std::vector<AclLogEntry> entries = access.log();
+  if (entries.size() > static_cast<size_t>(count)) entries.resize(static_cast<size_t>(count));
+  const TimePoint now = call.context.proxy.Now();
+  out.Array(entries.size());
+  for (const AclLogEntry& entry : entries) {
+    out.Map(7);
+    out.Bulk("count");
+    out.Integer(static_cast<int64_t>(entry.count));
+    out.Bulk("reason");
+    out.Bulk(ReasonName(entry.reason));
+    out.Bulk("context");
+    out.Bulk(entry.context);
+    out.Bulk("object");
+    out.Bulk(entry.object);
+    out.Bulk("username");
+    out.Bulk(entry.user);
+    out.Bulk("age-seconds");
+    out.Double(static_cast<double>(Milliseconds(now - entry.at)) / 1000);
+    out.Bulk("client-info");
+    out.Bulk(entry.client);
+  }
+}
+
+void AclNoFile(Call&, ReplyWriter& out) {
+  out.Error(
+      "ERR This proxy has no ACL file. Users stand under 'users' in its configuration, which PROXY "
+      "RELOAD reads again");
+}
+
+Task<std::string> AclSetUserRecipe(RecipeCall& call) {
+  const Bytes name = call.args()[2];
+  for (const char c : name) {
+    if (c == ' ' || (c >= '\t' && c <= '\r') || c == '\0') {
+      co_return ErrorReply("Usernames can't contain spaces or null characters");
+    }
+  }
+  const std::string wrong = call.context().proxy.access().Set(name, call.args().subspan(3));
+  if (!wrong.empty()) co_return ErrorReply(wrong);
+  std::vector<std::string> names(1, std::string(name));
+  co_await Renew(call, std::move(names));
+  co_return "+OK\r\n";
+}
+
+Task<std::string> AclDelUserRecipe(RecipeCall& call) {
+  std::vector<std::string> names;
+  for (const Bytes name : call.args().subspan(2)) {
+    if (name == "default") co_return ErrorReply("The 'default' user cannot be removed");
+    names.emplace_back(name);
+  }
+  int64_t deleted = 0;
+  for (const std::string& name : names) {
+    if (call.context().proxy.access().Delete(name)) ++deleted;
+  }
+  if (deleted > 0) co_await Renew(call, std::move(names));
+  std::string reply;
+  ReplyWriter(reply, call.resp()).Integer(deleted);
+  co_return reply;
+}
+
+}  // namespace ringmaster

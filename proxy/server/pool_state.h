@@ -1,0 +1,18 @@
+// What all workers of one pool share and change while it runs. Each member is safe on any thread.
+#pragma once
+
+#include "command/access_control.h"
+#include "command/pause.h"
+#include "command/slow_log.h"
+
+namespace ringmaster {
+
+struct PoolState {
+  explicit PoolState(const CommandTable& table) : access(table) {}
+
+  AccessControl access;
+  SlowLog slow_log;
+  Pause pause;
+};
+
+}  // namespace ringmaster
