@@ -258,7 +258,7 @@ std::string AclUser::Apply(const CommandTable& table, Bytes rule) {
   if (is("on") || is("off")) {
     enabled = is("on");
   } else if (is("sanitize-payload") || is("skip-sanitize-payload")) {
-    sanitizes = is("sanitize-payload");
+    payload = Lowercase(rule);
   } else if (is("nopass") || is("resetpass")) {
     any_password = is("nopass");
     passwords.clear();
@@ -324,7 +324,7 @@ Denial AclUser::Check(const Command& command, std::span<const Bytes> args) const
 std::string AclUser::Describe() const {
   std::string text = enabled ? "on" : "off";
   if (any_password) text += " nopass";
-  text += sanitizes ? " sanitize-payload" : " skip-sanitize-payload";
+  if (!payload.empty()) text += " " + payload;
   for (const std::string& digest : passwords) text += " #" + digest;
   text += " " + root.Describe();
   for (const Grants& grants : selectors) text += " (" + grants.Describe() + ")";

@@ -87,7 +87,7 @@ struct AclUser {
   std::string name;
   bool enabled = false;
   bool any_password = false;
-  bool sanitizes = true;               // RESTORE's payloads; only shown
+  std::string payload;                 // sanitize-payload or skip-sanitize-payload; only shown
   std::vector<std::string> passwords;  // SHA-256
   Grants root;
   std::vector<Grants> selectors;

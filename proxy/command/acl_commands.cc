@@ -79,10 +79,10 @@ void AclGetUser(Call& call, ReplyWriter& out) {
   if (user == nullptr) return out.Null();
   out.Map(6);
   out.Bulk("flags");
-  out.Set(user->any_password ? 3 : 2);
+  out.Set(size_t{1} + (user->any_password ? 1 : 0) + (user->payload.empty() ? 0 : 1));
   out.Bulk(user->enabled ? "on" : "off");
   if (user->any_password) out.Bulk("nopass");
-  out.Bulk(user->sanitizes ? "sanitize-payload" : "skip-sanitize-payload");
+  if (!user->payload.empty()) out.Bulk(user->payload);
   out.Bulk("passwords");
   out.Array(user->passwords.size());
   for (const std::string& digest : user->passwords) out.Bulk(digest);

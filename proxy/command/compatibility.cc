@@ -13,6 +13,37 @@ constexpr char kIntroduction[] =
     "Every command of Redis 7.0 and how Ringmaster serves it. This page is made from the rows in\n"
     "`proxy/command/`; a test holds it against them and, run with `RM_UPDATE=1`, writes it anew.\n";
 
+// What rows cannot say.
+constexpr char kDifferences[] =
+    "\n## What differs from one Redis\n"
+    "\n"
+    "- **Users** are the proxy's own (`users` in the configuration, ACL SETUSER until the next start):\n"
+    "  commands, keys and channels are checked before anything is sent. The shards see one user, the\n"
+    "  proxy; what a script does inside is allowed by that user, and redis.acl_check_cmd asks for it.\n"
+    "- **CLIENT PAUSE** holds the clients of this proxy. The shards go on: keys expire meanwhile.\n"
+    "- **SLOWLOG** and **LATENCY HISTOGRAM** are of what clients waited for, from the first byte of a\n"
+    "  request here to its reply. LATENCY LATEST, HISTORY and DOCTOR are the shards'.\n"
+    "- **CONFIG SET** changes all shards or none; `port` and `maxclients` are the proxy's and fixed.\n"
+    "  The slow log's parameters apply to the proxy's log and to the shards'.\n"
+    "- **INFO commandstats** counts commands that shards run as the shards do (those of scripts are\n"
+    "  among them), and all others as the proxy does, once for each call.\n"
+    "- **SWAPDB** reaches the shards one after the other: a command of another client between may see\n"
+    "  one shard swapped and another not yet.\n"
+    "- Scripts see the keys of the shard that runs them: a key that is not declared is found only when\n"
+    "  it lives there.\n"
+    "\n"
+    "## Redis's own tests that cannot hold over many servers\n"
+    "\n"
+    "`scripts/redis-suite` runs Redis's test suite against the proxy.\n"
+    "\n"
+    "| test | why not |\n"
+    "|---|---|\n"
+    "| scripting: Script ACL check (twice) | it asks a shard about a user of the proxy |\n"
+    "| scripting: Script read key with expiration set (twice) | the script reads a key that it does "
+    "not declare; with one shard it passes |\n"
+    "| pause: Test both active and passive expires are skipped during client pause | the shards are "
+    "not paused, for other proxies and the proxy's own writes need them |\n";
+
 const char* MergeText(Merge merge) {
   switch (merge) {
     case Merge::kKeyOrder:
@@ -99,7 +130,7 @@ std::string CompatibilityTable(const CommandTable& table) {
     out += std::string("\n## ") + family.title + "\n\n| command | served |\n|---|---|\n";
     for (const Row& row : family.rows) AppendCommand(*table.FindByName(row.name), out);
   }
-  return out;
+  return out + kDifferences;
 }
 
 }  // namespace ringmaster

@@ -92,7 +92,7 @@ enum RowFlag : uint32_t {
   kMayWrite = 1U << 25,
   // Ours: its arguments name channels, or patterns of channels: all of them, or, where the arity is
   // fixed, the first.
-  kChannels = 1U << 26,
+  kChannels = 1U << 22,
   kChannelPatterns = 1U << 23,
   // Ours: starts only when every earlier command of its client is answered, and later ones wait for
   // it. For what changes the client's state or takes several steps.

@@ -30,7 +30,7 @@ TEST_F(ClientCommandsTest, DescribesAClientWithTheFieldsOfRedis) {
   proxy_.now += std::chrono::seconds(9);
   EXPECT_EQ(Run({"CLIENT", "INFO"}),
             "$252|id=5 addr=10.0.0.1:1005 laddr=127.0.0.1:6380 fd=12 name=worker age=9 idle=9 "
-            "flags=N db=2 sub=0 psub=0 ssub=0 multi=-1 qbuf=26 qbuf-free=0 argv-mem=0 multi-mem=0 "
+            "flags=N db=2 sub=0 psub=0 ssub=0 multi=-1 qbuf=52 qbuf-free=0 argv-mem=0 multi-mem=0 "
             "rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=1024 events=r cmd=NULL user=default redir=-1 "
             "resp=2||");
 }
@@ -117,8 +117,19 @@ TEST_F(ClientCommandsTest, TrackingIsOffAndSaysSo) {
   EXPECT_EQ(Run({"CLIENT", "TRACKING", "OFF"}), "+OK|");
   EXPECT_EQ(Run({"CLIENT", "TRACKING", "ON"}).substr(0, 21), "-ERR CLIENT TRACKING ");
   EXPECT_EQ(Run({"CLIENT", "CACHING", "YES"}).substr(0, 20), "-ERR CLIENT CACHING ");
-  EXPECT_EQ(Run({"CLIENT", "PAUSE", "1"}).substr(0, 18), "-ERR CLIENT PAUSE ");
+}
+
+TEST_F(ClientCommandsTest, APauseLastsUntilItIsEndedOrOver) {
+  EXPECT_EQ(Run({"CLIENT", "PAUSE", "x"}), "-ERR timeout is not an integer or out of range|");
+  EXPECT_EQ(Run({"CLIENT", "PAUSE", "-1"}), "-ERR timeout is negative|");
+  EXPECT_EQ(Run({"CLIENT", "PAUSE", "5", "some"}).substr(0, 25), "-ERR CLIENT PAUSE mode mu");
+  EXPECT_EQ(Run({"CLIENT", "PAUSE", "1000", "write"}), "+OK|");
+  EXPECT_EQ(proxy_.paused.what(), Pause::What::kWrites);
+  EXPECT_FALSE(proxy_.paused.over(proxy_.now));
+  EXPECT_TRUE(proxy_.paused.over(proxy_.now + std::chrono::seconds(1)));
   EXPECT_EQ(Run({"CLIENT", "UNPAUSE"}), "+OK|");
+  EXPECT_EQ(proxy_.paused.what(), Pause::What::kNothing);
+  EXPECT_TRUE(proxy_.workers[1]->pause_ended);
 }
 
 }  // namespace

@@ -11,8 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "command/access_control.h"
 #include "command/call.h"
+#include "command/pause.h"
 #include "command/recipe.h"
+#include "command/slow_log.h"
 #include "coro/frame_pool.h"
 #include "net/loop.h"
 #include "resp/request_writer.h"
@@ -25,6 +28,9 @@ struct NoProxy final : Proxy {
   explicit NoProxy(Loop& on) : loop(on) {}
   const ProxyFacts& facts() const override { return known; }
   TimePoint Now() override { return loop.Now(); }
+  AccessControl& access() override { return users; }
+  SlowLog& slow_log() override { return slow; }
+  Pause& pause() override { return paused; }
   void VisitWorkers(Visit, std::function<void(std::vector<std::string>)> done) override {
     visited = std::move(done);
   }
@@ -39,6 +45,10 @@ struct NoProxy final : Proxy {
 
   Loop& loop;
   ProxyFacts known;
+  CommandTable table;
+  AccessControl users{table};
+  SlowLog slow;
+  Pause paused;
   std::vector<std::pair<std::string, Turn>> waiting;      // for the background
   std::function<void(std::vector<std::string>)> visited;  // the answer to VisitWorkers is due
 };

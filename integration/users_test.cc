@@ -1,0 +1,124 @@
+// The promise: users of the configuration are asked for their passwords and held to their rules, on
+// every worker, and ACL changes them at once; CLIENT PAUSE holds what it says and lets go; the slow
+// log and the statistics are those of one server.
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "support/cluster.h"
+#include "support/wait.h"
+
+namespace ringmaster::integration {
+namespace {
+
+// A proxy with users in front of two shards.
+class UsersTest : public testing::Test {
+ protected:
+  UsersTest() {
+    ConfigText config;
+    for (size_t i = 0; i < 2; ++i) {
+      config.pool().Shard("s" + std::to_string(i), servers_[i].address());
+    }
+    config.pool().more =
+        "users: [{name: default, password: secret}, "
+        "{name: reader, password: pw, commands: '+@read +ping +acl|whoami', keys: ['app:*']}]";
+    proxy_ = std::make_unique<ProxyProcess>(std::move(config));
+  }
+  Client Connect() const { return proxy_->Connect(); }
+
+ private:
+  RedisServer servers_[2];
+  std::unique_ptr<ProxyProcess> proxy_;
+};
+
+std::string NoPermission(const std::string& what) {
+  return "(error) NOPERM this user has no permissions to " + what;
+}
+
+TEST_F(UsersTest, ClientsHaveToLogIn) {
+  Client client = Connect();
+  EXPECT_EQ(client.Command({"PING"}), "(error) NOAUTH Authentication required.");
+  EXPECT_EQ(client.Command({"AUTH", "wrong"}),
+            "(error) WRONGPASS invalid username-password pair or user is disabled.");
+  EXPECT_EQ(client.Command({"HELLO", "3"}).substr(0, 26), "(error) NOAUTH HELLO must ");
+  EXPECT_EQ(client.Command({"AUTH", "secret"}), "OK");
+  EXPECT_EQ(client.Command({"SET", "k", "v"}), "OK");
+}
+
+TEST_F(UsersTest, RulesHoldForCommandsAndKeys) {
+  Client client = Connect();
+  EXPECT_EQ(client.Command({"AUTH", "reader", "pw"}), "OK");
+  EXPECT_EQ(client.Command({"ACL", "WHOAMI"}), "\"reader\"");
+  EXPECT_EQ(client.Command({"GET", "app:1"}), "(nil)");
+  EXPECT_EQ(client.Command({"GET", "other"}),
+            NoPermission("access one of the keys used as arguments"));
+  EXPECT_EQ(client.Command({"SET", "app:1", "v"}), NoPermission("run the 'set' command"));
+  EXPECT_EQ(client.Command({"SET", "app:1", std::string(300'000, 'x')}),
+            NoPermission("run the 'set' command"));
+  EXPECT_EQ(client.Command({"MGET", "app:1", "other"}),
+            NoPermission("access one of the keys used as arguments"));
+}
+
+TEST_F(UsersTest, AChangeReachesClientsThatAreLoggedIn) {
+  Client admin = Connect();
+  ASSERT_EQ(admin.Command({"AUTH", "secret"}), "OK");
+  std::vector<Client> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.push_back(Connect());
+    ASSERT_EQ(readers.back().Command({"AUTH", "reader", "pw"}), "OK");
+  }
+  ASSERT_EQ(admin.Command({"ACL", "SETUSER", "reader", "+set"}), "OK");
+  for (Client& reader : readers) EXPECT_EQ(reader.Command({"SET", "app:1", "v"}), "OK");
+  EXPECT_EQ(admin.Command({"ACL", "DELUSER", "reader"}), "1");
+  for (Client& reader : readers) EXPECT_TRUE(reader.PeerCloses());
+  EXPECT_EQ(admin.Command({"ACL", "DELUSER", "default"}),
+            "(error) ERR The 'default' user cannot be removed");
+}
+
+TEST(PauseTest, WritesWaitAndReadsGoOn) {
+  Cluster cluster;
+  Client admin = cluster.Connect();
+  Client writer = cluster.Connect();
+  Client reader = cluster.Connect();
+  ASSERT_EQ(admin.Command({"CLIENT", "PAUSE", "60000", "WRITE"}), "OK");
+  writer.Send("SET k v\r\nGET k\r\n");
+  EXPECT_TRUE(Eventually([&] {
+    return admin.Command({"INFO", "clients"}).find("blocked_clients:1") != std::string::npos;
+  }));
+  EXPECT_EQ(reader.Command({"GET", "k"}), "(nil)");
+  EXPECT_EQ(reader.Command({"SET", "k"}),
+            "(error) ERR wrong number of arguments for 'set' command");
+  ASSERT_EQ(admin.Command({"CLIENT", "UNPAUSE"}), "OK");
+  EXPECT_EQ(writer.Read(), "OK");
+  EXPECT_EQ(writer.Read(), "\"v\"");
+}
+
+TEST(PauseTest, EndsByItself) {
+  Cluster cluster;
+  Client client = cluster.Connect();
+  ASSERT_EQ(client.Command({"CLIENT", "PAUSE", "200"}), "OK");
+  EXPECT_EQ(client.Command({"SET", "k", "v"}), "OK");
+}
+
+TEST(StatisticsTest, ResetstatStartsTheHistogramAnew) {
+  Cluster cluster;
+  Client client = cluster.Connect();
+  client.Command({"SET", "k", "v"});
+  ASSERT_EQ(client.Command({"CONFIG", "RESETSTAT"}), "OK");
+  client.Command({"SET", "k", "v"});
+  client.Command({"SET", "k", "v"});
+  const std::string histogram = client.Command({"LATENCY", "HISTOGRAM", "set"});
+  EXPECT_EQ(histogram.substr(0, 22), "[\"set\", [\"calls\", 2, \"");
+}
+
+TEST(StatisticsTest, WhatTheProxyRefusesReachesNoShard) {
+  Cluster cluster{ClusterOptions{.shards = 2}};
+  Client client = cluster.Connect();
+  const std::string name = "hash-max-listpack-entries";
+  EXPECT_EQ(client.Command({"CONFIG", "SET", name, "55", "port", "1"}).substr(0, 23),
+            "(error) ERR CONFIG SET ");
+  EXPECT_EQ(client.Command({"CONFIG", "GET", name}), "[\"" + name + "\", \"128\"]");
+}
+
+}  // namespace
+}  // namespace ringmaster::integration
