@@ -88,7 +88,7 @@ uint64_t RecentRequests::KeepCut(std::span<const Bytes> args) {
 }
 
 std::vector<std::string> RecentRequests::Find(uint64_t place) const {
-  if (head_ - place > kSize || head_ == place) return {};
+  if (place == 0 || head_ - place > kSize) return {};
   Header header;
   const char* from = ring_.get() + (place & (kSize - 1));
   std::memcpy(&header, from, sizeof(header));

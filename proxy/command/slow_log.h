@@ -62,7 +62,7 @@ class RecentRequests {
  public:
   RecentRequests();
 
-  // Returns where it is kept. `wire` as the client sent it; empty: args are written anew.
+  // Returns where it is kept, never 0. `wire` as the client sent it; empty: args are written anew.
   uint64_t Keep(Bytes wire, std::span<const Bytes> args) {
     if (wire.size() - 1 < kAsItIs) [[likely]]
       return Put(wire, false);
@@ -83,7 +83,7 @@ class RecentRequests {
   uint64_t KeepCut(std::span<const Bytes> args);
 
   std::unique_ptr<char[]> ring_;
-  uint64_t head_ = 0;  // bytes ever written, the gaps at the ring's end included
+  uint64_t head_ = sizeof(Header);  // bytes ever written, the gaps at the ring's end included
   std::string scratch_;
 };
 

@@ -46,6 +46,13 @@ TEST(RecentRequestsTest, FindsARequestUntilOthersOvertakeIt) {
   EXPECT_EQ(recent.Find(latest), (std::vector<std::string>{"GET", "key"}));
 }
 
+TEST(RecentRequestsTest, WhatWasNeverKeptIsNobodys) {
+  RecentRequests recent;
+  const std::vector<Bytes> args = {"PING"};
+  recent.Keep("", args);
+  EXPECT_TRUE(recent.Find(0).empty());
+}
+
 TEST(RecentRequestsTest, KeepsWhatIsLongOrInlineCut) {
   RecentRequests recent;
   const std::string value(100'000, 'v');
