@@ -88,6 +88,7 @@ void Backend::KeepSpare(int database, int resp) {
 void Backend::Return(Connection* connection) {
   connection->SetDrained(nullptr, nullptr);
   connection->SetPushSink(nullptr, nullptr);
+  connection->SetLost(nullptr, nullptr);
   std::unique_ptr<Connection> back = TakeOut(lent_, connection);
   if (back == nullptr) return;
   auto& to = back->ready() && back->idle() && spare_.size() < kSpare ? spare_ : discarded_;
@@ -97,6 +98,7 @@ void Backend::Return(Connection* connection) {
 void Backend::Discard(Connection* connection) {
   connection->SetDrained(nullptr, nullptr);
   connection->SetPushSink(nullptr, nullptr);
+  connection->SetLost(nullptr, nullptr);
   std::unique_ptr<Connection> back = TakeOut(lent_, connection);
   if (back != nullptr) discarded_.push_back(std::move(back));
 }

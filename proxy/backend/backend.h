@@ -12,6 +12,18 @@
 
 namespace ringmaster {
 
+class Backend;
+
+// Stands in front of the shared connections while a client with connections of its own is served
+// (BackendContext::lane).
+class ConnectionLane {
+ public:
+  virtual Connection& For(Backend& backend, int database, int resp) = 0;
+
+ protected:
+  ~ConnectionLane() = default;
+};
+
 class Backend final : public Connection::Owner {
  public:
   Backend(BackendContext& context, std::shared_ptr<ShardLink> link, ShardMetrics& metrics,
@@ -20,6 +32,12 @@ class Backend final : public Connection::Owner {
 
   // The connection for ordinary requests; made on first use, connected when first sent to.
   Connection& Shared(int database, int resp) {
+    if (context_.lane != nullptr) [[unlikely]]
+      return context_.lane->For(*this, database, resp);
+    return Common(database, resp);
+  }
+  // The shared one whoever is served.
+  Connection& Common(int database, int resp) {
     Connection* connection = shared_[Index(database, resp)].get();
     return connection != nullptr ? *connection : MakeShared(database, resp);
   }

@@ -206,6 +206,8 @@ void Connection::StartHandshake() {
     }
   }
   if (database_ != 0) ask({"SELECT", std::to_string(database_)});
+  bytes += prologue_;
+  handshake_left_ += prologue_count_;
   // A frozen server still accepts connections: only an answer says that it is alive.
   ask({"PING"});
   state_ = State::kHandshake;
@@ -283,12 +285,12 @@ bool Connection::Consume(Bytes input, const BlockRef& block) {
 
 // False when the connection is gone.
 bool Connection::Deliver(const Slice& reply, bool complete) {
-  if (state_ != State::kReady) [[unlikely]]
-    return OnHandshakeReply(reply, complete);
   if (scanner_.type() == '>') [[unlikely]] {
-    if (push_sink_ != nullptr) push_sink_(push_owner_, reply);
+    if (push_sink_ != nullptr) push_sink_(push_owner_, reply, complete);
     return stream_ != nullptr;
   }
+  if (state_ != State::kReady) [[unlikely]]
+    return OnHandshakeReply(reply, complete);
   if (head_ == nullptr) [[unlikely]] {
     Lose("it sent a reply that nobody asked for", true);
     return false;
@@ -342,6 +344,7 @@ bool Connection::MaySurvive(const Exchange& exchange) const {
 
 void Connection::Lose(const std::string& why, bool shard_fault) {
   const bool was_up = stream_ != nullptr;
+  const bool was_ready = state_ == State::kReady;
   stream_.reset();
   connector_.reset();
   scanner_ = ReplyScanner();
@@ -380,6 +383,7 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
     Fail(*exchange, unsure ? Outcome::kUncertain : Outcome::kNotApplied, why);
   }
   if (link_.failing()) FailWaiting(why);
+  if (was_ready && lost_ != nullptr) lost_(lost_owner_);
 }
 
 // What may be sent again, in its order, on the next stream.

@@ -28,6 +28,7 @@ namespace ringmaster {
 
 class Loop;
 class Connection;
+class ConnectionLane;
 
 // What the connections of one worker share.
 struct BackendContext {
@@ -39,6 +40,8 @@ struct BackendContext {
   // shared place, the topology changed. A client with requests under way from before must see them
   // answered before it sends more, or a later one could overtake an earlier one.
   uint64_t route_epoch = 1;
+  // While commands of a client are dispatched that has connections of its own.
+  ConnectionLane* lane = nullptr;
   // Set for good by Router::Close: whoever is answered then and asks on is refused at once.
   bool stopping = false;
 };
@@ -105,11 +108,25 @@ class Connection : public ListHook<> {
   // Closes and answers everything. For a shard that left the ring or a worker that stops.
   void Close(const std::string& why);
 
-  // Push messages ('>' outside any reply) go here; nobody: dropped.
-  using PushSink = void (*)(void* owner, const Slice& message);
+  // Push messages ('>' outside any reply) go here, whole or in parts, `complete` with the last one;
+  // nobody: dropped. What was sent of one before a loss is never completed.
+  using PushSink = void (*)(void* owner, const Slice& message, bool complete);
   void SetPushSink(PushSink sink, void* owner) {
     push_sink_ = sink;
     push_owner_ = owner;
+  }
+  // Told when a connection that was up is gone, after everything that waited for it was answered or
+  // kept: what the shard held for it (subscriptions, tracked keys) is gone, too.
+  using Lost = void (*)(void* owner);
+  void SetLost(Lost lost, void* owner) {
+    lost_ = lost;
+    lost_owner_ = owner;
+  }
+  // Requests that each new stream begins with, in front of the first that anybody sends; an error
+  // in reply to one is a refused handshake. REQUIRES: state() is kIdle.
+  void SetPrologue(std::string requests, int count) {
+    prologue_ = std::move(requests);
+    prologue_count_ = count;
   }
 
  private:
@@ -162,6 +179,10 @@ class Connection : public ListHook<> {
   TimePoint progress_{};  // bytes last came or went, or the attempt to connect began
   PushSink push_sink_ = nullptr;
   void* push_owner_ = nullptr;
+  Lost lost_ = nullptr;
+  void* lost_owner_ = nullptr;
+  std::string prologue_;
+  int prologue_count_ = 0;
   Drained drained_ = nullptr;
   void* drained_asker_ = nullptr;
 };

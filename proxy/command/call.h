@@ -20,6 +20,7 @@
 namespace ringmaster {
 
 class Pause;
+class PushHub;
 class RecentRequests;
 class RecipeSet;
 class SlowLog;
@@ -35,6 +36,10 @@ struct CommandContext {
   Proxy& proxy;
   // The commands of the background class by Command::id; nullptr: there is none.
   const std::vector<bool>* background = nullptr;
+  // Messages out of turn. Set by its owner; nullptr in tests of other things.
+  PushHub* push = nullptr;
+  // Clients of the pool in MONITOR, on any worker.
+  uint32_t monitors = 0;
   // Reused from call to call, so that the warm path does not allocate.
   std::string scratch = {};
   std::vector<uint32_t> key_positions = {};
@@ -58,6 +63,8 @@ struct Call {
   CommandContext& context;
   // Gets the reply through its sink, exactly once, maybe before Dispatch returns.
   Exchange& exchange;
+  // The client's connection; nullptr when a recipe serves the call for it.
+  ClientView* view = nullptr;
 };
 
 // Serves the call, in the background where the operator says so. REQUIRES: the arity fits.

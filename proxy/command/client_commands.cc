@@ -6,6 +6,7 @@
 #include "command/blocking.h"
 #include "command/call.h"
 #include "command/handlers.h"
+#include "command/push_client.h"
 #include "command/recipe.h"
 #include "command/request.h"
 #include "command/transaction.h"
@@ -24,10 +25,25 @@ int64_t Seconds(Duration d) { return Milliseconds(d) / 1000; }
 // Redis's letters for what a client is doing.
 std::string Flags(const ClientState& state) {
   std::string flags;
+  const PushClient* push = state.push.get();
+  if (push != nullptr && push->monitor) flags += 'O';
+  if (push != nullptr && push->subscriber()) flags += 'P';
   if (state.transaction != nullptr && state.transaction->open) flags += 'x';
   if (state.blocked != nullptr) flags += 'b';
+  const Tracking* tracking = push == nullptr ? nullptr : push->tracking.get();
+  if (tracking != nullptr) {
+    flags += 't';
+    if (tracking->broken_redirect) flags += 'R';
+    if (tracking->options().bcast) flags += 'B';
+  }
   if (state.no_evict) flags += 'e';
   return flags.empty() ? "N" : flags;
+}
+
+// -1: it does not track; 0: nobody gets its invalidations in its place.
+int64_t Redirection(const ClientState& state) {
+  const bool tracks = state.push != nullptr && state.push->tracking != nullptr;
+  return tracks ? static_cast<int64_t>(state.push->tracking->options().redirect) : -1;
 }
 
 bool KnownType(Bytes type) {
@@ -49,7 +65,8 @@ struct ClientFilter {
     const ClientState& state = client.state();
     if (except && *except == state.id) return false;
     if (!ids.empty() && std::find(ids.begin(), ids.end(), state.id) == ids.end()) return false;
-    if (!type.empty() && !EqualsIgnoreCase(type, "normal")) return false;
+    const bool subscriber = state.push != nullptr && state.push->subscriber();
+    if (!type.empty() && !EqualsIgnoreCase(type, subscriber ? "pubsub" : "normal")) return false;
     if (!user.empty() && user != UserName(state)) return false;
     if (!address.empty() && address != client.address()) return false;
     return local_address.empty() || local_address == client.local_address();
@@ -172,7 +189,13 @@ void DescribeClient(ClientView& client, TimePoint now, std::string& out, size_t 
   field(" idle=", Seconds(now - state.last_active_at));
   out += " flags=" + Flags(state);
   field(" db=", state.database);
-  out += " sub=0 psub=0 ssub=0";
+  const PushClient* push = state.push.get();
+  const auto subscribed = [push](PushKind kind) {
+    return push == nullptr ? int64_t{0} : static_cast<int64_t>(push->count(kind));
+  };
+  field(" sub=", subscribed(PushKind::kChannel));
+  field(" psub=", subscribed(PushKind::kPattern));
+  field(" ssub=", subscribed(PushKind::kShardChannel));
   const bool open = state.transaction != nullptr && state.transaction->open;
   field(" multi=", open ? static_cast<int64_t>(state.transaction->queue.size()) : -1);
   field(" qbuf=", static_cast<int64_t>(client.query_buffer() + own_request));
@@ -183,7 +206,8 @@ void DescribeClient(ClientView& client, TimePoint now, std::string& out, size_t 
   field(" tot-mem=", static_cast<int64_t>(client.memory()));
   out += " events=r cmd=";
   out += state.last_command == nullptr ? "NULL" : state.last_command->full_name;
-  out += " user=" + UserName(state) + " redir=-1";
+  out += " user=" + UserName(state);
+  field(" redir=", Redirection(state));
   field(" resp=", state.resp);
   out += "\n";
 }
@@ -276,30 +300,52 @@ void ClientHelp(Call&, ReplyWriter& out) {
   for (const Bytes line : kLines) out.Simple(line);
 }
 
-void ClientGetRedir(Call&, ReplyWriter& out) { out.Integer(-1); }
+void ClientGetRedir(Call& call, ReplyWriter& out) { out.Integer(Redirection(call.client)); }
 
-void ClientTrackingInfo(Call&, ReplyWriter& out) {
+void ClientTrackingInfo(Call& call, ReplyWriter& out) {
+  const Tracking* tracking =
+      call.client.push == nullptr ? nullptr : call.client.push->tracking.get();
+  const TrackingOptions options = tracking == nullptr ? TrackingOptions() : tracking->options();
+  std::vector<Bytes> flags = {tracking == nullptr ? "off" : "on"};
+  if (options.bcast) flags.emplace_back("bcast");
+  if (options.optin) flags.emplace_back("optin");
+  if (options.optin && tracking->caching) flags.emplace_back("caching-yes");
+  if (options.optout) flags.emplace_back("optout");
+  if (options.optout && tracking->caching) flags.emplace_back("caching-no");
+  if (options.noloop) flags.emplace_back("noloop");
+  if (tracking != nullptr && tracking->broken_redirect) flags.emplace_back("broken_redirect");
   out.Map(3);
   out.Bulk("flags");
-  out.Set(1);
-  out.Bulk("off");
+  out.Set(flags.size());
+  for (const Bytes flag : flags) out.Bulk(flag);
   out.Bulk("redirect");
-  out.Integer(-1);
+  out.Integer(Redirection(call.client));
   out.Bulk("prefixes");
-  out.Array(0);
+  // Without a prefix, BCAST is about the keys that begin with nothing.
+  const bool all = options.bcast && options.prefixes.empty();
+  out.Array(all ? 1 : options.prefixes.size());
+  if (all) out.Bulk("");
+  for (const std::string& prefix : options.prefixes) out.Bulk(prefix);
 }
 
-// Tracking is always off, and that much is served.
-void ClientTracking(Call& call, ReplyWriter& out) {
-  if (EqualsIgnoreCase(call.args[2], "off") && call.args.size() == 3) return out.Ok();
-  out.out() += errors::Refused(call.command.full_name,
-                               "is not served by this version; a client cannot be told of changes");
-}
-
-void ClientCaching(Call&, ReplyWriter& out) {
-  out.Error(
-      "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
-      "OPTOUT mode enabled");
+void ClientCaching(Call& call, ReplyWriter& out) {
+  Tracking* tracking = call.client.push == nullptr ? nullptr : call.client.push->tracking.get();
+  if (tracking == nullptr) {
+    return out.Error(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+        "OPTOUT mode enabled");
+  }
+  const bool yes = EqualsIgnoreCase(call.args[2], "yes");
+  if (!yes && !EqualsIgnoreCase(call.args[2], "no")) {
+    out.out() += errors::Syntax();
+  } else if (yes && !tracking->options().optin) {
+    out.Error("ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
+  } else if (!yes && !tracking->options().optout) {
+    out.Error("ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
+  } else {
+    tracking->caching = true;
+    out.Ok();
+  }
 }
 
 Task<std::string> ClientUnblockRecipe(RecipeCall& call) {

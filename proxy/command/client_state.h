@@ -13,6 +13,7 @@ namespace ringmaster {
 struct AclUser;
 class BlockedClient;
 struct Command;
+struct PushClient;
 struct Transaction;
 
 struct ClientState {
@@ -27,7 +28,7 @@ struct ClientState {
 
   // In a mode that ties it to its worker (a transaction, a subscription, a wait): it is not moved
   // to another. Whatever brings such a mode adds itself here.
-  bool tied() const { return transaction != nullptr || blocked != nullptr; }
+  bool tied() const { return transaction != nullptr || blocked != nullptr || push != nullptr; }
 
   uint64_t id = 0;  // unique in the process, growing
   int database = 0;
@@ -52,6 +53,9 @@ struct ClientState {
   BlockedClient* blocked = nullptr;
   // Its commands come from an EXEC of its own: none of them waits.
   bool in_exec = false;
+  // Of a client that gets messages out of turn: it subscribes, monitors, tracks keys or is told of
+  // another's. Made and dropped by the PushHub.
+  std::shared_ptr<PushClient> push;
   std::unique_ptr<Details> details;
 
   const std::string& name() const {

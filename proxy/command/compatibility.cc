@@ -95,6 +95,8 @@ std::string HowServed(const Command& command) {
       return "by the proxy";
     case PlanKind::kRecipe:
       return "by the proxy, in steps";
+    case PlanKind::kStart:
+      return "by the proxy with the shards";
     case PlanKind::kRefuse:
       return "refused: `" + RefusalText(command, row.plan.why) + "`";
   }

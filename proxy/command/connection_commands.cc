@@ -2,6 +2,7 @@
 #include "command/access_control.h"
 #include "command/call.h"
 #include "command/handlers.h"
+#include "command/push_hub.h"
 #include "command/redis_version.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
@@ -52,6 +53,11 @@ bool HelloOptions(Call& call, ReplyWriter& out) {
     }
   }
   return true;
+}
+
+// Where replies must look like messages.
+bool InSubscriberMode(const ClientState& client) {
+  return client.push != nullptr && client.resp == 2 && client.push->subscriber();
 }
 
 }  // namespace
@@ -113,6 +119,10 @@ void Echo(Call& call, ReplyWriter& out) { out.Bulk(call.args[1]); }
 void Ping(Call& call, ReplyWriter& out) {
   if (call.args.size() > 2) {
     out.out() += errors::WrongArity("ping");
+  } else if (InSubscriberMode(call.client)) {
+    out.Array(2);
+    out.Bulk("pong");
+    out.Bulk(call.args.size() == 2 ? call.args[1] : Bytes());
   } else if (call.args.size() == 2) {
     out.Bulk(call.args[1]);
   } else {
@@ -130,6 +140,7 @@ void HangUp(Call& call, ReplyWriter&) { call.client.close_after_reply = true; }
 void Reset(Call& call, ReplyWriter& out) {
   ClientState& client = call.client;
   client.transaction.reset();
+  if (client.push != nullptr) call.context.push->Leave(client);
   client.database = 0;
   client.resp = 2;
   client.reply_mode = ClientState::ReplyMode::kOn;

@@ -126,6 +126,8 @@ void DispatchByPlan(Call& call) {
       return Locally(call);
     case PlanKind::kRecipe:
       return call.context.recipes.Start(call, plan.recipe);
+    case PlanKind::kStart:
+      return plan.start(call);
     case PlanKind::kRefuse:
       return AnswerWith(call, errors::Refused(call.command.full_name, plan.why));
   }

@@ -57,7 +57,5 @@ inline std::array<Family, 19> Families() {
 }
 
 // Why some families are refused as a whole.
-inline constexpr char kPubSubLater[] =
-    "is not served by this version; connect to a shard for publish and subscribe";
 
 }  // namespace ringmaster

@@ -39,7 +39,6 @@ void ClientHelp(Call& call, ReplyWriter& out);
 void ClientGetRedir(Call& call, ReplyWriter& out);
 void ClientTrackingInfo(Call& call, ReplyWriter& out);
 void ClientCaching(Call& call, ReplyWriter& out);
-void ClientTracking(Call& call, ReplyWriter& out);
 Task<std::string> ClientInfoRecipe(RecipeCall& call);
 Task<std::string> ClientListRecipe(RecipeCall& call);
 Task<std::string> ClientKillRecipe(RecipeCall& call);
@@ -91,6 +90,21 @@ Task<std::string> EachShardsTextRecipe(RecipeCall& call);
 
 // info.cc
 Task<std::string> InfoRecipe(RecipeCall& call);
+
+// pubsub_commands.cc
+void SubscribeStart(Call& call);
+void PSubscribeStart(Call& call);
+void SSubscribeStart(Call& call);
+void UnsubscribeStart(Call& call);
+void PUnsubscribeStart(Call& call);
+void SUnsubscribeStart(Call& call);
+void PublishStart(Call& call);
+void SPublishStart(Call& call);
+void MonitorStart(Call& call);
+void ClientTrackingStart(Call& call);
+Task<std::string> PubsubChannelsRecipe(RecipeCall& call);
+Task<std::string> PubsubNumSubRecipe(RecipeCall& call);
+Task<std::string> PubsubNumPatRecipe(RecipeCall& call);
 
 // keyspace_recipes.cc
 Task<std::string> ScanRecipe(RecipeCall& call);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/block.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "command/client_state.h"
@@ -18,6 +19,7 @@ namespace ringmaster {
 
 class AccessControl;
 class Pause;
+class PushHub;
 class Router;
 class SlowLog;
 class Topology;
@@ -35,6 +37,14 @@ class ClientView {
   virtual size_t memory() const = 0;         // all it holds, roughly
   // Closes it: at once, or, for the client asking itself, after its reply is out.
   virtual void Kill(bool after_reply) = 0;
+  // Sends a message that is no reply: behind every reply that came before it, never inside one.
+  // Small ones without a block are copied. A client whose output grows beyond limits.reply_buffer
+  // gets no more and is closed at the end of the turn.
+  enum class PushOrder : uint8_t {
+    kBehindReplies,   // that are here
+    kBehindRequests,  // behind the replies still to come to requests that are under way
+  };
+  virtual void Push(const Slice& message, PushOrder order = PushOrder::kBehindReplies) = 0;
 
  protected:
   ~ClientView() = default;
@@ -50,6 +60,7 @@ class WorkerView {
   virtual void ResetStatistics() = 0;  // of commands: CONFIG RESETSTAT
   virtual void EndPause() = 0;         // clients that waited for it go on
   virtual Router& router() = 0;
+  virtual PushHub* push() { return nullptr; }
 
  protected:
   ~WorkerView() = default;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "command/push_client.h"
 #include "coro/all.h"
 #include "resp/errors.h"
 #include "resp/request_writer.h"
@@ -69,7 +70,8 @@ RecipeCall::RecipeCall(const Call& call)
       in_exec_(call.client.in_exec),
       client_id_(call.client.id),
       database_(call.client.database),
-      resp_(call.client.resp) {
+      resp_(call.client.resp),
+      push_(call.client.push) {
   size_t total = 0;
   for (const Bytes arg : call.args) total += arg.size();
   arg_bytes_.reserve(total);
@@ -82,7 +84,10 @@ RecipeCall::RecipeCall(const Call& call)
 Task<Answer> RecipeCall::Ask(uint32_t shard, std::string request, bool read_only) {
   Question question(context_.scatters.max_reply());
   const AskOptions options{.read_only = read_only};
-  question.Send(context_.router.backend(shard).Shared(database_, resp_), request, options);
+  {
+    const LaneScope scope(context_.router.context(), push_ ? push_->tracking.get() : nullptr);
+    question.Send(context_.router.backend(shard).Shared(database_, resp_), request, options);
+  }
   co_return co_await question.answer();
 }
 
@@ -120,7 +125,10 @@ Task<Answer> RecipeCall::ServeByPlan() {
   client.database = database_;
   client.resp = resp_;
   Call call{args_, Slice{bytes_, {}}, command_, client, context_, question.exchange()};
-  DispatchByPlan(call);
+  {
+    const LaneScope scope(context_.router.context(), push_ ? push_->tracking.get() : nullptr);
+    DispatchByPlan(call);
+  }
   co_return co_await question.answer();
 }
 

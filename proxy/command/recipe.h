@@ -85,6 +85,7 @@ class RecipeCall {
   uint64_t client_id_;
   int database_;
   int resp_;
+  std::shared_ptr<PushClient> push_;  // its connections, if it has some of its own
 };
 
 // The recipes under way on one worker. Owner: the worker, which outlives none of them: it waits

@@ -27,11 +27,15 @@ enum class PlanKind : uint8_t {
   kEveryShard,  // as it is to every shard, merged by rule
   kLocal,       // answered here, at once
   kRecipe,      // answered here, in steps
+  kStart,       // a function takes the exchange and answers it when it can
   kRefuse,      // refused, with the reason
 };
 
 // Writes the reply to `out`. Sees the client through call.client.
 using LocalFunction = void (*)(Call& call, ReplyWriter& out);
+// Answers call.exchange through its sink, before it returns or later. For what outlives the command
+// and needs the client itself, or works with many of them under way.
+using StartFunction = void (*)(Call& call);
 // Returns the whole reply. The call outlives the task; its client may leave before.
 using RecipeFunction = Task<std::string> (*)(RecipeCall& call);
 
@@ -41,6 +45,7 @@ struct PlanSpec {
   MergeFunction special = nullptr;
   LocalFunction local = nullptr;
   RecipeFunction recipe = nullptr;
+  StartFunction start = nullptr;
   const char* why = nullptr;  // kRefuse: a clause behind "ERR <command> "
 };
 
@@ -56,6 +61,7 @@ constexpr PlanSpec Local(LocalFunction local) { return {.kind = PlanKind::kLocal
 constexpr PlanSpec Recipe(RecipeFunction recipe) {
   return {.kind = PlanKind::kRecipe, .recipe = recipe};
 }
+constexpr PlanSpec Start(StartFunction start) { return {.kind = PlanKind::kStart, .start = start}; }
 constexpr PlanSpec Refuse(const char* why) { return {.kind = PlanKind::kRefuse, .why = why}; }
 
 // Calls that are refused, or served by a recipe, though their command is served otherwise.

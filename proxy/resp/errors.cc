@@ -83,6 +83,12 @@ std::string Unblocked() {
 
 std::string NoSuchClient() { return "-ERR No such client\r\n"; }
 
+std::string OnlySubscriptions(Bytes full_name) {
+  return "-ERR Can't execute '" + std::string(full_name) +
+         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+         "context\r\n";
+}
+
 std::string NotApplied(Bytes shard, Bytes why) {
   return Line("NOTAPPLIED shard " + ToText(shard) + ": " + ToText(why));
 }

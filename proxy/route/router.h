@@ -27,6 +27,7 @@ class Router {
   // left serves what it has under way and is closed when that is done.
   void Use(std::shared_ptr<const RouteSnapshot> snapshot);
 
+  BackendContext& context() { return context_; }
   const Topology& topology() const { return *snapshot_->topology; }
   uint32_t ShardOf(Bytes key) const { return topology_->ShardOf(key); }
   uint32_t shard_count() const { return static_cast<uint32_t>(backends_.size()); }

@@ -13,7 +13,8 @@ PoolWorker::Delayed::Delayed(Loop& loop, std::function<void()> callback)
       }) {}
 
 PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts facts,
-                       std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits)
+                       std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
+                       std::shared_ptr<PushCounts> push_counts)
     : worker_(worker),
       server_(server),
       pool_(pool),
@@ -24,6 +25,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
       scatters_(worker.blocks_, limits.reply_buffer),
       commands_{worker.table_, router_,         scatters_, worker.blocks_,
                 recipes_,      worker.metrics_, *this},
+      push_(commands_, std::move(push_counts)),
       parser_(limits_.request),
       sessions_{worker.loop_,
                 worker.blocks_,
@@ -40,6 +42,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
                 worker.sessions_to_flush_,
                 worker.stalled_,
                 closed_} {
+  commands_.push = &push_;
   router_.Use(std::move(snapshot));
   commands_.pause = &pause();
   commands_.slow_log = &slow_log();
@@ -85,6 +88,7 @@ void PoolWorker::Use(std::shared_ptr<const RouteSnapshot> snapshot, const Sessio
   limits_ = limits;
   facts_ = std::move(facts);
   router_.Use(std::move(snapshot));
+  push_.TopologyChanged();
 }
 
 AccessControl& PoolWorker::access() { return server_.state(pool_).access; }
@@ -118,6 +122,7 @@ void PoolWorker::Tick(TimePoint now) {
   if (pause().what() != Pause::What::kNothing && pause().over(now)) pause().End();
   if (pause().what() == Pause::What::kNothing && worker_.metrics_.paused.value() > 0) EndPause();
   router_.Tick(now);
+  push_.Tick(now);
   std::erase_if(timers_, [](const auto& timer) { return timer->done; });
 }
 
@@ -146,6 +151,7 @@ void PoolWorker::Drain() {
 }
 
 void PoolWorker::CloseClients() {
+  push_.Stop();
   for (Session* session = all_.front(); session != nullptr; session = all_.next(*session)) {
     session->view().Kill(false);
   }

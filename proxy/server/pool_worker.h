@@ -8,6 +8,7 @@
 #include "command/background.h"
 #include "command/call.h"
 #include "command/proxy.h"
+#include "command/push_hub.h"
 #include "command/recipe.h"
 #include "command/slow_log.h"
 #include "route/router.h"
@@ -19,7 +20,8 @@ namespace ringmaster {
 class PoolWorker final : public Proxy, public WorkerView {
  public:
   PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts facts,
-             std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits);
+             std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
+             std::shared_ptr<PushCounts> push_counts);
   ~PoolWorker();
 
   // All on the worker's thread.
@@ -42,6 +44,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void RenewUsers();
   void Tick(TimePoint now);
   void CheckIdle(TimePoint now);
+  void EndTurn() { push_.EndTurn(); }
   void FreeClosed();
   void Drain();
   void CloseClients();
@@ -69,6 +72,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void ResetStatistics() override;
   void EndPause() override;
   Router& router() override { return router_; }
+  PushHub* push() override { return &push_; }
 
  private:
   void Renew(ClientView& client);
@@ -90,6 +94,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   ScatterPool scatters_;
   RecipeSet recipes_;
   CommandContext commands_;
+  PushHub push_;
   std::shared_ptr<const BackgroundClass> background_;  // may be empty
   RecentRequests recent_;
   RequestParser parser_;

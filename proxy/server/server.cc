@@ -86,7 +86,8 @@ ProxyFacts Server::FactsOf(const PoolConfig& pool) const {
 
 std::unique_ptr<PoolWorker> Server::MakePoolWorker(Worker& worker, size_t pool) {
   return std::make_unique<PoolWorker>(worker, *this, pool, FactsOf(config_.pools[pool]),
-                                      snapshots_[pool], MakeSessionLimits(config_, worker_count_));
+                                      snapshots_[pool], MakeSessionLimits(config_, worker_count_),
+                                      push_counts_[pool]);
 }
 
 Status Server::Start() {
@@ -102,6 +103,7 @@ Status Server::Start() {
     if (!users) return users.error();
     pool_states_.push_back(std::make_unique<PoolState>(table_));
     pool_states_.back()->access.Replace(std::move(*users));
+    push_counts_.push_back(std::make_shared<PushCounts>());
   }
   for (size_t i = 0; i < worker_count_; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, table_));

@@ -12,6 +12,7 @@
 
 #include "command/background.h"
 #include "command/proxy.h"
+#include "command/push_counts.h"
 #include "command/table.h"
 #include "config/config.h"
 #include "net/listener.h"
@@ -101,6 +102,7 @@ class Server {
   Loop loop_;
   Mailbox mailbox_;
   std::vector<std::shared_ptr<const RouteSnapshot>> snapshots_;  // by pool
+  std::vector<std::shared_ptr<PushCounts>> push_counts_;         // by pool
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Listening> listening_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;

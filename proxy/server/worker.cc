@@ -79,7 +79,10 @@ void Worker::EndOfTurn() {
   while (Connection* connection = connections_to_flush_.PopFront()) connection->Flush();
   if (!departures_.empty()) [[unlikely]]
     departures_.Settle(loop_.Now());
-  for (const auto& pool : pools_) pool->FreeClosed();
+  for (const auto& pool : pools_) {
+    pool->EndTurn();
+    pool->FreeClosed();
+  }
   metrics_.in_flight.Set(requests_.live());
   const bool busy = !line_.empty() || !sessions_to_flush_.empty();
   loop_.SetBusy(busy);

@@ -12,6 +12,14 @@ Request& ReplyQueue::Add() {
   return *request;
 }
 
+Request* ReplyQueue::LastHeld() const {
+  Request* last = nullptr;
+  for (Request* request = list_.front(); request != nullptr; request = list_.next(*request)) {
+    if (request->done || request->in_parts) last = request;
+  }
+  return last;
+}
+
 void ReplyQueue::Part(Request& request, const Slice& part, Output& output) {
   if (request.silent) return;
   if (&request == list_.front()) {

@@ -27,6 +27,9 @@ class ReplyQueue {
   bool empty() const { return size_ == 0; }
   Request* front() const { return list_.front(); }
   Request* next(const Request& request) const { return list_.next(request); }
+  Request* last() const { return list_.back(); }
+  // The last request whose reply, or part of it, is here and not all in the output; may be nullptr.
+  Request* LastHeld() const;
 
   // A part of a reply, and its end. What is ready from the front on goes to `output`; finished
   // requests are freed. `finished` is told of each, before it is freed.

@@ -7,6 +7,7 @@
 #include "command/access_control.h"
 #include "command/handlers.h"
 #include "command/pause.h"
+#include "command/push_hub.h"
 #include "command/slow_log.h"
 #include "command/transaction.h"
 #include "net/loop.h"
@@ -378,12 +379,21 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
     context_.commands.metrics.memory_refused.Add();
     return Refuse(&command, errors::OutOfMemory());
   }
+  if (state_.push != nullptr && !PushHub::Admits(state_, command)) [[unlikely]] {
+    return Refuse(&command, errors::OnlySubscriptions(command.full_name));
+  }
   Request& request = NewRequest(&command);
   Keep(request, wire.bytes, args);
   state_.last_command = &command;
+  if (context_.commands.monitors != 0) [[unlikely]]
+    context_.commands.push->ShowToMonitors(*this, command, args);
   barrier_ = GoesAlone(command);
-  Call call{args, wire, command, state_, context_.commands, request};
-  Dispatch(call);
+  Call call{args, wire, command, state_, context_.commands, request, this};
+  if (state_.push == nullptr) [[likely]] {
+    Dispatch(call);
+  } else {
+    PushHub::Dispatch(call);
+  }
   if (queue_.empty()) barrier_ = false;
   if (state_.close_after_reply && !closed_) {
     closing_ = true;
@@ -431,7 +441,7 @@ size_t Session::HandlePartial(RequestParser& parser, const Slice& input) {
 const Command* Session::Streamable(const RequestParser& parser) const {
   if (!parser.in_bulk() || parser.bulk_size() < Upload::kStreamFrom) return nullptr;
   const std::span<const Bytes> args = parser.args();
-  if (args.empty() || state_.transaction != nullptr) return nullptr;
+  if (args.empty() || state_.tied()) return nullptr;
   const Command* command = context_.commands.table.Find(args);
   if (command == nullptr || !command->subcommands.empty()) return nullptr;
   const Row& row = *command->row;

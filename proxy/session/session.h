@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/block.h"
 #include "base/intrusive_list.h"
@@ -171,8 +172,16 @@ class Session final : public TurnTaker,
   int fd() const override { return stream_.fd(); }
   size_t in_flight() const override { return queue_.size(); }
   size_t query_buffer() const override { return input_.end - input_.begin; }
-  size_t output_buffer() const override { return output_.size() + queue_.held(); }
+  size_t output_buffer() const override { return output_.size() + queue_.held() + pushed_bytes_; }
   void Kill(bool after_reply) override;
+  void Push(const Slice& message, PushOrder order) override;
+  void SendPushed(const Request& request);
+
+  // A message and the request behind whose reply it goes out.
+  struct Pushed {
+    const Request* behind;
+    Slice message;
+  };
 
   SessionContext& context_;
   Stream stream_;
@@ -189,6 +198,8 @@ class Session final : public TurnTaker,
   uint64_t exchanged_ = 0;  // bytes of them
   uint32_t cost_ = 0;
   uint64_t route_epoch_ = 0;
+  std::unique_ptr<std::vector<Pushed>> pushed_;  // in their order; usually nullptr
+  size_t pushed_bytes_ = 0;
   Exchange* paused_ = nullptr;  // a large reply whose shard connection waits for our client
   TimePoint stalled_since_{};
   uint64_t stalled_at_ = 0;
@@ -203,6 +214,7 @@ class Session final : public TurnTaker,
   bool held_by_pause_ = false;  // its next request waits for the end of CLIENT PAUSE
   bool draining_ = false;       // serves what was read, then closes
   bool leaving_ = false;        // to another worker, as soon as it is quiet
+  bool overflowed_ = false;     // a message had no room in the output: to be closed
   bool closed_ = false;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "command/blocking.h"
+#include "command/push_hub.h"
 #include "command/slow_log.h"
 #include "net/loop.h"
 #include "session/session.h"
@@ -86,6 +87,8 @@ void Session::OnReplyPart(Exchange& exchange, const Slice& part) {
 
 void Session::OnFinished(Request& request) {
   ++finished_;
+  if (pushed_ != nullptr) [[unlikely]]
+    SendPushed(request);
   if (request.command == nullptr) return;
   const Duration took = context_.loop.Now() - request.started;
   WorkerMetrics& metrics = context_.commands.metrics;
@@ -167,6 +170,10 @@ void Session::LetGo() {
 
 void Session::Flush() {
   if (closed_) return;
+  if (overflowed_) [[unlikely]] {
+    context_.commands.metrics.slow_readers.Add();
+    return Close("it does not read its messages: limits.reply_buffer is reached");
+  }
   const uint64_t before = output_.accepted();
   const IoStatus status = output_.Flush(stream_, kFlushAtOnce);
   const uint64_t written = output_.accepted() - before;
@@ -233,6 +240,7 @@ void Session::CheckStalled(TimePoint now) {
 
 void Session::CheckIdle(TimePoint now) {
   const Duration limit = context_.limits.idle_timeout;
+  if (state_.push != nullptr) return;  // waits for messages
   if (limit <= Duration(0) || !queue_.empty() || now - state_.last_active_at < limit) return;
   context_.commands.metrics.idle_closed.Add();
   Close("");
@@ -282,7 +290,9 @@ void Session::Close(const std::string& why) {
   if (paused_ != nullptr) std::exchange(paused_, nullptr)->connection->SetPaused(false);
   if (BlockedClient* blocked = std::exchange(state_.blocked, nullptr)) blocked->Leave();
   if (std::exchange(held_by_pause_, false)) context_.commands.metrics.paused.Subtract(1);
+  if (state_.push != nullptr) context_.commands.push->Leave(state_);
   queue_.Abandon(context_.reaper);
+  pushed_.reset();
   upload_.reset();
   output_.Clear();
   Detach();
@@ -303,8 +313,41 @@ void Session::Detach() {
   if (ListHook<StalledTag>::linked()) IntrusiveList<Session, StalledTag>::Remove(*this);
 }
 
+void Session::Push(const Slice& message, PushOrder order) {
+  if (closed_ || closing_ || overflowed_) return;
+  const size_t limit = context_.limits.reply_buffer;
+  const auto fits = [&] {
+    return output_.size() + queue_.held() + pushed_bytes_ + message.bytes.size() <= limit;
+  };
+  // Much may come in one turn: the socket has its chance before the client is called slow.
+  if (!fits() && !writing_) {
+    const uint64_t before = output_.accepted();
+    (void)output_.Flush(stream_, kFlushAtOnce);
+    context_.commands.metrics.bytes_out.Add(output_.accepted() - before);
+  }
+  overflowed_ = !fits();
+  Touch();
+  if (overflowed_) return;
+  const Request* behind = order == PushOrder::kBehindRequests ? queue_.last() : queue_.LastHeld();
+  if (behind == nullptr) return output_.Append(message);
+  if (pushed_ == nullptr) pushed_ = std::make_unique<std::vector<Pushed>>();
+  pushed_->push_back({behind, message.block ? message : context_.blocks.Copy(message.bytes)});
+  pushed_bytes_ += message.bytes.size();
+}
+
+// The request's reply is in the output, and so may be what came behind it.
+void Session::SendPushed(const Request& request) {
+  size_t sent = 0;
+  for (; sent < pushed_->size() && (*pushed_)[sent].behind == &request; ++sent) {
+    pushed_bytes_ -= (*pushed_)[sent].message.bytes.size();
+    output_.Append((*pushed_)[sent].message);
+  }
+  pushed_->erase(pushed_->begin(), pushed_->begin() + static_cast<ptrdiff_t>(sent));
+  if (pushed_->empty()) pushed_.reset();
+}
+
 size_t Session::memory() const {
-  return sizeof(Session) + output_.size() + queue_.held() +
+  return sizeof(Session) + output_.size() + queue_.held() + pushed_bytes_ +
          (input_.block ? input_.block.capacity() : 0);
 }
 

@@ -42,8 +42,10 @@ class FakeClient final : public ClientView {
   size_t output_buffer() const override { return 0; }
   size_t memory() const override { return 1024; }
   void Kill(bool after_reply) override { killed = after_reply ? "after its reply" : "at once"; }
+  void Push(const Slice& message, PushOrder) override { pushed += message.bytes; }
 
   std::string killed;
+  std::string pushed;
 
  private:
   ClientState state_;
@@ -144,7 +146,7 @@ class CommandTest : public testing::Test, private Sink {
     answers_ = 0;
     Request request;
     request.sink = this;
-    Call call{args, Slice(), *command, me_.state(), context_, request};
+    Call call{args, Slice(), *command, me_.state(), context_, request, &me_};
     Dispatch(call);
     EXPECT_EQ(answers_, 1) << args[0];
     return OneLine(reply_);

@@ -90,6 +90,7 @@ TEST(RowsTest, EachPlanHasWhatItNeedsAndNoMore) {
               const PlanSpec& plan = command.row->plan;
               return (plan.local != nullptr) == (plan.kind == PlanKind::kLocal) &&
                      (plan.recipe != nullptr) == (plan.kind == PlanKind::kRecipe) &&
+                     (plan.start != nullptr) == (plan.kind == PlanKind::kStart) &&
                      (plan.why != nullptr) == (plan.kind == PlanKind::kRefuse) &&
                      (plan.special != nullptr) == (plan.merge == Merge::kSpecial);
             }),
