@@ -194,7 +194,7 @@ TEST_F(PublishSubscribeTest, MonitorShowsWhatClientsOfAnyWorkerSend) {
     EXPECT_NE(line.find(R"("a\r\n\"\x01")"), std::string::npos) << line;
   }
   publisher_.Command({"AUTH", "default", "secret"});
-  EXPECT_NE(client_.ReadRaw().find(R"("AUTH" "(redacted)" "(redacted)")"), std::string::npos);
+  EXPECT_NE(client_.ReadRaw().find(R"x("AUTH" "(redacted)" "(redacted)")x"), std::string::npos);
   EXPECT_EQ(client_.Command({"RESET"}), R"(RESET)");
   publisher_.Command({"GET", "key1"});
   EXPECT_TRUE(client_.Silent(std::chrono::milliseconds(50)));

@@ -140,7 +140,7 @@ void HangUp(Call& call, ReplyWriter&) { call.client.close_after_reply = true; }
 void Reset(Call& call, ReplyWriter& out) {
   ClientState& client = call.client;
   client.transaction.reset();
-  if (client.push != nullptr) call.context.push->Leave(client);
+  if (client.push != nullptr) call.context.push->Reset(client);
   client.database = 0;
   client.resp = 2;
   client.reply_mode = ClientState::ReplyMode::kOn;

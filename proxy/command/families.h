@@ -56,6 +56,4 @@ inline std::array<Family, 19> Families() {
            {"Ringmaster's own", ProxyFamily()}}};
 }
 
-// Why some families are refused as a whole.
-
 }  // namespace ringmaster

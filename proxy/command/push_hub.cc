@@ -239,6 +239,14 @@ void PushHub::Leave(ClientState& client) {
   MonitorLeft();
 }
 
+// It is still the one that another client named.
+void PushHub::Reset(ClientState& client) {
+  ClientView& view = *client.push->view;
+  const bool targeted = client.push->targeted;
+  Leave(client);
+  if (targeted) MakeTarget(view);
+}
+
 // --- messages ---
 
 void PushHub::OnMessage(const Slice& message) {
@@ -321,7 +329,6 @@ void PushHub::Publish(Call& call, PushKind kind) {
 
 void PushHub::Tick(TimePoint now) {
   for (const auto& feed : feeds_) feed->Tick(now);
-  for (const auto& feed : leaving_) feed->Tick(now);
   // By index: a client may be closed for what is found.
   for (size_t i = 0; i < tracking_.size(); ++i) {
     if (tracking_[i]->tracking != nullptr) tracking_[i]->tracking->Tick(now);

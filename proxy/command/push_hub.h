@@ -41,7 +41,9 @@ class PushHub {
   // The shards that know a name's subscribers.
   bool OnEveryShard(PushKind kind, Bytes name) const;
 
-  // RESET, and the client's end: it has no messages any more.
+  // RESET: nothing that it asked for comes any more.
+  void Reset(ClientState& client);
+  // The client's end.
   void Leave(ClientState& client);
 
   // MONITOR sees the command. REQUIRES: context.monitors is not 0.

@@ -81,11 +81,20 @@ RecipeCall::RecipeCall(const Call& call)
   }
 }
 
+ConnectionLane* RecipeCall::lane() const {
+  return push_ == nullptr ? nullptr : push_->tracking.get();
+}
+
+Connection& RecipeCall::Shared(uint32_t shard, int database) {
+  const LaneScope scope(context_.router.context(), lane());
+  return context_.router.backend(shard).Shared(database, resp_);
+}
+
 Task<Answer> RecipeCall::Ask(uint32_t shard, std::string request, bool read_only) {
   Question question(context_.scatters.max_reply());
   const AskOptions options{.read_only = read_only};
   {
-    const LaneScope scope(context_.router.context(), push_ ? push_->tracking.get() : nullptr);
+    const LaneScope scope(context_.router.context(), lane());
     question.Send(context_.router.backend(shard).Shared(database_, resp_), request, options);
   }
   co_return co_await question.answer();
@@ -105,7 +114,10 @@ Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> arg
                                   ClientState& client) {
   Question question(context_.scatters.max_reply());
   Call call{args, {}, command, client, context_, question.exchange()};
-  Dispatch(call);
+  {
+    const LaneScope scope(context_.router.context(), lane());
+    Dispatch(call);
+  }
   Answer answer = co_await question.answer();
   co_return std::move(answer.reply);
 }
@@ -126,7 +138,7 @@ Task<Answer> RecipeCall::ServeByPlan() {
   client.resp = resp_;
   Call call{args_, Slice{bytes_, {}}, command_, client, context_, question.exchange()};
   {
-    const LaneScope scope(context_.router.context(), push_ ? push_->tracking.get() : nullptr);
+    const LaneScope scope(context_.router.context(), lane());
     DispatchByPlan(call);
   }
   co_return co_await question.answer();

@@ -55,6 +55,8 @@ class RecipeCall {
   Task<Answer> Ask(uint32_t shard, std::string request, bool read_only);
   // The same to every shard at once, answers in shard order.
   Task<std::vector<Answer>> AskAll(std::string request, bool read_only);
+  // What Ask sends over: the shared connection, or one of the client's own that tracks keys.
+  Connection& Shared(uint32_t shard, int database);
   // Over a connection that the caller borrowed from the backend. Never sent a second time.
   Task<Answer> AskOver(Connection& connection, std::string request);
   Task<Answer> AskOver(Connection& connection, std::string request, AskOptions options);
@@ -73,6 +75,8 @@ class RecipeCall {
   ClientState* client() const { return client_gone() ? nullptr : client_; }
 
  private:
+  ConnectionLane* lane() const;
+
   CommandContext& context_;
   const Command& command_;
   const Exchange& exchange_;

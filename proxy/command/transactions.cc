@@ -160,7 +160,7 @@ class Execution {
     const auto replies = static_cast<uint32_t>(stretch.end - stretch.begin + 2);
     if (watcher != nullptr) co_return co_await Ask(*watcher, std::move(request), replies);
     const uint32_t shard = *stretch.shard == kAnyShard ? 0 : *stretch.shard;
-    Connection& shared = call_.router().backend(shard).Shared(client().database, client().resp);
+    Connection& shared = call_.Shared(shard, client().database);
     const AskOptions options{.replies = replies};
     const Answer answer = co_await call_.AskOver(shared, std::move(request), options);
     co_return Last(answer.reply);

@@ -11,6 +11,7 @@
 #include "command/access_control.h"
 #include "command/call.h"
 #include "command/pause.h"
+#include "command/push_hub.h"
 #include "command/recipe.h"
 #include "command/request.h"
 #include "command/slow_log.h"
@@ -127,6 +128,7 @@ class CommandTest : public testing::Test, private Sink {
     proxy_.known.listen = {Address{Address::kTcp, "127.0.0.1", 6380, ""}};
     proxy_.known.started_at = proxy_.now - std::chrono::hours(49) / 60;
     router_.Use(Snapshot());
+    context_.push = &push_;
     for (size_t i = 0; i < 2; ++i) {
       proxy_.workers.push_back(std::make_unique<FakeWorker>(i, table_.size(), router_));
     }
@@ -189,6 +191,7 @@ class CommandTest : public testing::Test, private Sink {
   RecipeSet recipes_;
   WorkerMetrics metrics_{table_.size()};
   CommandContext context_{table_, router_, scatters_, blocks_, recipes_, metrics_, proxy_};
+  PushHub push_{context_, std::make_shared<PushCounts>()};
   std::string reply_;
   int answers_ = 0;
 };
