@@ -155,7 +155,8 @@ TEST_F(PublishSubscribeTest, WhoLeavesOrResetsIsNotCounted) {
 }
 
 TEST_F(PublishSubscribeTest, ClientListAndKillKnowSubscribers) {
-  client_.Command({"SUBSCRIBE", "a", "b"});
+  client_.Command({"SUBSCRIBE", "a"});
+  client_.Command({"SUBSCRIBE", "b"});
   client_.Command({"SSUBSCRIBE", "s"});
   const std::string listed = publisher_.Command({"CLIENT", "LIST", "TYPE", "pubsub"});
   EXPECT_NE(listed.find("flags=P "), std::string::npos) << listed;
