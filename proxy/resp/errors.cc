@@ -77,9 +77,7 @@ std::string InvalidCursor() { return "-ERR invalid cursor\r\n"; }
 
 std::string MaxClients() { return "-ERR max number of clients reached\r\n"; }
 
-std::string Unblocked() {
-  return "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
-}
+std::string Unblocked() { return "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"; }
 
 std::string NoSuchClient() { return "-ERR No such client\r\n"; }
 

@@ -28,7 +28,7 @@ std::string NoPasswordSet();
 std::string InvalidCursor();
 std::string MaxClients();
 std::string NoSuchClient();
-std::string Unblocked();  // CLIENT UNBLOCK with ERROR
+std::string Unblocked();                         // CLIENT UNBLOCK with ERROR
 std::string OnlySubscriptions(Bytes full_name);  // a subscriber of RESP2 asked for something else
 
 // Ours. PROTOCOLS.md 3.3: -NOTAPPLIED surely did nothing, -UNCERTAIN may have been applied.

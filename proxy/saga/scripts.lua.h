@@ -124,9 +124,9 @@ redis.call('SET',m,cmsgpack.pack({'D',had,ttls,prints,expiries,'',kept}))
 return {'OK',table.concat(had),replies}
 )lua";
 
-// STEP for the commonest work: each key gets a string. Half the calls of the general one, because what
-// is written need not be read back for its fingerprint.
-// KEYS: marker, then key and image of each   ARGV: kinds, then a value for each key
+// STEP for the commonest work: each key gets a string. Half the calls of the general one, because
+// what is written need not be read back for its fingerprint. KEYS: marker, then key and image of
+// each   ARGV: kinds, then a value for each key
 inline constexpr char kSetStep[] = R"lua(
 local call=redis.call
 local m,kinds=KEYS[1],ARGV[1]
