@@ -131,6 +131,15 @@ bool Backend::idle() const {
   return std::all_of(shared_.begin(), shared_.end(), is_idle) && leaving_.empty() && lent_.empty();
 }
 
+bool Backend::AnsweredUpTo(TimePoint time) const {
+  const auto answered = [time](const auto& connection) {
+    return connection == nullptr || connection->AnsweredUpTo(time);
+  };
+  return std::all_of(shared_.begin(), shared_.end(), answered) &&
+         std::all_of(leaving_.begin(), leaving_.end(), answered) &&
+         std::all_of(lent_.begin(), lent_.end(), answered);
+}
+
 void Backend::Tick(TimePoint now) {
   // By index: a timeout answers askers, and they may borrow or send.
   for (size_t i = 0; i < shared_.size(); ++i) {

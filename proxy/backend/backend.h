@@ -58,6 +58,8 @@ class Backend final : public Connection::Owner {
   size_t connections() const;
   // Nothing waits for any reply and no connection is lent.
   bool idle() const;
+  // Whatever was sent until then is answered, on all connections.
+  bool AnsweredUpTo(TimePoint time) const;
 
   void Tick(TimePoint now);
   void Close(const std::string& why);

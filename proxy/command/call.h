@@ -19,6 +19,7 @@
 
 namespace ringmaster {
 
+class MoveGate;
 class Pause;
 class PushHub;
 class RecentRequests;
@@ -40,6 +41,9 @@ struct CommandContext {
   PushHub* push = nullptr;
   // Clients of the pool in MONITOR, on any worker.
   uint32_t monitors = 0;
+  // Keys are on the move: `moves` is asked first.
+  bool moving = false;
+  MoveGate* moves = nullptr;
   // Reused from call to call, so that the warm path does not allocate.
   std::string scratch = {};
   std::vector<uint32_t> key_positions = {};
@@ -69,7 +73,9 @@ struct Call {
 
 // Serves the call, in the background where the operator says so. REQUIRES: the arity fits.
 void Dispatch(Call& call);
-// Serves it now, by its command's plan.
+// Serves it by its command's plan, when its keys are not on the move.
 void DispatchByPlan(Call& call);
+// Serves it now.
+void DispatchNow(Call& call);
 
 }  // namespace ringmaster

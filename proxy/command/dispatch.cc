@@ -1,6 +1,7 @@
 #include "command/background.h"
 #include "command/call.h"
 #include "command/keys.h"
+#include "command/move_gate.h"
 #include "command/recipe.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
@@ -107,6 +108,13 @@ void Dispatch(Call& call) {
 }
 
 void DispatchByPlan(Call& call) {
+  if (call.context.moving) [[unlikely]] {
+    if (call.context.moves->Hold(call)) return;
+  }
+  DispatchNow(call);
+}
+
+void DispatchNow(Call& call) {
   const PlanSpec& plan = call.command.row->plan;
   const Exception& except = call.command.row->except;
   if (except.applies != nullptr) [[unlikely]] {

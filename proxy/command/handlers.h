@@ -108,6 +108,7 @@ Task<std::string> PubsubNumPatRecipe(RecipeCall& call);
 
 // keyspace_recipes.cc
 Task<std::string> ScanRecipe(RecipeCall& call);
+Task<std::string> KeysRecipe(RecipeCall& call);
 Task<std::string> RandomKeyRecipe(RecipeCall& call);
 
 // blocking.cc

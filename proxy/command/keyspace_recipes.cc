@@ -1,6 +1,8 @@
 // SCAN and RANDOMKEY: walks over what all shards hold.
 #include <algorithm>
 #include <charconv>
+#include <numeric>
+#include <unordered_set>
 
 #include "base/random.h"
 #include "command/handlers.h"
@@ -96,7 +98,27 @@ Task<std::vector<uint64_t>> KeysByShard(RecipeCall& call, std::string& error) {
 
 }  // namespace
 
-// The shards one after the other, in the order of the topology. A page goes on with the next shard
+namespace {
+
+// What the cursors of a walk carry: a move is a walk of its own.
+uint32_t TagOf(const Router& router) {
+  const RingMove* move = router.move();
+  if (move == nullptr) return ScanTag(router.topology());
+  return (ScanTag(*move->from()) * 31 + ScanTag(*move->to()) + 1) & 0xff;
+}
+
+// The shards in the order of a walk. While keys move, each donor stands before every recipient, so
+// that a key is seen where it was or where it arrived.
+std::vector<uint32_t> WalkOf(const Router& router) {
+  if (router.move() != nullptr) return router.move()->walk();
+  std::vector<uint32_t> walk(router.shard_count());
+  std::iota(walk.begin(), walk.end(), 0U);
+  return walk;
+}
+
+}  // namespace
+
+// The shards one after the other, in the order of the walk. A page goes on with the next shard
 // until it has what COUNT asks for, so that few keys on many shards do not take many calls. The
 // topology may change between two steps: then the cursor, which carries the old tag, starts the
 // walk again; a key may be seen twice, none is missed.
@@ -105,37 +127,72 @@ Task<std::string> ScanRecipe(RecipeCall& call) {
   if (!from) co_return errors::InvalidCursor();
   Router& router = call.router();
   const uint64_t version = router.version();
-  const uint32_t tag = ScanTag(router.topology());
+  const uint32_t tag = TagOf(router);
+  const std::vector<uint32_t> walk = WalkOf(router);
   ScanCursor cursor = ScanCursor::Decode(*from);
-  if (cursor.tag != tag || cursor.shard >= router.shard_count()) cursor = {.tag = tag};
+  if (cursor.tag != tag || cursor.shard >= walk.size()) cursor = {.tag = tag};
 
   const size_t wanted = CountOption(call.args());
   std::string keys;
   size_t count = 0;
   for (int step = 0; step < kScanSteps; ++step) {
-    const Answer answer =
-        co_await call.Ask(cursor.shard, ScanRequest(call.args(), cursor.inner), true);
+    const uint32_t shard = walk[cursor.shard];
+    const Answer answer = co_await call.Ask(shard, ScanRequest(call.args(), cursor.inner), true);
     if (answer.is_error()) co_return answer.reply;
-    const bool same = router.version() == version || ScanTag(router.topology()) == tag;
+    const bool same = router.version() == version || TagOf(router) == tag;
     if (!same) {
       const ScanCursor stale{.tag = tag, .shard = 1};
       co_return ScanReply(call.resp(), stale.Encode(), count, keys);
     }
     Page page;
-    if (!TakePage(router, cursor.shard, answer.reply, keys, page)) {
-      co_return errors::NotApplied(router.shard_name(cursor.shard), "its SCAN reply is no page");
+    if (!TakePage(router, shard, answer.reply, keys, page)) {
+      co_return errors::NotApplied(router.shard_name(shard), "its SCAN reply is no page");
     }
     count += page.keys;
-    if (page.next > ScanCursor::kMaxInner) co_return NoCursor(router.shard_name(cursor.shard));
+    if (page.next > ScanCursor::kMaxInner) co_return NoCursor(router.shard_name(shard));
     cursor.inner = page.next;
     if (page.next != 0) break;
-    if (++cursor.shard == router.shard_count()) {
-      co_return ScanReply(call.resp(), 0, count, keys);
-    }
-    if (cursor.shard > ScanCursor::kMaxShard) co_return NoCursor(router.shard_name(cursor.shard));
+    if (++cursor.shard == walk.size()) co_return ScanReply(call.resp(), 0, count, keys);
+    if (cursor.shard > ScanCursor::kMaxShard) co_return NoCursor(router.shard_name(shard));
     if (count >= wanted) break;
   }
   co_return ScanReply(call.resp(), cursor.Encode(), count, keys);
+}
+
+// KEYS: only what its shard owns; while keys move, the donors first and nothing twice. A ring that
+// changes meanwhile makes the walk begin anew.
+Task<std::string> KeysRecipe(RecipeCall& call) {
+  Router& router = call.router();
+  while (true) {
+    const uint64_t version = router.version();
+    const bool moving = router.move() != nullptr;
+    const std::vector<uint32_t> walk = WalkOf(router);
+    std::vector<Answer> answers;
+    if (!moving) {
+      answers = co_await call.AskAll(call.wire(), true);
+    } else {
+      for (const uint32_t shard : walk) {
+        if (router.version() != version) break;
+        answers.push_back(co_await call.Ask(shard, call.wire(), true));
+      }
+    }
+    if (router.version() != version) continue;
+    std::string keys;
+    size_t count = 0;
+    std::unordered_set<Bytes> seen;
+    for (size_t i = 0; i < answers.size(); ++i) {
+      if (answers[i].is_error()) co_return answers[i].reply;
+      for (const ReplyElement& key : ReadArray(answers[i].reply)) {
+        if (!ShowsKey(router, walk[i], key.text)) continue;
+        if (moving && !seen.insert(key.text).second) continue;
+        keys.append(key.raw);
+        ++count;
+      }
+    }
+    std::string reply;
+    ReplyWriter(reply, call.resp()).Array(count);
+    co_return reply + keys;
+  }
 }
 
 // A shard is chosen with the weight of its keys. Nothing is found only when every shard is empty;

@@ -11,7 +11,13 @@ namespace ringmaster {
 inline constexpr Bytes kReservedPrefix = "__rm:";
 
 inline bool ShowsKey(const Router& router, uint32_t shard, Bytes key) {
-  return router.ShardOf(key) == shard && !key.starts_with(kReservedPrefix);
+  if (key.starts_with(kReservedPrefix)) return false;
+  if (const RingMove* move = router.move()) {
+    // On its way it is with the old owner or the new one.
+    const RingMove::Place place = move->Locate(key);
+    return place.owner == shard || place.old_owner == shard;
+  }
+  return router.ShardOf(key) == shard;
 }
 
 }  // namespace ringmaster

@@ -121,6 +121,13 @@ class Proxy {
   virtual void AwaitTurn(std::string name, Turn turn) = 0;
   // Carries the order out and lists the jobs, in their order. An error: there is no such job.
   virtual void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) = 0;
+  // While ring epoch `epoch` moves keys: brings the key from its old owner. `done` gets why not, or
+  // nothing: then it is where commands find it. On this thread.
+  virtual void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
+                    std::function<void(const std::string& error)> done) = 0;
+  // An order of PROXY REBALANCE, in its words; `done` gets what to tell. On this thread.
+  virtual void Rebalance(std::vector<std::string> words,
+                         std::function<void(Result<std::string>)> done) = 0;
   // Reads the configuration again, as SIGHUP does; `done` gets what changed or what is wrong with
   // it. On this thread.
   virtual void Reload(std::function<void(Result<std::string>)> done) = 0;

@@ -27,6 +27,11 @@ void ProxyHelp(Call&, ReplyWriter& out) {
          "INFO -- version, configuration file, pool, workers",
          "RING -- distribution, hash and the share of each shard",
          "LOCATE key [key ...] -- the shard of each key",
+         "REBALANCE [STATUS] -- which keys are on the move, and how far",
+         "REBALANCE PLAN file -- what would move under that configuration",
+         "REBALANCE PAUSE | RESUME -- the sweep; keys that clients ask for still move",
+         "REBALANCE REVERSE -- take the keys back where they came from",
+         "REBALANCE ABANDON [shard] -- keep the old ring, or give up what a dead donor holds",
          "RELOAD -- read the configuration again, as SIGHUP does",
          "SHARDS -- state and figures of each shard", "WORKERS -- load and figures of each worker",
          "JOBS [LIST | PAUSE id | RESUME id | CANCEL id] -- background jobs in their order",
@@ -185,6 +190,16 @@ Task<std::string> ProxyJobs(RecipeCall& call) {
   co_return reply;
 }
 
+Task<std::string> ProxyRebalance(RecipeCall& call) {
+  std::vector<std::string> words;
+  for (const Bytes arg : call.args().subspan(2)) words.emplace_back(arg);
+  const Result<std::string> said = co_await call.Rebalance(std::move(words));
+  if (said) co_return TextReply(call, *said);
+  std::string reply;
+  ReplyWriter(reply, call.resp()).Error("ERR " + said.error().text);
+  co_return reply;
+}
+
 constexpr Row kSubcommands[] = {
     {.name = "explain", .arity = -3, .flags = kHidden, .plan = Refuse(kLater)},
     {.name = "help", .arity = 2, .flags = kHidden, .plan = Local(ProxyHelp)},
@@ -192,7 +207,7 @@ constexpr Row kSubcommands[] = {
     {.name = "jobs", .arity = -2, .flags = kHidden, .plan = Recipe(ProxyJobs)},
     {.name = "locate", .arity = -3, .flags = kHidden, .plan = Local(ProxyLocate)},
     {.name = "loglevel", .arity = -2, .flags = kHidden, .plan = Local(ProxyLogLevel)},
-    {.name = "rebalance", .arity = -2, .flags = kHidden, .plan = Refuse(kLater)},
+    {.name = "rebalance", .arity = -2, .flags = kHidden, .plan = Recipe(ProxyRebalance)},
     {.name = "reload", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyReload)},
     {.name = "ring", .arity = 2, .flags = kHidden, .plan = Local(ProxyRing)},
     {.name = "sagas", .arity = -2, .flags = kHidden, .plan = Refuse(kLater)},

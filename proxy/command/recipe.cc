@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "command/background.h"
+#include "command/keys.h"
+#include "command/move_gate.h"
 #include "command/push_client.h"
 #include "coro/all.h"
 #include "resp/errors.h"
@@ -60,7 +63,7 @@ Task<void> RunRecipe(std::unique_ptr<RecipeCall> call, RecipeFunction recipe, Ex
 
 }  // namespace
 
-RecipeCall::RecipeCall(const Call& call)
+RecipeCall::RecipeCall(const Call& call, bool touches_keys)
     : context_(call.context),
       command_(call.command),
       exchange_(call.exchange),
@@ -68,6 +71,7 @@ RecipeCall::RecipeCall(const Call& call)
       client_(&call.client),
       bytes_(MakeRequest(call.args)),
       in_exec_(call.client.in_exec),
+      gate_(touches_keys ? call.context.moves : nullptr),
       client_id_(call.client.id),
       database_(call.client.database),
       resp_(call.client.resp),
@@ -79,6 +83,11 @@ RecipeCall::RecipeCall(const Call& call)
     args_.emplace_back(arg_bytes_.data() + arg_bytes_.size(), arg.size());
     arg_bytes_.append(arg);
   }
+  if (gate_ != nullptr) gate_generation_ = gate_->OnRecipeBegan();
+}
+
+RecipeCall::~RecipeCall() {
+  if (gate_ != nullptr) gate_->OnRecipeEnded(gate_generation_);
 }
 
 ConnectionLane* RecipeCall::lane() const {
@@ -116,7 +125,8 @@ Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> arg
   Call call{args, {}, command, client, context_, question.exchange()};
   {
     const LaneScope scope(context_.router.context(), lane());
-    Dispatch(call);
+    // Its keys came when ours did; a freeze waits for us, so it must not stop us.
+    context_.moving ? DispatchNow(call) : Dispatch(call);
   }
   Answer answer = co_await question.answer();
   co_return std::move(answer.reply);
@@ -158,6 +168,13 @@ Task<std::vector<std::string>> RecipeCall::VisitWorkers(Proxy::Visit visit) {
   co_return co_await *over;
 }
 
+Task<Result<std::string>> RecipeCall::Rebalance(std::vector<std::string> words) {
+  auto over = std::make_shared<Completion<Result<std::string>>>();
+  context_.proxy.Rebalance(
+      std::move(words), [over](Result<std::string> result) { over->Complete(std::move(result)); });
+  co_return co_await *over;
+}
+
 Task<Result<std::string>> RecipeCall::Reload() {
   auto over = std::make_shared<Completion<Result<std::string>>>();
   context_.proxy.Reload([over](Result<std::string> result) { over->Complete(std::move(result)); });
@@ -172,7 +189,11 @@ Task<Result<std::vector<JobFigures>>> RecipeCall::Jobs(JobOrder order) {
 }
 
 void RecipeSet::Start(Call& call, RecipeFunction recipe) {
-  tasks_.Add(RunRecipe(std::make_unique<RecipeCall>(call), recipe, call.exchange));
+  // What only waits for its turn touches no key yet.
+  const Row& row = *call.command.row;
+  const bool touches_keys =
+      recipe != RunInBackground && (HasKeys(row) || call.command.Is(kInTransaction));
+  tasks_.Add(RunRecipe(std::make_unique<RecipeCall>(call, touches_keys), recipe, call.exchange));
 }
 
 }  // namespace ringmaster

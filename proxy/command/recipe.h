@@ -34,7 +34,9 @@ struct AskOptions {
 
 class RecipeCall {
  public:
-  explicit RecipeCall(const Call& call);
+  // `touches_keys`: a freeze waits for its end.
+  RecipeCall(const Call& call, bool touches_keys);
+  ~RecipeCall();
   RecipeCall(const RecipeCall&) = delete;
   RecipeCall& operator=(const RecipeCall&) = delete;
 
@@ -68,6 +70,7 @@ class RecipeCall {
   // What `visit` writes on each worker, in worker order.
   Task<std::vector<std::string>> VisitWorkers(Proxy::Visit visit);
   Task<Result<std::string>> Reload();
+  Task<Result<std::string>> Rebalance(std::vector<std::string> words);
   Task<Result<std::vector<JobFigures>>> Jobs(JobOrder order);
   // Nobody waits for the reply any more. For recipes that wait long.
   bool client_gone() const { return exchange_.sink != sink_; }
@@ -86,6 +89,8 @@ class RecipeCall {
   std::string arg_bytes_;  // what args_ point into
   std::vector<Bytes> args_;
   bool in_exec_;
+  MoveGate* gate_;  // told of the end; nullptr: nobody
+  uint64_t gate_generation_ = 0;
   uint64_t client_id_;
   int database_;
   int resp_;

@@ -107,6 +107,8 @@ enum RowFlag : uint32_t {
   kWaits = 1U << 26,
   // Ours: runs at once also between MULTI and EXEC.
   kInTransaction = 1U << 27,
+  // Ours: changes every key there is, so not while some are on their way.
+  kEveryKey = 1U << 26,
   // Ours: COMMAND does not list it (PROXY).
   kHidden = 1U << 29,
 };

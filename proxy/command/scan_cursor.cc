@@ -21,7 +21,7 @@ uint32_t ScanTag(const Topology& topology) {
   add(spec.hash_tag);
   for (const ShardSpec& shard : spec.shards) {
     add(shard.name);
-    add(std::to_string(shard.weight));
+    add(shard.absent ? "absent" : std::to_string(shard.weight));
   }
   hash ^= hash >> 32;
   hash ^= hash >> 16;

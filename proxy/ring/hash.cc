@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <random>
 #include <utility>
 
 // Inlines the short-key path into the lookup.
@@ -290,6 +291,18 @@ uint64_t Hash(HashKind kind, Bytes key) noexcept {
       return OneAtATime(key);
   }
   return 0;
+}
+
+Hash128 KeyedHash128(Bytes text) {
+  static const std::array<unsigned char, XXH3_SECRET_SIZE_MIN* 2> kSecret = [] {
+    std::array<unsigned char, XXH3_SECRET_SIZE_MIN * 2> secret{};
+    std::random_device random;
+    for (unsigned char& byte : secret) byte = static_cast<unsigned char>(random());
+    return secret;
+  }();
+  const XXH128_hash_t hash =
+      XXH3_128bits_withSecret(text.data(), text.size(), kSecret.data(), kSecret.size());
+  return {hash.low64, hash.high64};
 }
 
 }  // namespace ringmaster

@@ -38,4 +38,12 @@ uint64_t Hash(HashKind kind, Bytes key) noexcept;
 // The MD5 digest as four little-endian words: what ketama makes its points of.
 std::array<uint32_t, 4> Md5Words(Bytes text) noexcept;
 
+struct Hash128 {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  bool operator==(const Hash128&) const = default;
+};
+// Under a random secret of this process: nobody outside can find two keys that look alike.
+Hash128 KeyedHash128(Bytes text);
+
 }  // namespace ringmaster

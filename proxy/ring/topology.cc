@@ -51,6 +51,7 @@ bool HasTooManyPoints(const TopologySpec& spec) {
                                   : 1;
   uint64_t total = 0;
   for (const ShardSpec& shard : spec.shards) {
+    if (shard.absent) continue;
     if (per_weight > Topology::kMaxPoints || shard.weight > Topology::kMaxPoints) return true;
     total += shard.weight * per_weight;
     if (total > Topology::kMaxPoints) return true;
@@ -59,7 +60,9 @@ bool HasTooManyPoints(const TopologySpec& spec) {
 }
 
 Status Check(const TopologySpec& spec) {
-  if (spec.shards.empty()) return Invalid("a pool needs at least one shard");
+  if (std::all_of(spec.shards.begin(), spec.shards.end(), [](const auto& s) { return s.absent; })) {
+    return Invalid("a pool needs at least one shard");
+  }
   if (spec.shards.size() > Topology::kMaxShards) {
     return Invalid("a pool has at most " + std::to_string(Topology::kMaxShards) + " shards");
   }
@@ -119,7 +122,10 @@ void Topology::BuildRing() {
   for (uint32_t shard = 0; shard < spec_.shards.size(); ++shard) {
     text = spec_.shards[shard].name + "#";
     const size_t prefix = text.size();
-    const uint32_t count = spec_.shards[shard].weight * spec_.virtual_nodes * kPointsPerVirtualNode;
+    const uint32_t count =
+        spec_.shards[shard].absent
+            ? 0
+            : spec_.shards[shard].weight * spec_.virtual_nodes * kPointsPerVirtualNode;
     for (uint32_t i = 0; i < count; ++i) {
       text.resize(prefix);
       AppendInteger(text, i);
@@ -138,6 +144,7 @@ void Topology::BuildRing() {
 std::vector<uint32_t> Topology::ShardsInTwemproxysOrder() const {
   std::vector<uint32_t> order(spec_.shards.size());
   std::iota(order.begin(), order.end(), 0U);
+  std::erase_if(order, [this](uint32_t shard) { return spec_.shards[shard].absent; });
   std::sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
     const std::string& first = spec_.shards[a].name;
     const std::string& second = spec_.shards[b].name;
@@ -149,10 +156,11 @@ std::vector<uint32_t> Topology::ShardsInTwemproxysOrder() const {
 // As twemproxy does it, its single-precision arithmetic included.
 void Topology::BuildKetama() {
   uint32_t total_weight = 0;
-  for (const ShardSpec& shard : spec_.shards) total_weight += shard.weight;
-  const auto shard_count = static_cast<float>(spec_.shards.size());
+  const std::vector<uint32_t> order = ShardsInTwemproxysOrder();
+  for (const uint32_t shard : order) total_weight += spec_.shards[shard].weight;
+  const auto shard_count = static_cast<float>(order.size());
   std::vector<Point> points;
-  for (const uint32_t shard : ShardsInTwemproxysOrder()) {
+  for (const uint32_t shard : order) {
     const ShardSpec& at = spec_.shards[shard];
     const float share = static_cast<float>(at.weight) / static_cast<float>(total_weight);
     const float digests =

@@ -35,6 +35,8 @@ struct ShardSpec {
   std::string name;
   std::string address;  // for people
   uint32_t weight = 1;
+  // Known by its index, but owns nothing: a shard that joins or leaves while a move runs.
+  bool absent = false;
 };
 
 struct TopologySpec {

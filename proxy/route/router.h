@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "ring/ring_move.h"
 #include "ring/topology.h"
 
 namespace ringmaster {
@@ -17,6 +18,9 @@ namespace ringmaster {
 struct RouteSnapshot {
   std::shared_ptr<const Topology> topology;
   std::vector<std::shared_ptr<ShardLink>> links;  // by shard index of the topology
+  // While keys move: the way from the topology before; the topology is its new side. Otherwise
+  // empty.
+  std::shared_ptr<const RingMove> move;
 };
 
 class Router {
@@ -29,6 +33,8 @@ class Router {
 
   BackendContext& context() { return context_; }
   const Topology& topology() const { return *snapshot_->topology; }
+  // nullptr: every key is where ShardOf says.
+  const RingMove* move() const { return snapshot_->move.get(); }
   uint32_t ShardOf(Bytes key) const { return topology_->ShardOf(key); }
   uint32_t shard_count() const { return static_cast<uint32_t>(backends_.size()); }
   Backend& backend(uint32_t shard) { return *backends_[shard]; }

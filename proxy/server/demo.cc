@@ -136,6 +136,7 @@ Config DemoServers::MakeConfig(uint16_t port) const {
     pool.shards.push_back(std::move(shard));
   }
   config.pools.push_back(std::move(pool));
+  config.saga.journal = folder_ + "/state.db";
   return config;
 }
 

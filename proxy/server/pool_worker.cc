@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "command/blocking.h"
 #include "server/server.h"
 
 namespace ringmaster {
@@ -13,7 +14,8 @@ PoolWorker::Delayed::Delayed(Loop& loop, std::function<void()> callback)
       }) {}
 
 PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts facts,
-                       std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
+                       std::shared_ptr<const RouteSnapshot> snapshot,
+                       std::shared_ptr<MoverSet> movers, const SessionLimits& limits,
                        std::shared_ptr<PushCounts> push_counts)
     : worker_(worker),
       server_(server),
@@ -26,6 +28,12 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
       commands_{worker.table_, router_,         scatters_, worker.blocks_,
                 recipes_,      worker.metrics_, *this},
       push_(commands_, std::move(push_counts)),
+      moves_(commands_),
+      freeze_poll_(worker.loop_,
+                   [this] {
+                     moves_.Poll();
+                     if (!moves_.freezing()) freeze_poll_.Stop();
+                   }),
       parser_(limits_.request),
       sessions_{worker.loop_,
                 worker.blocks_,
@@ -43,10 +51,15 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
                 worker.stalled_,
                 closed_} {
   commands_.push = &push_;
-  router_.Use(std::move(snapshot));
   commands_.pause = &pause();
   commands_.slow_log = &slow_log();
   commands_.recent = &recent_;
+  commands_.moves = &moves_;
+  if (snapshot->move != nullptr) {
+    Switch(std::move(snapshot), std::move(movers));
+  } else {
+    router_.Use(std::move(snapshot));
+  }
 }
 
 PoolWorker::~PoolWorker() {
@@ -83,12 +96,56 @@ std::shared_ptr<MovedClient> PoolWorker::Release(Session& session) {
   return client;
 }
 
-void PoolWorker::Use(std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
-                     ProxyFacts facts) {
+void PoolWorker::Configure(const SessionLimits& limits, ProxyFacts facts) {
   limits_ = limits;
   facts_ = std::move(facts);
+}
+
+void PoolWorker::Use(std::shared_ptr<const RouteSnapshot> snapshot) {
   router_.Use(std::move(snapshot));
   push_.TopologyChanged();
+}
+
+void PoolWorker::Freeze(std::shared_ptr<const RingMove> move, std::function<void()> drained) {
+  // Who waits for data on an old owner would wait for ever: it is told to ask again, by a nil.
+  EachSession([](Session& session) {
+    BlockedClient* blocked = session.view().state().blocked;
+    if (blocked != nullptr) blocked->Unblock(false);
+  });
+  moves_.Freeze(std::move(move), worker_.loop_.Now(), std::move(drained));
+  if (moves_.freezing()) freeze_poll_.StartEvery(std::chrono::milliseconds(1));
+}
+
+void PoolWorker::Switch(std::shared_ptr<const RouteSnapshot> snapshot,
+                        std::shared_ptr<MoverSet> movers) {
+  movers_ = std::move(movers);
+  const std::shared_ptr<const RingMove> move = snapshot->move;
+  router_.Use(std::move(snapshot));
+  moves_.Switch(move);
+  push_.TopologyChanged();
+}
+
+void PoolWorker::Settle(std::shared_ptr<const RouteSnapshot> snapshot) {
+  router_.Use(std::move(snapshot));
+  moves_.Settle();
+  push_.TopologyChanged();
+  movers_.reset();
+}
+
+void PoolWorker::Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
+                      std::function<void(const std::string& error)> done) {
+  Mover* mover = nullptr;
+  if (movers_ != nullptr && movers_->context.move->epoch() == epoch) mover = movers_->Of(old_owner);
+  if (mover == nullptr) return done("nobody moves it; try again");
+  mover->Pull(database, std::move(key),
+              [home = &worker_, done = std::move(done)](const std::string& error) {
+                home->mailbox().Post([done, error] { done(error); });
+              });
+}
+
+void PoolWorker::Rebalance(std::vector<std::string> words,
+                           std::function<void(Result<std::string>)> done) {
+  server_.RebalanceFor(worker_.index(), pool_, std::move(words), std::move(done));
 }
 
 AccessControl& PoolWorker::access() { return server_.state(pool_).access; }

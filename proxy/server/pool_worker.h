@@ -7,10 +7,13 @@
 
 #include "command/background.h"
 #include "command/call.h"
+#include "command/move_gate.h"
 #include "command/proxy.h"
 #include "command/push_hub.h"
 #include "command/recipe.h"
 #include "command/slow_log.h"
+#include "control/mover.h"
+#include "net/timer.h"
 #include "route/router.h"
 #include "server/worker.h"
 #include "session/session.h"
@@ -20,8 +23,8 @@ namespace ringmaster {
 class PoolWorker final : public Proxy, public WorkerView {
  public:
   PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts facts,
-             std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
-             std::shared_ptr<PushCounts> push_counts);
+             std::shared_ptr<const RouteSnapshot> snapshot, std::shared_ptr<MoverSet> movers,
+             const SessionLimits& limits, std::shared_ptr<PushCounts> push_counts);
   ~PoolWorker();
 
   // All on the worker's thread.
@@ -37,8 +40,13 @@ class PoolWorker final : public Proxy, public WorkerView {
     }
   }
   size_t pool() const { return pool_; }
-  void Use(std::shared_ptr<const RouteSnapshot> snapshot, const SessionLimits& limits,
-           ProxyFacts facts);
+  void Configure(const SessionLimits& limits, ProxyFacts facts);
+  void Use(std::shared_ptr<const RouteSnapshot> snapshot);
+  // The orders of a move (command/move_gate.h).
+  void Freeze(std::shared_ptr<const RingMove> move, std::function<void()> drained);
+  void Thaw() { moves_.Thaw(); }
+  void Switch(std::shared_ptr<const RouteSnapshot> snapshot, std::shared_ptr<MoverSet> movers);
+  void Settle(std::shared_ptr<const RouteSnapshot> snapshot);
   void SetBackground(std::shared_ptr<const BackgroundClass> commands);
   // Clients get their users as they are now; those of users that are gone are closed.
   void RenewUsers();
@@ -63,6 +71,10 @@ class PoolWorker final : public Proxy, public WorkerView {
   void After(Duration delay, std::function<void()> then) override;
   void AwaitTurn(std::string name, Turn turn) override;
   void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) override;
+  void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
+            std::function<void(const std::string& error)> done) override;
+  void Rebalance(std::vector<std::string> words,
+                 std::function<void(Result<std::string>)> done) override;
   void Reload(std::function<void(Result<std::string>)> done) override;
 
   // WorkerView.
@@ -95,6 +107,9 @@ class PoolWorker final : public Proxy, public WorkerView {
   RecipeSet recipes_;
   CommandContext commands_;
   PushHub push_;
+  MoveGate moves_;
+  Timer freeze_poll_;
+  std::shared_ptr<MoverSet> movers_;                   // while keys move
   std::shared_ptr<const BackgroundClass> background_;  // may be empty
   RecentRequests recent_;
   RequestParser parser_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,7 +65,9 @@ Server::~Server() {
   }
   // They look at each other until the last of them has ended.
   for (const auto& worker : workers_) worker->Join();
+  for (const auto& rebalancer : rebalancers_) rebalancer->Stop();
   workers_.clear();
+  state_.reset();  // its answers know the rebalancers
 }
 
 ProxyFacts Server::FactsOf(const PoolConfig& pool) const {
@@ -85,9 +88,10 @@ ProxyFacts Server::FactsOf(const PoolConfig& pool) const {
 }
 
 std::unique_ptr<PoolWorker> Server::MakePoolWorker(Worker& worker, size_t pool) {
-  return std::make_unique<PoolWorker>(worker, *this, pool, FactsOf(config_.pools[pool]),
-                                      snapshots_[pool], MakeSessionLimits(config_, worker_count_),
-                                      push_counts_[pool]);
+  const Rebalancer& rebalancer = *rebalancers_[pool];
+  return std::make_unique<PoolWorker>(
+      worker, *this, pool, FactsOf(config_.pools[pool]), rebalancer.snapshot(), rebalancer.movers(),
+      MakeSessionLimits(config_, worker_count_), push_counts_[pool]);
 }
 
 Status Server::Start() {
@@ -95,11 +99,12 @@ Status Server::Start() {
   if (!background) return background.error();
   background_ = *background;
   SetBackgroundRule();
-  for (const PoolConfig& pool : config_.pools) {
-    auto snapshot = MakeSnapshot(pool, config_, nullptr, epoch_);
-    if (!snapshot) return snapshot.error();
-    snapshots_.push_back(*snapshot);
-    auto users = MakeUsers(table_, pool);
+  OpenState();
+  for (size_t pool = 0; pool < config_.pools.size(); ++pool) {
+    rebalancers_.push_back(
+        std::make_unique<Rebalancer>(*this, loop_, pool, state_.get(), why_no_state_));
+    if (const Status begun = rebalancers_.back()->Begin(config_); !begun) return begun.error();
+    auto users = MakeUsers(table_, config_.pools[pool]);
     if (!users) return users.error();
     pool_states_.push_back(std::make_unique<PoolState>(table_));
     pool_states_.back()->access.Replace(std::move(*users));
@@ -115,8 +120,32 @@ Status Server::Start() {
   const Status opened = OpenListeners(config_);
   if (!opened) return opened.error();
   for (const auto& worker : workers_) worker->Start();
+  for (const auto& rebalancer : rebalancers_) rebalancer->Start();
   evener_.Configure(config_.balance);
   return Done();
+}
+
+// Without the state database the proxy serves; what needs it is refused and says why.
+void Server::OpenState() {
+  if (config_.saga.journal.empty()) {
+    why_no_state_ = "saga.journal is empty";
+    return;
+  }
+  Database::Options options;
+  options.path = config_.saga.journal;
+  options.fsync = config_.saga.fsync == FsyncPolicy::kAlways        ? Database::Fsync::kAlways
+                  : config_.saga.fsync == FsyncPolicy::kEverySecond ? Database::Fsync::kEverySecond
+                                                                    : Database::Fsync::kNo;
+  // It holds the shards' passwords.
+  const mode_t before = umask(077);
+  auto opened = Database::Open(std::move(options));
+  umask(before);
+  if (opened) {
+    state_ = std::move(*opened);
+    return;
+  }
+  why_no_state_ = opened.error().text;
+  LogWarning("there is no state database, so the owners of keys cannot change: {}", why_no_state_);
 }
 
 // Opens what is new before it closes what is gone, so that a failure changes nothing.
@@ -235,11 +264,8 @@ Result<std::string> Server::Reload() {
   if (const Status fits = CheckReload(*next); !fits) return fits.error();
   auto background = MakeBackgroundClass(table_, next->schedule.background);
   if (!background) return background.error();
-  std::vector<std::shared_ptr<const RouteSnapshot>> snapshots;
-  for (size_t i = 0; i < next->pools.size(); ++i) {
-    auto snapshot = MakeSnapshot(next->pools[i], *next, snapshots_[i], epoch_ + 1);
-    if (!snapshot) return snapshot.error();
-    snapshots.push_back(*snapshot);
+  for (const auto& rebalancer : rebalancers_) {
+    if (const Status fits = rebalancer->Check(*next); !fits) return fits.error();
   }
   // Users that ACL SETUSER changed stay so unless the file's have changed as well.
   std::vector<std::vector<std::shared_ptr<const AclUser>>> users(next->pools.size());
@@ -259,27 +285,22 @@ Result<std::string> Server::Reload() {
   SetBackgroundRule();
   evener_.Configure(config_.balance);
   const SessionLimits limits = MakeSessionLimits(config_, worker_count_);
-  const std::lock_guard lock(moves_);
-  for (const auto& worker : workers_) {
-    Worker* at = worker.get();
-    at->mailbox().Post([at, schedule = config_.schedule] { at->SetSchedule(schedule); });
-  }
-  for (size_t i = 0; i < snapshots.size(); ++i) {
-    const double moved = MovedShare(*snapshots_[i]->topology, *snapshots[i]->topology);
-    changes += fmt::format("{}pool {}: {} shards, {:.2f} % of the keys changed owner",
-                           changes.empty() ? "" : "; ", config_.pools[i].name,
-                           snapshots[i]->links.size(), moved * 100);
-    snapshots_[i] = snapshots[i];
-    if (new_users[i]) pool_states_[i]->access.Replace(std::move(users[i]));
+  {
+    const std::lock_guard lock(moves_);
     for (const auto& worker : workers_) {
       Worker* at = worker.get();
-      at->mailbox().Post([at, i, limits, background = background_, snapshot = snapshots[i],
-                          facts = FactsOf(config_.pools[i])] {
-        at->pool(i).Use(snapshot, limits, facts);
-        at->pool(i).SetBackground(background);
-        at->pool(i).RenewUsers();
-      });
+      at->mailbox().Post([at, schedule = config_.schedule] { at->SetSchedule(schedule); });
     }
+  }
+  for (size_t i = 0; i < rebalancers_.size(); ++i) {
+    const ProxyFacts facts = FactsOf(config_.pools[i]);
+    if (new_users[i]) pool_states_[i]->access.Replace(std::move(users[i]));
+    PostToPool(i, [limits, facts, background = background_](PoolWorker& worker) {
+      worker.Configure(limits, facts);
+      worker.SetBackground(background);
+      worker.RenewUsers();
+    });
+    changes += (changes.empty() ? "" : "; ") + rebalancers_[i]->Use(config_);
   }
   LogInfo("configuration {} read again: {}", config_file_, changes);
   return changes;
@@ -303,7 +324,7 @@ void Server::Run() {
     for (const ListenConfig& listen : config_.pools[i].listen) {
       LogInfo("pool {} listens on {}{}, {} shards, {} workers", config_.pools[i].name,
               listen.address.ToString(), listen.tls.enabled ? " (TLS)" : "",
-              snapshots_[i]->links.size(), worker_count_);
+              rebalancers_[i]->snapshot()->links.size(), worker_count_);
     }
   }
   loop_.Run();

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/database.h"
 #include "command/background.h"
 #include "command/proxy.h"
 #include "command/push_counts.h"
@@ -24,6 +25,7 @@
 #include "server/evener.h"
 #include "server/jobs.h"
 #include "server/pool_state.h"
+#include "server/rebalancer.h"
 #include "server/worker.h"
 
 namespace ringmaster {
@@ -47,6 +49,14 @@ class Server {
   void ReloadFor(size_t worker, std::function<void(Result<std::string>)> done);
   // The last time an interactive client of any worker but this was served.
   TimePoint InteractiveElsewhere(size_t worker) const;
+  // Of all clients so far.
+  uint64_t ClientCommands() const;
+  // An order of PROXY REBALANCE; `done` runs on the worker.
+  void RebalanceFor(size_t worker, size_t pool, std::vector<std::string> words,
+                    std::function<void(Result<std::string>)> done);
+  // Runs on every worker's thread; what a client that moves meets, it meets there too. Main thread.
+  void PostToPool(size_t pool, const std::function<void(PoolWorker&)>& message);
+  size_t configured_workers() const { return worker_count_; }
   size_t worker_count() const { return workers_.size(); }
   Worker& worker(size_t index) { return *workers_[index]; }
   Evener& evener() { return evener_; }
@@ -81,6 +91,7 @@ class Server {
 
   Server(Config config, std::string config_file);
   Status Start();
+  void OpenState();
   Status OpenListeners(const Config& config);
   void Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls);
   Worker& LeastLoaded();
@@ -101,15 +112,17 @@ class Server {
   std::vector<std::unique_ptr<PoolState>> pool_states_;  // by pool
   Loop loop_;
   Mailbox mailbox_;
-  std::vector<std::shared_ptr<const RouteSnapshot>> snapshots_;  // by pool
-  std::vector<std::shared_ptr<PushCounts>> push_counts_;         // by pool
+  std::vector<std::shared_ptr<PushCounts>> push_counts_;  // by pool
+  std::unique_ptr<Database> state_;  // nullptr: there is none, for the reason beside it
+  std::string why_no_state_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Listening> listening_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
   Timer drain_deadline_;
   Evener evener_;
   Jobs jobs_;
-  std::shared_ptr<const BackgroundClass> background_;  // empty: no command
+  std::vector<std::unique_ptr<Rebalancer>> rebalancers_;  // by pool
+  std::shared_ptr<const BackgroundClass> background_;     // empty: no command
   std::mutex moves_;
   size_t visits_ = 0;            // of all workers, under way; guarded by moves_
   bool stopping_moves_ = false;  // guarded by moves_

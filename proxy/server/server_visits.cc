@@ -44,6 +44,29 @@ void Server::VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
   }
 }
 
+void Server::PostToPool(size_t pool, const std::function<void(PoolWorker&)>& message) {
+  const std::lock_guard lock(moves_);
+  for (const auto& worker : workers_) {
+    Worker* at = worker.get();
+    at->mailbox().Post([at, pool, message] { message(at->pool(pool)); });
+  }
+}
+
+uint64_t Server::ClientCommands() const {
+  uint64_t commands = 0;
+  for (const auto& worker : workers_) commands += worker->metrics().requests.value();
+  return commands;
+}
+
+void Server::RebalanceFor(size_t worker, size_t pool, std::vector<std::string> words,
+                          std::function<void(Result<std::string>)> done) {
+  Worker* home = workers_[worker].get();
+  mailbox_.Post([this, home, pool, words = std::move(words), done = std::move(done)] {
+    const Result<std::string> result = rebalancers_[pool]->Order(words);
+    home->mailbox().Post([done, result] { done(result); });
+  });
+}
+
 void Server::EndVisit() {
   const std::lock_guard lock(moves_);
   --visits_;

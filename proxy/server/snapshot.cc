@@ -51,12 +51,21 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
   }
   auto topology = Topology::Build(spec, epoch);
   if (!topology) return topology.error();
+  return MakeSnapshot(pool.shards, config, previous, *topology, nullptr);
+}
+
+Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
+    const std::vector<ShardConfig>& shards, const Config& config,
+    const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
+    std::shared_ptr<const RingMove> move) {
   auto snapshot = std::make_shared<RouteSnapshot>();
-  snapshot->topology = *topology;
+  const uint64_t epoch = topology->epoch();
+  snapshot->topology = std::move(topology);
+  snapshot->move = std::move(move);
   BackendLimits limits;
   limits.connect_timeout = config.timeouts.connect;
   limits.command_timeout = config.timeouts.command;
-  for (const ShardConfig& shard : pool.shards) {
+  for (const ShardConfig& shard : shards) {
     std::shared_ptr<ShardLink> link = Known(previous, shard, limits);
     if (link == nullptr) {
       Result<std::shared_ptr<TlsContext>> tls = MakeTls(shard.tls);

@@ -14,6 +14,11 @@ namespace ringmaster {
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const PoolConfig& pool, const Config& config,
     const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch);
+// The same for a topology that is there already, `shards` at its indexes; `move` may be empty.
+Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
+    const std::vector<ShardConfig>& shards, const Config& config,
+    const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
+    std::shared_ptr<const RingMove> move);
 
 SessionLimits MakeSessionLimits(const Config& config, size_t workers);
 

@@ -6,6 +6,7 @@
 
 #include "command/access_control.h"
 #include "command/handlers.h"
+#include "command/move_gate.h"
 #include "command/pause.h"
 #include "command/push_hub.h"
 #include "command/slow_log.h"
@@ -446,6 +447,12 @@ const Command* Session::Streamable(const RequestParser& parser) const {
   if (command == nullptr || !command->subcommands.empty()) return nullptr;
   const Row& row = *command->row;
   const bool one_key = command->single_key != 0 && command->single_key < args.size();
+  const CommandContext& commands = context_.commands;
+  // A request for a key on the move is taken in whole, as it may have to wait.
+  if (one_key && commands.moving &&
+      !commands.moves->MayStream(state_.database, args[command->single_key])) {
+    return nullptr;
+  }
   const bool served =
       command->ArityFits(parser.announced_args()) && state_.authenticated && !command->Is(kBarrier);
   if (row.plan.kind != PlanKind::kForward || !one_key || !served) return nullptr;

@@ -102,6 +102,13 @@ class FakeProxy final : public Proxy {
     ordered = order;
     done(jobs);
   }
+  void Pull(uint64_t, uint32_t, int, std::string,
+            std::function<void(const std::string&)> done) override {
+    done("");
+  }
+  void Rebalance(std::vector<std::string>, std::function<void(Result<std::string>)> done) override {
+    done(std::string());
+  }
   void Reload(std::function<void(Result<std::string>)> done) override { done(reloaded); }
 
   ProxyFacts known;

@@ -41,6 +41,13 @@ struct NoProxy final : Proxy {
   void Jobs(JobOrder, std::function<void(Result<std::vector<JobFigures>>)> done) override {
     done(std::vector<JobFigures>());
   }
+  void Pull(uint64_t, uint32_t, int, std::string,
+            std::function<void(const std::string&)> done) override {
+    done("");
+  }
+  void Rebalance(std::vector<std::string>, std::function<void(Result<std::string>)> done) override {
+    done(std::string());
+  }
   void Reload(std::function<void(Result<std::string>)> done) override { done(std::string()); }
 
   Loop& loop;

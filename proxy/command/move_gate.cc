@@ -1,0 +1,225 @@
+#include "command/move_gate.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "command/keys.h"
+#include "command/push_client.h"
+#include "command/transaction.h"
+#include "resp/errors.h"
+
+namespace ringmaster {
+namespace {
+
+void Answer(Exchange& exchange, Outcome outcome, Bytes reply) {
+  exchange.state = Exchange::State::kDone;
+  exchange.outcome = outcome;
+  exchange.sink->OnReply(exchange, Slice{reply, {}});
+}
+
+}  // namespace
+
+bool MoveGate::FindMovingKeys(const Call& call) {
+  touched_.clear();
+  const RingMove& move = frozen_ != nullptr ? *frozen_ : *move_;
+  const auto look = [&](Bytes key) {
+    if (move.Locate(key).moves()) touched_.push_back({call.client.database, key});
+  };
+  const Transaction* transaction = call.client.transaction.get();
+  if (transaction != nullptr && transaction->open) {
+    // Whatever gets here is EXEC, or harms nobody by waiting.
+    std::vector<uint32_t> positions;
+    for (const Transaction::Queued& queued : transaction->queue) {
+      positions.clear();
+      if (!HasKeys(*queued.command->row)) continue;
+      const std::vector<Bytes> args = queued.views();
+      if (!FindKeys(*queued.command->row, args, positions)) continue;
+      for (const uint32_t key : positions) look(args[key]);
+    }
+  } else if (const uint32_t key = call.command.single_key; key != 0) {
+    look(call.args[key]);
+  } else if (HasKeys(*call.command.row)) {
+    std::vector<uint32_t>& positions = context_.key_positions;
+    positions.clear();
+    if (!FindKeys(*call.command.row, call.args, positions)) return false;
+    for (const uint32_t key : positions) look(call.args[key]);
+  }
+  return !touched_.empty();
+}
+
+// FLUSHALL and FLUSHDB, alone or within a transaction.
+bool MoveGate::TouchesEveryKey(const Call& call) const {
+  const Transaction* transaction = call.client.transaction.get();
+  if (transaction == nullptr || !transaction->open) return call.command.Is(kEveryKey);
+  return std::any_of(transaction->queue.begin(), transaction->queue.end(),
+                     [](const auto& queued) { return queued.command->Is(kEveryKey); });
+}
+
+bool MoveGate::Hold(Call& call) {
+  if (TouchesEveryKey(call)) {
+    // A key on its way would survive it.
+    call.client.transaction.reset();
+    const std::string reply = errors::NotApplied(
+        (frozen_ != nullptr ? frozen_ : move_)->shards()[0].name,
+        "keys are on the move; try again when PROXY REBALANCE STATUS says stable");
+    Answer(call.exchange, Outcome::kNotApplied, reply);
+    return true;
+  }
+  if (!FindMovingKeys(call)) return false;
+  const MovingKeys::Token token = ++last_token_;
+  if (parked_bytes_ > kMaxWaiting) [[unlikely]] {
+    const uint32_t owner = (frozen_ != nullptr ? frozen_ : move_)->Locate(touched_[0].key).owner;
+    const std::string& name = (frozen_ != nullptr ? frozen_ : move_)->shards()[owner].name;
+    const std::string reply =
+        errors::NotApplied(name, "too many commands wait for keys on the move; try again");
+    Answer(call.exchange, Outcome::kNotApplied, reply);
+    return true;
+  }
+  if (keys_.Touch(token, touched_, actions_)) return false;
+  Park(call, token);
+  CarryOut();
+  return true;
+}
+
+bool MoveGate::MayStream(int database, Bytes key) const {
+  const RingMove& move = frozen_ != nullptr ? *frozen_ : *move_;
+  return !move.Locate(key).moves() || keys_.IsFree(database, key);
+}
+
+void MoveGate::Park(const Call& call, MovingKeys::Token token) {
+  auto parked = std::make_unique<Parked>();
+  size_t total = 0;
+  for (const Bytes arg : call.args) total += arg.size();
+  parked->bytes.reserve(total);
+  for (const Bytes arg : call.args) {
+    parked->args.emplace_back(parked->bytes.data() + parked->bytes.size(), arg.size());
+    parked->bytes.append(arg);
+  }
+  parked->command = &call.command;
+  parked->client = &call.client;
+  parked->exchange = &call.exchange;
+  parked->sink = call.exchange.sink;
+  parked_bytes_ += total;
+  parked_.emplace(token, std::move(parked));
+}
+
+std::unique_ptr<MoveGate::Parked> MoveGate::Take(MovingKeys::Token token) {
+  const auto at = parked_.find(token);
+  std::unique_ptr<Parked> parked = std::move(at->second);
+  parked_.erase(at);
+  parked_bytes_ -= parked->bytes.size();
+  return parked;
+}
+
+// Running a command may lead back here; what it adds is carried out by the outermost call.
+void MoveGate::CarryOut() {
+  if (carrying_out_) return;
+  carrying_out_ = true;
+  while (!actions_.pulls.empty() || !actions_.run.empty() || !actions_.fail.empty()) {
+    const MovingKeys::Actions now = std::exchange(actions_, {});
+    for (const MovingKeys::Pull& pull : now.pulls) Ask(pull);
+    for (const MovingKeys::Token token : now.run) Run(*Take(token));
+    for (const MovingKeys::Token token : now.fail) Refuse(*Take(token), why_);
+  }
+  carrying_out_ = false;
+}
+
+void MoveGate::Run(Parked& parked) {
+  if (parked.exchange->sink != parked.sink) {
+    // Its client left, and nobody would learn what came of it.
+    return Refuse(parked, errors::ShuttingDown());
+  }
+  Call call{parked.args, Slice(), *parked.command, *parked.client, context_, *parked.exchange};
+  const PushClient* push = parked.client->push.get();
+  const LaneScope scope(context_.router.context(),
+                        push == nullptr ? nullptr : push->tracking.get());
+  DispatchNow(call);
+}
+
+void MoveGate::Refuse(Parked& parked, Bytes reply) {
+  Answer(*parked.exchange, Outcome::kNotApplied, reply);
+}
+
+void MoveGate::Ask(const MovingKeys::Pull& pull) {
+  const RingMove::Place place = move_->Locate(pull.key);
+  context_.proxy.Pull(move_->epoch(), place.old_owner, pull.database, pull.key,
+                      [this, epoch = move_->epoch(), pull](const std::string& error) {
+                        OnPulled(epoch, pull, error);
+                      });
+}
+
+void MoveGate::OnPulled(uint64_t epoch, const MovingKeys::Pull& pull, const std::string& error) {
+  if (move_ == nullptr || move_->epoch() != epoch) return;
+  if (error.empty()) {
+    keys_.OnHere(pull.database, pull.key, actions_);
+  } else {
+    const RingMove::Place place = move_->Locate(pull.key);
+    why_ = errors::NotApplied(move_->shards()[place.owner].name,
+                              "the key is on its way and cannot be brought: " + error);
+    keys_.OnFailed(pull.database, pull.key, actions_);
+  }
+  CarryOut();
+}
+
+void MoveGate::Freeze(std::shared_ptr<const RingMove> move, TimePoint now,
+                      std::function<void()> drained) {
+  frozen_ = std::move(move);
+  frozen_at_ = now;
+  drained_ = std::move(drained);
+  ++generation_;
+  keys_.Freeze();
+  StateChanged();
+  Poll();
+}
+
+void MoveGate::Thaw() {
+  frozen_.reset();
+  drained_ = nullptr;
+  keys_.Thaw(actions_);
+  StateChanged();
+  CarryOut();
+}
+
+void MoveGate::Switch(std::shared_ptr<const RingMove> move) {
+  move_ = std::move(move);
+  frozen_.reset();
+  drained_ = nullptr;
+  keys_.Switch(actions_);
+  StateChanged();
+  CarryOut();
+}
+
+void MoveGate::Settle() {
+  move_.reset();
+  keys_.Settle(actions_);
+  StateChanged();
+  CarryOut();
+}
+
+void MoveGate::OnRecipeEnded(uint64_t generation) {
+  const auto at = recipes_.find(generation);
+  if (at != recipes_.end() && --at->second == 0) recipes_.erase(at);
+}
+
+// Everything that was sent to a donor before the freeze is answered: a connection's FIFO is in the
+// order of sending. What a recipe would still send counts as under way.
+bool MoveGate::Drained() const {
+  if (!recipes_.empty() && recipes_.begin()->first < generation_) return false;
+  Router& router = context_.router;
+  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
+    const std::string& name = router.shard_name(shard);
+    const bool donor =
+        std::any_of(frozen_->donors().begin(), frozen_->donors().end(),
+                    [&](uint32_t each) { return frozen_->shards()[each].name == name; });
+    if (donor && !router.backend(shard).AnsweredUpTo(frozen_at_)) return false;
+  }
+  return true;
+}
+
+void MoveGate::Poll() {
+  if (drained_ == nullptr || !Drained()) return;
+  const std::function<void()> drained = std::exchange(drained_, nullptr);
+  drained();
+}
+
+}  // namespace ringmaster

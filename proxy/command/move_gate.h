@@ -1,0 +1,91 @@
+// What a worker does to the commands of one pool while keys move: holds them back during the
+// freeze, and brings each key to its new owner before its first command. The core is
+// route/moving_keys.h; here are the commands and the barrier.
+//
+// Owner: a PoolWorker, on its thread. The warm path asks CommandContext::moving and nothing else.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "command/call.h"
+#include "ring/ring_move.h"
+#include "route/moving_keys.h"
+
+namespace ringmaster {
+
+class MoveGate {
+ public:
+  // Bytes of commands that wait, beyond which more are refused.
+  static constexpr size_t kMaxWaiting = 64U << 20;
+
+  explicit MoveGate(CommandContext& context) : context_(context) {}
+  MoveGate(const MoveGate&) = delete;
+  MoveGate& operator=(const MoveGate&) = delete;
+
+  // True: the command was taken over; it runs later, or is answered. REQUIRES: context.moving.
+  bool Hold(Call& call);
+  // Whether a request may be passed on to its shard while it arrives.
+  bool MayStream(int database, Bytes key) const;
+
+  // The four orders of the coordinator. `drained` is called once, when everything that was under
+  // way on the donors before the freeze is answered; not after a thaw.
+  void Freeze(std::shared_ptr<const RingMove> move, TimePoint now, std::function<void()> drained);
+  void Thaw();
+  // After the router has the new topology.
+  void Switch(std::shared_ptr<const RingMove> move);
+  void Settle();
+  // Several times a millisecond would be too often; once is right, while freezing().
+  void Poll();
+  bool freezing() const { return drained_ != nullptr; }
+  size_t waiting() const { return keys_.waiting(); }
+
+  // A recipe that touches keys began, and ended: a freeze waits for those that began before it.
+  uint64_t OnRecipeBegan() { return ++recipes_[generation_], generation_; }
+  void OnRecipeEnded(uint64_t generation);
+
+ private:
+  // A command that waits, with copies of what it needs.
+  struct Parked {
+    std::string bytes;
+    std::vector<Bytes> args;
+    const Command* command;
+    ClientState* client;  // valid while the exchange's sink is `sink`
+    Exchange* exchange;
+    Sink* sink;
+  };
+
+  bool FindMovingKeys(const Call& call);
+  bool TouchesEveryKey(const Call& call) const;
+  void Park(const Call& call, MovingKeys::Token token);
+  void CarryOut();
+  void Run(Parked& parked);
+  void Refuse(Parked& parked, Bytes reply);
+  std::unique_ptr<Parked> Take(MovingKeys::Token token);
+  void Ask(const MovingKeys::Pull& pull);
+  void OnPulled(uint64_t epoch, const MovingKeys::Pull& pull, const std::string& error);
+  bool Drained() const;
+  void StateChanged() { context_.moving = keys_.state() != MovingKeys::State::kStable; }
+
+  CommandContext& context_;
+  MovingKeys keys_;
+  MovingKeys::Actions actions_;
+  bool carrying_out_ = false;
+  std::string why_;                         // of those that fail
+  std::shared_ptr<const RingMove> move_;    // in force; empty: none
+  std::shared_ptr<const RingMove> frozen_;  // of the freeze under way
+  MovingKeys::Token last_token_ = 0;
+  std::unordered_map<MovingKeys::Token, std::unique_ptr<Parked>> parked_;
+  size_t parked_bytes_ = 0;
+  std::vector<MovingKeys::Key> touched_;  // by the call at hand
+  std::function<void()> drained_;
+  TimePoint frozen_at_{};
+  uint64_t generation_ = 0;
+  std::map<uint64_t, size_t> recipes_;  // under way, by the generation they began in
+};
+
+}  // namespace ringmaster

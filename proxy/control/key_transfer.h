@@ -1,0 +1,67 @@
+// One key on its way from its old owner to its new one, as a state machine without I/O
+// (PROTOCOLS.md 4.4, relay mode). Exactly one mover has a key at a time, and no client command
+// touches it meanwhile.
+//
+//   DUMP and PTTL on the old owner -> RESTORE without REPLACE on the new one -> UNLINK on the old
+//   one
+//
+// Each step starts only when the one before is acknowledged: a key that is on the new owner and
+// still on the old one is the same on both, or newer on the new one.
+#pragma once
+
+#include <cstdint>
+
+namespace ringmaster {
+
+class KeyTransfer {
+ public:
+  enum class Step : uint8_t {
+    kDump,
+    kRestore,
+    kUnlink,
+    kHere,     // the old owner has it no more: commands may run on the new one
+    kFailed,   // nothing is in doubt; the key is where it was
+    kSuspect,  // a command's outcome is unknown: fence its connection, then Retry()
+  };
+  enum class Reply : uint8_t {
+    kOk,       // DUMP: the payload is here
+    kAbsent,   // DUMP: nil
+    kBusy,     // RESTORE: BUSYKEY
+    kRefused,  // any other error reply: it surely did nothing
+    kLost,     // sent, and no reply came
+  };
+
+  Step step() const { return step_; }
+  bool ended() const { return step_ >= Step::kHere; }
+
+  void OnReply(Reply reply) {
+    switch (step_) {
+      case Step::kDump:
+        // A DUMP that was lost has changed nothing.
+        step_ = reply == Reply::kOk       ? Step::kRestore
+                : reply == Reply::kAbsent ? Step::kHere
+                                          : Step::kFailed;
+        return;
+      case Step::kRestore:
+        // The new owner has it already: its copy is as new or newer.
+        step_ = reply == Reply::kOk || reply == Reply::kBusy ? Step::kUnlink
+                : reply == Reply::kLost                      ? Step::kSuspect
+                                                             : Step::kFailed;
+        return;
+      case Step::kUnlink:
+        step_ = reply == Reply::kOk     ? Step::kHere
+                : reply == Reply::kLost ? Step::kSuspect
+                                        : Step::kFailed;
+        return;
+      default:
+        return;
+    }
+  }
+  // The fence stands: what was in doubt has happened or never will.
+  void Retry() { step_ = Step::kDump; }
+
+ private:
+  Step step_ = Step::kDump;
+};
+
+}  // namespace ringmaster

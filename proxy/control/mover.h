@@ -1,0 +1,181 @@
+// Carries the keys of one donor to their new owners: one thread, so that exactly one mover has a
+// key at a time. Keys that a client waits for come first; in between it sweeps the donor with SCAN
+// until a whole pass finds nothing (PROTOCOLS.md 4.4, 4.6).
+//
+// Keys are relayed: DUMP and PTTL from the donor, RESTORE without REPLACE to the recipient, and
+// when that is acknowledged UNLINK on the donor, a pipeline for each step (control/key_transfer.h).
+// MIGRATE would save a copy, but it leaves a RESTORE behind that nobody can fence when the
+// recipient stalls, and it stops the donor meanwhile.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "control/key_transfer.h"
+#include "control/shard_client.h"
+#include "ring/ring_move.h"
+
+namespace ringmaster {
+
+// What the movers of one move share. Lives longer than they do.
+struct MoverContext {
+  std::shared_ptr<const RingMove> move;
+  std::vector<ShardTarget> targets;  // by index of the move
+  ShardClientName client_name;
+  int databases = 16;
+  Duration connect_timeout{};
+  Duration command_timeout{};
+  uint32_t batch = 64;
+  std::atomic<uint64_t> max_keys_per_second{0};  // of each donor; 0: no bound
+  double background_share = 0.05;                // of time, while clients are busy
+  // Commands of clients so far; empty: nobody counts. Any thread.
+  std::function<uint64_t()> client_commands;
+  std::atomic<bool> paused{false};
+};
+
+struct MoverFigures {
+  uint64_t keys = 0;     // moved
+  uint64_t bytes = 0;    // their payloads
+  uint64_t pulls = 0;    // of which clients waited for
+  uint64_t scanned = 0;  // keys of the donor looked at in this pass
+  uint64_t passes = 0;   // over the whole donor, begun
+  uint64_t largest = 0;  // payload
+  std::string slowest;   // the key that took longest, and how long
+  std::string trouble;   // what holds it up; empty: nothing
+  bool swept = false;
+};
+
+class Mover {
+ public:
+  // Called on the mover's thread. Empty: the key is here; otherwise why not.
+  using PullDone = std::function<void(const std::string& error)>;
+
+  // `swept` is called on the mover's thread, once, when nothing is left.
+  Mover(MoverContext& context, uint32_t donor, std::function<void()> swept);
+  ~Mover() { Stop(); }
+  Mover(const Mover&) = delete;
+  Mover& operator=(const Mover&) = delete;
+
+  uint32_t donor() const { return donor_; }
+  // Waits for the thread; pulls not served get an error. Not on its own thread.
+  void Stop();
+  // Any thread, as all below.
+  void Pull(int database, std::string key, PullDone done);
+  // Drops the donor's copy of every key that its new owner has; then `done`, with what is wrong
+  // when not all could be looked at. From then on no sweep. For a reversal.
+  void Resolve(std::function<void(Status)> done);
+  // Ends transfers; `clean` when no command is in doubt. Pulls fail from then on until Resume().
+  void Halt(std::function<void(bool clean)> halted);
+  void Resume();
+  // The operator gives up what is still on the donor: pulls find nothing there, and it is swept.
+  void Abandon();
+  // Wakes it to look at `paused` again.
+  void Nudge() { wake_.notify_all(); }
+  MoverFigures figures() const;
+
+ private:
+  // From this estimate on (of what the donor keeps for it) a collection is copied in pieces: about
+  // 20 ms of a server's time if it were moved at once.
+  static constexpr int64_t kLargeKey = 1 << 20;
+
+  struct Waiting {
+    int database;
+    std::string key;
+    PullDone done;
+  };
+  struct Item {
+    int database;
+    std::string key;
+    KeyTransfer transfer;
+    uint32_t to = 0;
+    ShardReply payload;
+    int64_t ttl = -1;
+    TimePoint dumped_at{};
+    uint64_t size = 0;   // of what was carried
+    bool moved = false;  // by this transfer
+    bool later = false;  // too much for one batch
+    std::string error;
+  };
+  using Items = std::vector<Item>;
+
+  void Run();
+  bool GiveUp();
+  bool ServePulls();
+  void SweepStep();
+  bool ScanMore();
+  void Transfer(Items& items);
+  void Measure(Items& items);
+  void Dump(Items& items);
+  void Restore(Items& items);
+  void Unlink(Items& items);
+  Status Connect(uint32_t shard);
+  void Pace(TimePoint began, size_t keys);
+  void Trouble(const std::string& what);
+  Status ResolveAll();
+  void FinishOrders();
+  ShardClient& Client(uint32_t shard);
+  void CopyInPieces(Item& item);
+  Status CopyPieces(Item& item, Bytes scan, Bytes write);
+  Status RenameCopy(Item& item, const std::string& copy);
+  Status Lost(uint32_t shard);
+  Status Refused(uint32_t shard, const ShardReply& reply);
+
+  MoverContext& context_;
+  const uint32_t donor_;
+  const std::function<void()> on_swept_;
+  std::vector<std::unique_ptr<ShardClient>> clients_;
+  std::vector<TimePoint> retry_at_;
+
+  // The sweep; on the thread.
+  int database_ = 0;
+  std::string cursor_ = "0";
+  std::deque<std::string> found_;
+  uint64_t found_in_pass_ = 0;
+  bool pass_begun_ = false;
+  int scanned_database_ = 0;  // where found_ comes from
+  bool swept_ = false;
+  bool sweeping_ = true;
+  bool doubtful_ = false;          // some key may be on both sides
+  const Item* copying_ = nullptr;  // in pieces
+  Duration slowest_{};
+  uint64_t last_commands_ = 0;
+  TimePoint last_look_{};
+  TimePoint resume_at_{};
+  bool busy_clients_ = false;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Waiting> pulls_;  // guarded by mutex_, as all below
+  std::function<void(Status)> resolve_;
+  std::function<void(bool)> halt_;
+  bool halted_ = false;
+  bool resume_sweep_ = false;
+  bool abandoned_ = false;
+  bool stop_ = false;
+  MoverFigures figures_;
+  std::thread thread_;
+};
+
+// The movers of one move, by donor. Workers share it; the main thread outlives them.
+struct MoverSet {
+  MoverContext context;
+  std::vector<std::unique_ptr<Mover>> movers;
+  Mover* Of(uint32_t donor) const {
+    for (const auto& mover : movers) {
+      if (mover->donor() == donor) return mover.get();
+    }
+    return nullptr;
+  }
+};
+
+}  // namespace ringmaster

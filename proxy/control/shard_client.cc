@@ -1,0 +1,232 @@
+#include "control/shard_client.h"
+
+#include <hiredis/hiredis.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace ringmaster {
+namespace {
+
+timeval TimevalOf(Duration duration) {
+  const int64_t micros = Microseconds(duration);
+  return {.tv_sec = micros / 1000000, .tv_usec = micros % 1000000};
+}
+
+// The value behind "name:" in INFO's text.
+std::string Field(Bytes info, Bytes name) {
+  const std::string wanted = std::string(name) + ":";
+  size_t at = info.find(wanted);
+  if (at == Bytes::npos) return "";
+  at += wanted.size();
+  return std::string(info.substr(at, info.find_first_of("\r\n", at) - at));
+}
+
+}  // namespace
+
+ShardReply::ShardReply(redisReply* reply) : reply_(reply, Free{.owned = true}) {}
+
+void ShardReply::Free::operator()(redisReply* reply) const {
+  if (owned) freeReplyObject(reply);
+}
+
+bool ShardReply::is_error() const { return reply_ != nullptr && reply_->type == REDIS_REPLY_ERROR; }
+bool ShardReply::is_nil() const { return reply_ != nullptr && reply_->type == REDIS_REPLY_NIL; }
+bool ShardReply::is_array() const { return reply_ != nullptr && reply_->type == REDIS_REPLY_ARRAY; }
+bool ShardReply::is_text() const {
+  return reply_ != nullptr &&
+         (reply_->type == REDIS_REPLY_STRING || reply_->type == REDIS_REPLY_STATUS);
+}
+int64_t ShardReply::integer() const {
+  return reply_ != nullptr && reply_->type == REDIS_REPLY_INTEGER ? reply_->integer : 0;
+}
+Bytes ShardReply::text() const {
+  if (reply_ == nullptr || reply_->str == nullptr) return {};
+  return Bytes(reply_->str, reply_->len);
+}
+size_t ShardReply::size() const { return is_array() ? reply_->elements : 0; }
+
+ShardReply ShardReply::at(size_t i) const {
+  ShardReply view;
+  if (i < size()) {
+    view.reply_ = std::unique_ptr<redisReply, Free>(reply_->element[i], Free{.owned = false});
+  }
+  return view;
+}
+
+ShardClient::ShardClient(ShardTarget target, ShardClientName name, Duration connect_timeout,
+                         Duration command_timeout)
+    : target_(std::move(target)),
+      name_(std::move(name)),
+      connect_timeout_(connect_timeout),
+      command_timeout_(command_timeout) {}
+
+ShardClient::~ShardClient() {
+  fd_ = -1;
+  if (context_ != nullptr) redisFree(context_);
+}
+
+void ShardClient::Drop(const std::string& why) {
+  error_ = why;
+  if (context_ == nullptr) return;
+  if (due_ > 0 && in_doubt_id_ == 0) {
+    in_doubt_id_ = id_;
+    in_doubt_run_id_ = run_id_;
+  }
+  fd_ = -1;
+  redisFree(std::exchange(context_, nullptr));
+  due_ = 0;
+}
+
+Status ShardClient::Ready() {
+  if (context_ != nullptr) return Done();
+  if (cancelled_) return Error{ErrorCode::kUnavailable, "stopping"};
+  if (const Status connected = Connect(); !connected) {
+    Drop(connected.error().text);
+    return connected;
+  }
+  for (const Status& step : {Fence(), EndEarlierLives()}) {
+    if (step.ok()) continue;
+    Drop(step.error().text);
+    return step;
+  }
+  return Done();
+}
+
+Status ShardClient::Connect() {
+  const Address& at = target_.address;
+  const timeval timeout = TimevalOf(connect_timeout_);
+  context_ = at.kind == Address::kUnix ? redisConnectUnixWithTimeout(at.path.c_str(), timeout)
+                                       : redisConnectWithTimeout(at.host.c_str(), at.port, timeout);
+  const auto failed = [this](const std::string& why) {
+    return Error{ErrorCode::kUnavailable, "shard " + target_.name + ": " + why};
+  };
+  if (context_ == nullptr) return failed("out of memory");
+  if (context_->err != 0) return failed(context_->errstr);
+  redisEnableKeepAlive(context_);
+  fd_ = context_->fd;
+  redisSetTimeout(context_, TimevalOf(command_timeout_));
+  database_ = 0;
+  // The reader would keep a large buffer only to give it back: payloads follow each other.
+  context_->reader->maxbuf = 1U << 20;
+  if (!target_.password.empty()) {
+    const ShardReply reply = target_.username.empty()
+                                 ? Ask({"AUTH", target_.password})
+                                 : Ask({"AUTH", target_.username, target_.password});
+    if (reply.lost() || reply.is_error()) {
+      return failed("it refused to log in: " + (reply.lost() ? error_ : std::string(reply.text())));
+    }
+  }
+  const ShardReply named = Ask({"CLIENT", "SETNAME", name_.name});
+  const ShardReply id = Ask({"CLIENT", "ID"});
+  const ShardReply info = Ask({"INFO", "server"});
+  if (named.lost() || id.lost() || info.lost()) return failed("no answer: " + error_);
+  if (named.is_error() || id.is_error() || info.is_error()) {
+    return failed("moves need CLIENT SETNAME, CLIENT ID and INFO, and it refused one: " +
+                  std::string((named.is_error() ? named
+                               : id.is_error()  ? id
+                                                : info)
+                                  .text()));
+  }
+  id_ = id.integer();
+  run_id_ = Field(info.text(), "run_id");
+  return Done();
+}
+
+// 0 killed is as final as 1: the server has closed it, and read what it had sent.
+Status ShardClient::Fence() {
+  if (in_doubt_id_ == 0) return Done();
+  if (in_doubt_run_id_ == run_id_) {
+    const ShardReply killed = Ask({"CLIENT", "KILL", "ID", std::to_string(in_doubt_id_)});
+    if (killed.lost() || killed.is_error()) {
+      return Error{ErrorCode::kRefused,
+                   "shard " + target_.name + ": moves need CLIENT KILL, and it " +
+                       (killed.lost() ? "did not answer" : "said " + std::string(killed.text()))};
+    }
+  }
+  in_doubt_id_ = 0;
+  return Done();
+}
+
+void ShardClient::Append(const Args& args) {
+  if (context_ == nullptr) return;
+  std::vector<const char*> data;
+  std::vector<size_t> sizes;
+  data.reserve(args.size());
+  sizes.reserve(args.size());
+  for (const Bytes arg : args) {
+    data.push_back(arg.data() != nullptr ? arg.data() : "");
+    sizes.push_back(arg.size());
+  }
+  if (redisAppendCommandArgv(context_, static_cast<int>(args.size()), data.data(), sizes.data()) !=
+      REDIS_OK) {
+    Drop(context_->errstr);
+    return;
+  }
+  ++due_;
+}
+
+ShardReply ShardClient::Read() {
+  if (context_ == nullptr) return ShardReply();
+  void* reply = nullptr;
+  if (redisGetReply(context_, &reply) != REDIS_OK || reply == nullptr) {
+    Drop(context_->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)
+             ? "no answer in time"
+             : context_->errstr);
+    return ShardReply();
+  }
+  --due_;
+  return ShardReply(static_cast<redisReply*>(reply));
+}
+
+ShardReply ShardClient::Ask(const Args& args) {
+  Append(args);
+  return Read();
+}
+
+bool ShardClient::Select(int database) {
+  if (context_ == nullptr) return false;
+  if (database == database_) return true;
+  const ShardReply reply = Ask({"SELECT", std::to_string(database)});
+  if (reply.lost() || reply.is_error()) {
+    if (reply.is_error()) error_ = std::string(reply.text());
+    return false;
+  }
+  database_ = database;
+  return true;
+}
+
+void ShardClient::Cancel() {
+  cancelled_ = true;
+  const int fd = fd_;
+  if (fd >= 0) shutdown(fd, SHUT_RDWR);
+}
+
+Status ShardClient::EndEarlierLives() {
+  if (alone_ || name_.older.empty()) return Done();
+  const ShardReply list = Ask({"CLIENT", "LIST"});
+  if (list.lost() || list.is_error()) {
+    return Error{ErrorCode::kRefused, "shard " + target_.name +
+                                          ": moves need CLIENT LIST, and it said " +
+                                          (list.lost() ? error_ : std::string(list.text()))};
+  }
+  Bytes rest = list.text();
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const Bytes line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.find(" name=" + name_.older) == Bytes::npos) continue;
+    if (line.find(" name=" + name_.own) != Bytes::npos) continue;
+    const Bytes id = line.substr(3, line.find(' ') - 3);  // "id=7 ..."
+    const ShardReply killed = Ask({"CLIENT", "KILL", "ID", id});
+    if (killed.lost() || killed.is_error()) {
+      return Error{ErrorCode::kRefused, "shard " + target_.name + ": CLIENT KILL was refused"};
+    }
+  }
+  alone_ = true;
+  return Done();
+}
+
+}  // namespace ringmaster

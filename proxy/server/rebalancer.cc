@@ -1,0 +1,532 @@
+#include "server/rebalancer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/crash_point.h"
+#include "base/log.h"
+#include "config/dump.h"
+#include "server/pool_worker.h"
+#include "server/server.h"
+#include "server/snapshot.h"
+
+namespace ringmaster {
+namespace {
+
+// How long commands on moving keys may be held back before the old owners serve again.
+constexpr Duration kFreeze = std::chrono::milliseconds(250);
+constexpr Duration kFirstRetry = std::chrono::milliseconds(250);
+constexpr Duration kLastRetry = std::chrono::seconds(15);
+
+ShardTarget TargetOf(const ShardConfig& shard) {
+  return {shard.name, shard.address, shard.username, shard.password, shard.tls.enabled};
+}
+
+// Where shards are and how to log in may change at any time; what they own may not.
+void Refresh(PoolConfig& pool, const PoolConfig& from) {
+  for (ShardConfig& shard : pool.shards) {
+    for (const ShardConfig& known : from.shards) {
+      if (known.name != shard.name) continue;
+      const uint32_t weight = shard.weight;
+      shard = known;
+      shard.weight = weight;
+    }
+  }
+}
+
+}  // namespace
+
+Rebalancer::Rebalancer(Server& server, Loop& loop, size_t pool, Database* database,
+                       std::string why_no_state)
+    : server_(server),
+      pool_(pool),
+      database_(database),
+      why_no_state_(std::move(why_no_state)),
+      coordinator_(server.configured_workers()),
+      freeze_timer_(loop,
+                    [this] {
+                      Actions actions;
+                      coordinator_.OnFreezeTimeout(coordinator_.round(), actions);
+                      if (!actions.empty()) {
+                        RetryLater("a donor did not answer everything within the freeze");
+                      }
+                      CarryOut(actions);
+                    }),
+      retry_timer_(loop, [this] { Consider(); }),
+      settle_timer_(loop, [this] { WriteSettled(); }) {}
+
+Rebalancer::~Rebalancer() { Stop(); }
+
+void Rebalancer::Stop() {
+  stopping_ = true;
+  freeze_timer_.Stop();
+  retry_timer_.Stop();
+  settle_timer_.Stop();
+  if (checker_.joinable()) checker_.join();
+  if (movers_ != nullptr) retired_.push_back(std::move(movers_));
+  for (const auto& set : retired_) {
+    for (const auto& mover : set->movers) mover->Stop();
+  }
+  retired_.clear();
+}
+
+void Rebalancer::Post(std::function<void()> message) {
+  server_.mailbox().Post([this, message = std::move(message)] {
+    if (!stopping_) message();
+  });
+}
+
+// --- rings and snapshots ---
+
+const PoolConfig& Rebalancer::Wanted() const { return config_.pools[pool_]; }
+
+// As a configuration of its own, so that it is read by the same rules.
+std::string Rebalancer::Write(const PoolConfig& pool) const {
+  Config kept;
+  PoolConfig ring;
+  ring.name = pool.name;
+  ring.listen = {ListenConfig{Address{Address::kTcp, "127.0.0.1", 6380, ""}, {}}};  // never opened
+  ring.ring = pool.ring;
+  ring.shards = pool.shards;
+  kept.pools.push_back(std::move(ring));
+  return DumpConfig(kept, Secrets::kShown);
+}
+
+Result<PoolConfig> Rebalancer::Read(const std::string& text) {
+  Result<Config> config = ParseConfig(text, "the state database");
+  if (!config) return config.error();
+  return config->pools.front();
+}
+
+bool Rebalancer::SameRing(const PoolConfig& a, const PoolConfig& b) const {
+  return Write(a) == Write(b);
+}
+
+std::vector<ShardConfig> Rebalancer::ShardsOf(const RingMove& move, const PoolConfig& from,
+                                              const PoolConfig& to) {
+  std::vector<ShardConfig> shards;
+  for (const ShardSpec& spec : move.shards()) {
+    for (const PoolConfig* side : {&to, &from}) {
+      const auto at = std::find_if(side->shards.begin(), side->shards.end(),
+                                   [&](const ShardConfig& each) { return each.name == spec.name; });
+      if (at == side->shards.end()) continue;
+      shards.push_back(*at);
+      break;
+    }
+  }
+  return shards;
+}
+
+Status Rebalancer::MakeCurrent() {
+  if (move_ != nullptr) {
+    auto made = MakeSnapshot(ShardsOf(*move_, ring_.pool, next_.pool), config_, snapshot_,
+                             move_->to(), move_);
+    if (!made) return made.error();
+    snapshot_ = *made;
+    return Done();
+  }
+  auto topology = Topology::Build(SpecOf(ring_.pool), ring_.epoch);
+  if (!topology) return topology.error();
+  auto made = MakeSnapshot(ring_.pool.shards, config_, snapshot_, *topology, nullptr);
+  if (!made) return made.error();
+  snapshot_ = *made;
+  return Done();
+}
+
+void Rebalancer::PostSnapshot() {
+  server_.PostToPool(pool_, [snapshot = snapshot_](PoolWorker& worker) { worker.Use(snapshot); });
+}
+
+Status Rebalancer::Begin(const Config& config) {
+  config_ = config;
+  ring_ = {1, Wanted()};
+  if (database_ == nullptr) return MakeCurrent();
+  log_ = std::make_unique<EpochLog>(*database_, Wanted().name);
+  const Result<std::string> identity = log_->Identity();
+  if (!identity) return identity.error();
+  identity_ = *identity;
+  const Result<EpochLog::Loaded> loaded = log_->Load();
+  if (!loaded) return loaded.error();
+  bool known = loaded->settled.has_value();
+  if (known) {
+    const Result<PoolConfig> before = Read(loaded->settled->ring);
+    if (!before) return before.error();
+    known = std::any_of(before->shards.begin(), before->shards.end(), [&](const auto& shard) {
+      return std::any_of(Wanted().shards.begin(), Wanted().shards.end(), [&](const auto& now) {
+        return now.address == shard.address || now.name == shard.name;
+      });
+    });
+    if (known) {
+      ring_ = {loaded->settled->epoch, *before};
+    } else {
+      LogWarning(
+          "pool {}: the ring in {} has no shard in common with the configuration and is "
+          "forgotten",
+          Wanted().name, database_->path());
+      ring_.epoch = loaded->settled->epoch + 1;
+      if (loaded->moving) ring_.epoch = loaded->moving->epoch + 1;
+    }
+  }
+  if (!known) {
+    log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
+    return MakeCurrent();
+  }
+  Refresh(ring_.pool, Wanted());
+  if (!loaded->moving) return MakeCurrent();
+  const Result<PoolConfig> target = Read(loaded->moving->ring);
+  if (!target) return target.error();
+  next_ = {loaded->moving->epoch, *target};
+  Refresh(next_.pool, Wanted());
+  auto move = RingMove::Plan(SpecOf(ring_.pool), SpecOf(next_.pool), next_.epoch);
+  if (!move) return move.error();
+  move_ = *move;
+  LogInfo("pool {}: the move to epoch {} goes on", Wanted().name, next_.epoch);
+  if (const Status made = MakeCurrent(); !made) return made;
+  Actions actions;
+  coordinator_.Resume(move_->donors().size(), actions);
+  CarryOut(actions);
+  return Done();
+}
+
+void Rebalancer::Start() { Consider(); }
+
+// --- a reload ---
+
+Status Rebalancer::Check(const Config& next) {
+  const PoolConfig& wanted = next.pools[pool_];
+  const Ring& base = move_ != nullptr ? next_ : ring_;
+  auto plan = RingMove::Plan(SpecOf(base.pool), SpecOf(wanted), base.epoch + 1);
+  if (!plan) return plan.error();
+  if ((*plan)->empty() || database_ != nullptr) return Done();
+  return Error{ErrorCode::kInvalid,
+               fmt::format("pool '{}': {:.2f} % of the keys would change owner, and moving them "
+                           "needs the state database: {}. Set saga.journal to a file that can be "
+                           "written and restart",
+                           wanted.name, (*plan)->share() * 100, why_no_state_)};
+}
+
+std::string Rebalancer::Use(const Config& next) {
+  config_ = next;
+  abandoned_ = false;
+  refused_.clear();
+  retry_after_ = Duration(0);
+  retry_timer_.Stop();
+  for (Ring* ring : {&ring_, &next_, &next_from_, &next_to_}) Refresh(ring->pool, Wanted());
+  const Ring& base = move_ != nullptr ? next_ : ring_;
+  const auto plan = RingMove::Plan(SpecOf(base.pool), SpecOf(Wanted()), base.epoch + 1);
+  const double share = plan.ok() ? (*plan)->share() : 0;
+  if (plan.ok() && (*plan)->empty() && move_ == nullptr && !busy()) {
+    ring_.pool = Wanted();
+    if (log_ != nullptr) {
+      log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
+    }
+  }
+  if (const Status made = MakeCurrent(); !made) {
+    LogError("pool {}: {}", Wanted().name, made.error().text);
+  }
+  PostSnapshot();
+  if (movers_ != nullptr) {
+    movers_->context.max_keys_per_second = config_.rebalance.max_keys_per_second;
+  }
+  const bool under_way = busy();
+  Consider();
+  std::string text = fmt::format("pool {}: {} shards, {:.2f} % of the keys changed owner",
+                                 Wanted().name, Wanted().shards.size(), share * 100);
+  if (share > 0) {
+    text += under_way ? ", their move follows the one under way"
+                      : ", they move now (PROXY REBALANCE STATUS)";
+  }
+  return text;
+}
+
+bool Rebalancer::busy() const { return coordinator_.phase() != MoveCoordinator::Phase::kStable; }
+
+// Whether the ring in force is the one that is wanted; if not, the move begins.
+void Rebalancer::Consider() {
+  if (busy() || abandoned_ || stopping_ || database_ == nullptr) return;
+  auto plan = RingMove::Plan(SpecOf(ring_.pool), SpecOf(Wanted()), ring_.epoch + 1);
+  if (!plan) {
+    refused_ = plan.error().text;
+    return;
+  }
+  if ((*plan)->empty()) {
+    if (SameRing(ring_.pool, Wanted())) return;
+    ring_.pool = Wanted();
+    log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
+    if (MakeCurrent().ok()) PostSnapshot();
+    return;
+  }
+  next_move_ = *plan;
+  next_from_ = ring_;
+  next_to_ = {ring_.epoch + 1, Wanted()};
+  Actions actions;
+  coordinator_.Start(next_move_->donors().size(), actions);
+  CarryOut(actions);
+}
+
+void Rebalancer::RetryLater(const std::string& why) {
+  if (refused_ != why) {
+    LogWarning("pool {}: keys do not move yet, the old owners serve: {}", Wanted().name, why);
+  }
+  refused_ = why;
+  retry_after_ = std::clamp(retry_after_ * 2, kFirstRetry, kLastRetry);
+  retry_timer_.StartOnce(retry_after_);
+}
+
+// --- carrying out ---
+
+void Rebalancer::CarryOut(const Actions& actions) {
+  for (const MoveCoordinator::Action action : actions) Do(action);
+}
+
+void Rebalancer::Answer(void (MoveCoordinator::*answer)(bool, Actions&), bool ok) {
+  Actions actions;
+  (coordinator_.*answer)(ok, actions);
+  CarryOut(actions);
+}
+
+void Rebalancer::WriteRing(EpochLog::State state, const Ring& ring,
+                           void (MoveCoordinator::*answer)(bool, Actions&)) {
+  log_->Write(state, {ring.epoch, Write(ring.pool)}, [this, answer](bool ok) {
+    Post([this, answer, ok] {
+      if (!ok) RetryLater("the state database could not be written");
+      Answer(answer, ok);
+    });
+  });
+}
+
+void Rebalancer::Do(MoveCoordinator::Action action) {
+  using Action = MoveCoordinator::Action;
+  switch (action) {
+    case Action::kWritePlan:
+      return WriteRing(EpochLog::State::kPlan, next_to_, &MoveCoordinator::OnPlanWritten);
+    case Action::kPrepare:
+      return Prepare();
+    case Action::kDiscardPlan:
+      next_move_.reset();
+      return log_->Discard(next_to_.epoch, [](bool) {});
+    case Action::kPostFreeze:
+      RM_CRASH_POINT("move-freeze");
+      return PostFreeze();
+    case Action::kStartTimer:
+      return freeze_timer_.StartOnce(kFreeze);
+    case Action::kPostThaw:
+      freeze_timer_.Stop();
+      return server_.PostToPool(pool_, [](PoolWorker& worker) { worker.Thaw(); });
+    case Action::kHaltMovers:
+      return HaltMovers();
+    case Action::kResumeMovers:
+      for (const auto& mover : movers_->movers) mover->Resume();
+      return;
+    case Action::kWriteBarrier:
+      freeze_timer_.Stop();
+      RM_CRASH_POINT("move-drained");
+      return WriteRing(EpochLog::State::kBarrier, next_to_, &MoveCoordinator::OnBarrierWritten);
+    case Action::kPostSwitch:
+      return PostSwitch();
+    case Action::kStartMovers:
+      if (movers_ == nullptr) MakeMovers();
+      return;
+    case Action::kWriteSettled:
+      RM_CRASH_POINT("move-swept");
+      return WriteSettled();
+    case Action::kPostSettle:
+      return PostSettle();
+    case Action::kStopMovers:
+      retired_.push_back(std::move(movers_));
+      movers_.reset();
+      return;
+  }
+}
+
+void Rebalancer::Prepare() {
+  const uint64_t attempt = ++attempt_;
+  if (checker_.joinable()) checker_.join();
+  MoveCheckOptions options;
+  options.move = next_move_;
+  for (const ShardConfig& shard : ShardsOf(*next_move_, next_from_.pool, next_to_.pool)) {
+    options.targets.push_back(TargetOf(shard));
+  }
+  options.client_name = NameOf("check");
+  options.databases = static_cast<int>(Wanted().databases);
+  options.connect_timeout = config_.timeouts.connect;
+  options.command_timeout = config_.timeouts.command;
+  options.reversal = coordinator_.reversing();
+  const auto check = [this, attempt, options] {
+    if (checker_.joinable()) checker_.join();
+    checker_ = std::thread([this, attempt, options] {
+      const Status result = CheckMove(options);
+      Post([this, attempt, result] { EndPrepare(attempt, result); });
+    });
+  };
+  if (!options.reversal) return check();
+  // What is on both sides of the move that is turned around must be settled before.
+  struct Round {
+    size_t left;
+    Status worst = Done();
+  };
+  auto round = std::make_shared<Round>();
+  round->left = movers_->movers.size();
+  for (const auto& mover : movers_->movers) {
+    mover->Resolve([this, attempt, round, check](const Status& resolved) {
+      Post([this, attempt, round, check, resolved] {
+        if (!resolved) round->worst = resolved;
+        if (--round->left > 0) return;
+        if (!round->worst) return EndPrepare(attempt, round->worst);
+        check();
+      });
+    });
+  }
+}
+
+void Rebalancer::EndPrepare(uint64_t attempt, const Status& result) {
+  if (attempt != attempt_) return;
+  if (!result) {
+    if (coordinator_.reversing()) {
+      refused_ = result.error().text;
+      LogWarning("pool {}: the move is not turned around: {}", Wanted().name, refused_);
+    } else {
+      RetryLater(result.error().text);
+    }
+  }
+  Answer(&MoveCoordinator::OnPrepared, result.ok());
+}
+
+void Rebalancer::PostFreeze() {
+  frozen_at_ = MonotonicNow();
+  server_.PostToPool(pool_,
+                     [this, move = next_move_, round = coordinator_.round()](PoolWorker& worker) {
+                       worker.Freeze(move, [this, round, index = worker.index()] {
+                         Post([this, round, index] {
+                           Actions actions;
+                           coordinator_.OnAck(index, round, actions);
+                           CarryOut(actions);
+                         });
+                       });
+                     });
+}
+
+void Rebalancer::HaltMovers() {
+  struct Round {
+    size_t left;
+    bool clean = true;
+  };
+  auto round = std::make_shared<Round>();
+  round->left = movers_->movers.size();
+  for (const auto& mover : movers_->movers) {
+    mover->Halt([this, round](bool clean) {
+      Post([this, round, clean] {
+        round->clean = round->clean && clean;
+        if (--round->left == 0) Answer(&MoveCoordinator::OnHalted, round->clean);
+      });
+    });
+  }
+}
+
+ShardClientName Rebalancer::NameOf(const std::string& what) const {
+  const std::string family = "rm:" + identity_ + ":";
+  const std::string own = family + std::to_string(database_->incarnation()) + ":";
+  return {own + what, family, own};
+}
+
+void Rebalancer::MakeMovers() {
+  auto set = std::make_shared<MoverSet>();
+  MoverContext& context = set->context;
+  context.move = move_;
+  for (const ShardConfig& shard : ShardsOf(*move_, ring_.pool, next_.pool)) {
+    context.targets.push_back(TargetOf(shard));
+  }
+  context.client_name = NameOf("mover");
+  context.databases = static_cast<int>(Wanted().databases);
+  context.connect_timeout = config_.timeouts.connect;
+  context.command_timeout = config_.timeouts.command;
+  context.batch = config_.rebalance.batch;
+  context.max_keys_per_second = config_.rebalance.max_keys_per_second;
+  context.background_share = config_.schedule.background_share;
+  context.client_commands = [this] { return server_.ClientCommands(); };
+  for (size_t i = 0; i < move_->donors().size(); ++i) {
+    const auto swept = [this, i, epoch = move_->epoch()] {
+      Post([this, i, epoch] {
+        if (move_ == nullptr || move_->epoch() != epoch) return;
+        Actions actions;
+        coordinator_.OnSwept(i, actions);
+        CarryOut(actions);
+      });
+    };
+    set->movers.push_back(std::make_unique<Mover>(context, move_->donors()[i], swept));
+  }
+  movers_ = std::move(set);
+  moving_since_ = MonotonicNow();
+}
+
+void Rebalancer::PostSwitch() {
+  RM_CRASH_POINT("move-barrier");
+  ring_ = next_from_;
+  next_ = next_to_;
+  move_ = std::exchange(next_move_, nullptr);
+  if (const Status made = MakeCurrent(); !made) {
+    LogError("pool {}: {}", Wanted().name, made.error().text);
+  }
+  if (movers_ != nullptr) retired_.push_back(std::move(movers_));
+  MakeMovers();
+  server_.PostToPool(pool_, [snapshot = snapshot_, movers = movers_](PoolWorker& worker) {
+    worker.Switch(snapshot, movers);
+  });
+  last_freeze_ = MonotonicNow() - frozen_at_;
+  longest_freeze_ = std::max(longest_freeze_, last_freeze_);
+  ++freezes_;
+  refused_.clear();
+  retry_after_ = Duration(0);
+  LogInfo("pool {}: epoch {} begins, {:.2f} % of the keys move; commands on them waited {} us",
+          Wanted().name, next_.epoch, move_->share() * 100, Microseconds(last_freeze_));
+}
+
+void Rebalancer::WriteSettled() {
+  log_->Write(EpochLog::State::kSettled, {next_.epoch, Write(next_.pool)}, [this](bool ok) {
+    Post([this, ok] {
+      if (ok) return Answer(&MoveCoordinator::OnSettledWritten, true);
+      settle_timer_.StartOnce(std::chrono::seconds(1));
+    });
+  });
+}
+
+void Rebalancer::PostSettle() {
+  MoverFigures total;
+  for (const auto& mover : movers_->movers) {
+    const MoverFigures each = mover->figures();
+    total.keys += each.keys;
+    total.bytes += each.bytes;
+    total.pulls += each.pulls;
+  }
+  std::string leaving;
+  for (uint32_t i = 0; i < move_->shards().size(); ++i) {
+    if (move_->to()->shards()[i].absent) leaving += " " + move_->shards()[i].name;
+  }
+  ring_ = next_;
+  move_.reset();
+  if (const Status made = MakeCurrent(); !made) {
+    LogError("pool {}: {}", Wanted().name, made.error().text);
+  }
+  last_moved_ = fmt::format("epoch {}: {} keys, {} bytes in {:.1f} s, {} of them pulled by clients",
+                            ring_.epoch, total.keys, total.bytes,
+                            std::chrono::duration<double>(MonotonicNow() - moving_since_).count(),
+                            total.pulls);
+  LogInfo("pool {}: every key has arrived: {}", Wanted().name, last_moved_);
+  const auto left = std::make_shared<size_t>(server_.configured_workers());
+  server_.PostToPool(pool_, [this, snapshot = snapshot_, left, leaving](PoolWorker& worker) {
+    worker.Settle(snapshot);
+    Post([this, left, leaving] {
+      if (--*left > 0) return;
+      if (!leaving.empty()) {
+        safe_to_stop_ = leaving.substr(1);
+        LogInfo("pool {}: no key is left on{}: safe to stop", Wanted().name, leaving);
+      }
+      if (!busy()) retired_.clear();
+      Consider();
+    });
+  });
+}
+
+}  // namespace ringmaster

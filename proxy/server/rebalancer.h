@@ -1,0 +1,130 @@
+// The ring of one pool and its changes: what serves now, where it shall go, and the move in
+// between. Carries out what control/move_coordinator.h decides: the epoch log, the checks, the
+// orders to the workers, the movers.
+//
+// Owner: the server, on the main thread; only Pull and the answers of others come from elsewhere.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "config/config.h"
+#include "control/epoch_log.h"
+#include "control/move_checks.h"
+#include "control/move_coordinator.h"
+#include "control/mover.h"
+#include "net/timer.h"
+#include "route/router.h"
+
+namespace ringmaster {
+
+class PoolWorker;
+class Server;
+
+class Rebalancer {
+ public:
+  // `database` may be nullptr: then `why_no_state` says why, and owners cannot change.
+  Rebalancer(Server& server, Loop& loop, size_t pool, Database* database, std::string why_no_state);
+  ~Rebalancer();
+  Rebalancer(const Rebalancer&) = delete;
+  Rebalancer& operator=(const Rebalancer&) = delete;
+
+  // Before the workers are made: the ring that serves, from the epoch log or else `config`'s. A
+  // move that was cut short goes on.
+  Status Begin(const Config& config);
+  const std::shared_ptr<const RouteSnapshot>& snapshot() const { return snapshot_; }
+  std::shared_ptr<MoverSet> movers() const { return movers_; }
+  // The workers run: what the configuration asks for may begin.
+  void Start();
+
+  // A reload. Check says what is wrong with it, before anything has changed; Use takes it, posts
+  // the new snapshot to the workers and says what happens to the keys.
+  Status Check(const Config& next);
+  std::string Use(const Config& next);
+
+  // PROXY REBALANCE.
+  Result<std::string> Order(const std::vector<std::string>& words);
+  // For the shutdown: no mover works after it.
+  void Stop();
+  // Keys are on the move, or about to be.
+  bool busy() const;
+
+ private:
+  // A ring as the epoch log keeps it.
+  struct Ring {
+    uint64_t epoch = 0;
+    PoolConfig pool;  // its ring and shards; nothing else of it counts
+  };
+  using Actions = MoveCoordinator::Actions;
+
+  static TopologySpec SpecOf(const PoolConfig& pool);
+  std::string Write(const PoolConfig& pool) const;
+  static Result<PoolConfig> Read(const std::string& text);
+  bool SameRing(const PoolConfig& a, const PoolConfig& b) const;
+  const PoolConfig& Wanted() const;
+  static std::vector<ShardConfig> ShardsOf(const RingMove& move, const PoolConfig& from,
+                                           const PoolConfig& to);
+  Status MakeCurrent();
+  void PostSnapshot();
+  void Consider();
+  void RetryLater(const std::string& why);
+  void CarryOut(const Actions& actions);
+  void Do(MoveCoordinator::Action action);
+  void WriteRing(EpochLog::State state, const Ring& ring,
+                 void (MoveCoordinator::*answer)(bool, Actions&));
+  void Answer(void (MoveCoordinator::*answer)(bool, Actions&), bool ok);
+  void WriteSettled();
+  void PostSwitch();
+  void PostSettle();
+  void Prepare();
+  void EndPrepare(uint64_t attempt, const Status& result);
+  void PostFreeze();
+  void MakeMovers();
+  void HaltMovers();
+  ShardClientName NameOf(const std::string& what) const;
+  std::string StatusText() const;
+  Result<std::string> PlanText(const std::string& file) const;
+  Result<std::string> Reverse();
+  Result<std::string> Abandon(const std::vector<std::string>& words);
+  void Post(std::function<void()> message);
+
+  Server& server_;
+  const size_t pool_;
+  Database* const database_;
+  const std::string why_no_state_;
+  std::unique_ptr<EpochLog> log_;
+  std::string identity_;
+  Config config_;                              // the last one taken
+  Ring ring_;                                  // in force; while keys move: where they come from
+  Ring next_;                                  // while keys move: where they go
+  std::shared_ptr<const RingMove> move_;       // in force; empty: none
+  std::shared_ptr<const RingMove> next_move_;  // being planned, up to its barrier
+  Ring next_from_;                             // of next_move_
+  Ring next_to_;
+  std::shared_ptr<const RouteSnapshot> snapshot_;
+  MoveCoordinator coordinator_;
+  std::shared_ptr<MoverSet> movers_;
+  std::vector<std::shared_ptr<MoverSet>> retired_;  // workers may still know them
+  std::thread checker_;
+  uint64_t attempt_ = 0;  // tells answers of the checks apart
+  Timer freeze_timer_;
+  Timer retry_timer_;
+  Timer settle_timer_;
+  Duration retry_after_{};
+  std::string refused_;  // why the last attempt came to nothing
+  bool abandoned_ = false;
+  bool stopping_ = false;
+  TimePoint moving_since_{};
+  TimePoint frozen_at_{};
+  Duration last_freeze_{};
+  Duration longest_freeze_{};
+  uint64_t freezes_ = 0;
+  std::string last_moved_;    // what came of the last move
+  std::string safe_to_stop_;  // shards that left
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,191 @@
+// PROXY REBALANCE: what the operator asks and sees.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "server/rebalancer.h"
+#include "server/server.h"
+
+namespace ringmaster {
+namespace {
+
+const char* PhaseName(MoveCoordinator::Phase phase) {
+  switch (phase) {
+    case MoveCoordinator::Phase::kStable:
+      return "stable";
+    case MoveCoordinator::Phase::kPlanning:
+    case MoveCoordinator::Phase::kPreparing:
+      return "preparing";
+    case MoveCoordinator::Phase::kFreezing:
+    case MoveCoordinator::Phase::kHalting:
+    case MoveCoordinator::Phase::kCommitting:
+      return "switching";
+    case MoveCoordinator::Phase::kMoving:
+      return "moving";
+    case MoveCoordinator::Phase::kSettling:
+      return "settling";
+  }
+  return "";
+}
+
+}  // namespace
+
+TopologySpec Rebalancer::SpecOf(const PoolConfig& pool) {
+  TopologySpec spec;
+  spec.hash = ParseHashKind(pool.ring.hash).value_or(HashKind::kXxh3);
+  spec.distribution =
+      ParseDistributionKind(pool.ring.distribution).value_or(DistributionKind::kRing);
+  spec.virtual_nodes = pool.ring.virtual_nodes;
+  spec.hash_tag = pool.ring.hash_tag;
+  for (const ShardConfig& shard : pool.shards) {
+    spec.shards.push_back({shard.name, shard.address.ToString(), shard.weight});
+  }
+  return spec;
+}
+
+std::string Rebalancer::StatusText() const {
+  const double seconds = std::chrono::duration<double>(MonotonicNow() - moving_since_).count();
+  std::string text = fmt::format("state: {}\nepoch: {}\n", PhaseName(coordinator_.phase()),
+                                 move_ != nullptr ? next_.epoch : ring_.epoch);
+  if (move_ == nullptr && next_move_ == nullptr && !refused_.empty()) {
+    text += "waiting: " + refused_ + "\n";
+  } else if (!refused_.empty()) {
+    text += "last_refusal: " + refused_ + "\n";
+  }
+  if (abandoned_) text += "held: until the next reload\n";
+  const RingMove* move = move_ != nullptr ? move_.get() : next_move_.get();
+  if (move != nullptr) {
+    text += fmt::format("share_moving: {:.4f}\ndonors: {}\nrecipients: {}\n", move->share(),
+                        move->donors().size(), move->recipients().size());
+  }
+  if (movers_ != nullptr) {
+    text += fmt::format("paused: {}\n", movers_->context.paused ? "yes" : "no");
+    uint64_t keys = 0;
+    uint64_t bytes = 0;
+    for (const auto& mover : movers_->movers) {
+      const MoverFigures each = mover->figures();
+      keys += each.keys;
+      bytes += each.bytes;
+      text += fmt::format(
+          "donor: name={},state={},keys={},bytes={},pulls={},pass={},scanned={},largest={},"
+          "slowest={},trouble={}\n",
+          movers_->context.targets[mover->donor()].name, each.swept ? "swept" : "sweeping",
+          each.keys, each.bytes, each.pulls, each.passes, each.scanned, each.largest, each.slowest,
+          each.trouble);
+    }
+    text +=
+        fmt::format("keys_moved: {}\nbytes_moved: {}\nseconds: {:.1f}\nkeys_per_second: {:.0f}\n",
+                    keys, bytes, seconds, static_cast<double>(keys) / std::max(seconds, 0.001));
+  }
+  text += fmt::format("freezes: {}\nlast_freeze_micros: {}\nlongest_freeze_micros: {}\n", freezes_,
+                      Microseconds(last_freeze_), Microseconds(longest_freeze_));
+  if (!last_moved_.empty()) text += "last_move: " + last_moved_ + "\n";
+  if (!safe_to_stop_.empty()) text += "safe_to_stop: " + safe_to_stop_ + "\n";
+  return text;
+}
+
+Result<std::string> Rebalancer::PlanText(const std::string& file) const {
+  const Result<Config> next = LoadConfig(file);
+  if (!next) return next.error();
+  const auto pool =
+      std::find_if(next->pools.begin(), next->pools.end(),
+                   [&](const PoolConfig& each) { return each.name == Wanted().name; });
+  if (pool == next->pools.end()) {
+    return Error{ErrorCode::kInvalid, "it has no pool '" + Wanted().name + "'"};
+  }
+  const Ring& base = move_ != nullptr ? next_ : ring_;
+  const auto plan = RingMove::Plan(SpecOf(base.pool), SpecOf(*pool), base.epoch + 1);
+  if (!plan) return plan.error();
+  const RingMove& move = **plan;
+  std::string text =
+      fmt::format("share_moving: {:.4f}\nranges: {}\n", move.share(), move.ranges().size());
+  for (uint32_t i = 0; i < move.shards().size(); ++i) {
+    const bool joins = move.from()->shards()[i].absent;
+    const bool leaves = move.to()->shards()[i].absent;
+    text += fmt::format("shard: name={},share={:.4f}->{:.4f}{}\n", move.shards()[i].name,
+                        move.from()->ShareOf(i), move.to()->ShareOf(i),
+                        joins    ? ",joins"
+                        : leaves ? ",leaves"
+                                 : "");
+  }
+  std::vector<std::vector<uint64_t>> pairs(move.shards().size(),
+                                           std::vector<uint64_t>(move.shards().size()));
+  for (const RingMove::Range& range : move.ranges()) {
+    pairs[range.from][range.to] += uint64_t{range.last} - range.first + 1;
+  }
+  for (uint32_t from = 0; from < pairs.size(); ++from) {
+    for (uint32_t to = 0; to < pairs.size(); ++to) {
+      if (pairs[from][to] == 0) continue;
+      text +=
+          fmt::format("pair: {} -> {}: {:.4f}\n", move.shards()[from].name, move.shards()[to].name,
+                      static_cast<double>(pairs[from][to]) / 4294967296.0);
+    }
+  }
+  return text;
+}
+
+Result<std::string> Rebalancer::Reverse() {
+  if (coordinator_.phase() != MoveCoordinator::Phase::kMoving) {
+    return Error{ErrorCode::kRefused, busy()
+                                          ? "the move is at a point where it cannot be turned "
+                                            "around; look at PROXY REBALANCE STATUS and try again"
+                                          : "no keys are on the move"};
+  }
+  auto plan = RingMove::Plan(SpecOf(next_.pool), SpecOf(ring_.pool), next_.epoch + 1);
+  if (!plan) return plan.error();
+  next_move_ = *plan;
+  next_from_ = next_;
+  next_to_ = {next_.epoch + 1, ring_.pool};
+  // Otherwise the configuration would turn it around once more.
+  abandoned_ = true;
+  Actions actions;
+  coordinator_.Reverse(next_move_->donors().size(), actions);
+  CarryOut(actions);
+  return std::string("the keys go back; edit the configuration before the next reload");
+}
+
+Result<std::string> Rebalancer::Abandon(const std::vector<std::string>& words) {
+  if (words.size() > 1) {
+    for (size_t i = 0; movers_ != nullptr && i < movers_->movers.size(); ++i) {
+      const auto& mover = movers_->movers[i];
+      if (movers_->context.targets[mover->donor()].name != words[1]) continue;
+      LogWarning("pool {}: told to give up what is still on shard {}", Wanted().name, words[1]);
+      mover->Abandon();
+      return "what is still on shard " + words[1] + " is given up";
+    }
+    return Error{ErrorCode::kRefused, "no keys move off a shard '" + words[1] + "'"};
+  }
+  if (move_ != nullptr) {
+    return Error{ErrorCode::kRefused,
+                 "keys are on the move already: PROXY REBALANCE REVERSE takes them back, ABANDON "
+                 "<shard> gives up what a dead donor still holds"};
+  }
+  abandoned_ = true;
+  retry_timer_.Stop();
+  return std::string("the old ring stays until the next reload");
+}
+
+Result<std::string> Rebalancer::Order(const std::vector<std::string>& words) {
+  const Bytes what = words.empty() ? Bytes("STATUS") : Bytes(words[0]);
+  if (EqualsIgnoreCase(what, "STATUS")) return StatusText();
+  if (EqualsIgnoreCase(what, "PLAN")) {
+    if (words.size() != 2) return Error{ErrorCode::kInvalid, "say PROXY REBALANCE PLAN <file>"};
+    return PlanText(words[1]);
+  }
+  if (EqualsIgnoreCase(what, "REVERSE")) return Reverse();
+  if (EqualsIgnoreCase(what, "ABANDON")) return Abandon(words);
+  const bool pause = EqualsIgnoreCase(what, "PAUSE");
+  if (pause || EqualsIgnoreCase(what, "RESUME")) {
+    if (movers_ == nullptr) return Error{ErrorCode::kRefused, "no keys are on the move"};
+    movers_->context.paused = pause;
+    for (const auto& mover : movers_->movers) mover->Nudge();
+    return std::string(pause ? "the sweep pauses; keys that clients ask for still move"
+                             : "the sweep goes on");
+  }
+  return Error{ErrorCode::kInvalid,
+               "say PLAN <file>, STATUS, PAUSE, RESUME, REVERSE or ABANDON [shard]"};
+}
+
+}  // namespace ringmaster
