@@ -134,8 +134,8 @@ void MovingKeys::Advance(std::vector<std::string> names, Actions& out) {
 }
 
 std::string MovingKeys::Describe() const {
-  std::string text = std::to_string(static_cast<int>(state_)) +
-                     std::to_string(static_cast<int>(before_)) + "|";
+  std::string text =
+      std::to_string(static_cast<int>(state_)) + std::to_string(static_cast<int>(before_)) + "|";
   std::map<std::string, const Queue*> sorted;
   for (const auto& [name, queue] : queues_) sorted.emplace(name, &queue);
   for (const auto& [name, queue] : sorted) {
