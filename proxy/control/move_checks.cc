@@ -176,8 +176,8 @@ class Checks {
     Say(
         fmt::format("shard {} holds {} keys that belong to other shards and would hide those that "
                     "move there, such as{}; nobody can see them through the proxy: look at them on "
-                    "the shard, and remove them with PROXY REBALANCE CLEAN {}",
-                    Name(shard), count, examples, Name(shard)));
+                    "the shard itself, remove them there with UNLINK, and reload again",
+                    Name(shard), count, examples));
   }
 
   // Each recipient gets at most its share of what its donors hold.
