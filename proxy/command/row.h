@@ -108,10 +108,15 @@ enum RowFlag : uint32_t {
   // Ours: runs at once also between MULTI and EXEC.
   kInTransaction = 1U << 27,
   // Ours: changes every key there is, so not while some are on their way.
-  kEveryKey = 1U << 26,
+  kEveryKey = 1U << 21,
   // Ours: COMMAND does not list it (PROXY).
   kHidden = 1U << 29,
 };
+// Each of ours has a bit of its own: what blocks is not what changes every key.
+static_assert(uint64_t{kSecret} + kMayWrite + kChannels + kChannelPatterns + kBarrier + kWaits +
+                  kInTransaction + kEveryKey + kHidden ==
+              (kSecret | kMayWrite | kChannels | kChannelPatterns | kBarrier | kWaits |
+               kInTransaction | kEveryKey | kHidden));
 
 struct Row {
   const char* name = nullptr;  // lower case; a subcommand alone, such as "setname"
