@@ -131,9 +131,10 @@ bool Backend::idle() const {
   return std::all_of(shared_.begin(), shared_.end(), is_idle) && leaving_.empty() && lent_.empty();
 }
 
-bool Backend::AnsweredUpTo(TimePoint time) const {
-  const auto answered = [time](const auto& connection) {
-    return connection == nullptr || connection->AnsweredUpTo(time);
+bool Backend::AnsweredUpTo(TimePoint time, Waits waits) const {
+  const auto answered = [&](const auto& connection) {
+    return connection == nullptr || connection->AnsweredUpTo(time) ||
+           (waits == Waits::kIgnored && connection->waits_for_data());
   };
   return std::all_of(shared_.begin(), shared_.end(), answered) &&
          std::all_of(leaving_.begin(), leaving_.end(), answered) &&

@@ -58,8 +58,10 @@ class Backend final : public Connection::Owner {
   size_t connections() const;
   // Nothing waits for any reply and no connection is lent.
   bool idle() const;
-  // Whatever was sent until then is answered, on all connections.
-  bool AnsweredUpTo(TimePoint time) const;
+  // Whatever was sent until then is answered, on all connections; maybe but for those that wait for
+  // data (Exchange::no_timeout).
+  enum class Waits : uint8_t { kCounted, kIgnored };
+  bool AnsweredUpTo(TimePoint time, Waits waits = Waits::kCounted) const;
 
   void Tick(TimePoint now);
   void Close(const std::string& why);

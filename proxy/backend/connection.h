@@ -96,6 +96,8 @@ class Connection : public ListHook<> {
   bool idle() const { return head_ == nullptr; }
   // Whatever was sent until then is answered; of what was sent in the same turn that is not known.
   bool AnsweredUpTo(TimePoint time) const { return head_ == nullptr || head_->queued_at > time; }
+  // What is asked first may wait for data without an end.
+  bool waits_for_data() const { return head_ != nullptr && head_->no_timeout; }
   bool ready() const { return state_ == State::kReady; }
   State state() const { return state_; }
   // Grows with each stream that came up: what an earlier one was told (WATCH) this one forgot.

@@ -33,6 +33,7 @@ class Notice final : private Sink {
 BlockedMark::BlockedMark(RecipeCall& call) : call_(call) {
   if (ClientState* client = call.client()) client->blocked = this;
   call.context().metrics.blocked.Add();
+  call.LeaveLocks();
 }
 
 BlockedMark::~BlockedMark() {

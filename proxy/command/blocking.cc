@@ -12,6 +12,7 @@
 #include "command/blocked_wait.h"
 #include "command/handlers.h"
 #include "command/keys.h"
+#include "command/lock_gate.h"
 #include "command/recipe.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
@@ -97,10 +98,21 @@ std::string WireOf(const std::vector<std::string>& args) {
   return MakeRequest(std::span<const Bytes>(views));
 }
 
+bool IsLocked(RecipeCall& call, const std::vector<std::string>& args) {
+  const std::vector<Bytes> views(args.begin(), args.end());
+  std::vector<uint32_t> keys;
+  if (!FindKeys(*call.command().row, views, keys)) return false;
+  return std::any_of(keys.begin(), keys.end(), [&](uint32_t key) {
+    return !call.context().locks->MayStream(call.database(), views[key]);
+  });
+}
+
 // A part's reply, or that of the whole command where the proxy has to serve it.
 Task<std::string> TryPart(RecipeCall& call, const Waiting& waiting, size_t part) {
   const Waiting::Part& at = waiting.parts[part];
   if (!waiting.through_proxy) {
+    // What is locked looks empty until it is free.
+    if (call.context().locked && IsLocked(call, at.args)) co_return Nil(call, false);
     std::string wire = WireOf(at.args);
     co_return co_await Try(call, at.shard, std::move(wire));
   }

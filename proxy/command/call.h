@@ -19,6 +19,14 @@
 
 namespace ringmaster {
 
+// What happens to a command whose keys live on several shards: all or nothing, each shard for
+// itself, or an error.
+enum class SagaMode : uint8_t { kSaga, kFanout, kReject };
+
+// DEL, UNLINK and what only reads: each shard for itself.
+SagaMode BuiltInMode(const Command& command);
+
+class LockGate;
 class MoveGate;
 class Pause;
 class PushHub;
@@ -44,14 +52,22 @@ struct CommandContext {
   // Keys are on the move: `moves` is asked first.
   bool moving = false;
   MoveGate* moves = nullptr;
+  // Some keys are locked: `locks` is asked first.
+  bool locked = false;
+  LockGate* locks = nullptr;
   // Reused from call to call, so that the warm path does not allocate.
   std::string scratch = {};
   std::vector<uint32_t> key_positions = {};
+  // By Command::id; nullptr: as built in.
+  const std::vector<SagaMode>* modes = nullptr;
   // The pool's; nullptr: there is none.
   const Pause* pause = nullptr;
   SlowLog* slow_log = nullptr;
   RecentRequests* recent = nullptr;  // this worker's; there is one exactly when there is a slow_log
 
+  SagaMode ModeOf(const Command& command) const {
+    return modes != nullptr ? (*modes)[command.id] : BuiltInMode(command);
+  }
   bool InBackground(const Command& command) const {
     return background != nullptr && (*background)[command.id];
   }

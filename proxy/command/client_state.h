@@ -37,6 +37,8 @@ struct ClientState {
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
+  // The command at hand turned out to take several steps: later ones wait for its reply.
+  bool goes_alone = false;
   bool close_after_reply = false;  // QUIT, or a CLIENT KILL of itself
   // Who is logged in, as the user was when last looked up; empty: the default user, who may do
   // everything.

@@ -89,7 +89,9 @@ std::string RefusalText(const Command& command, const char* why) {
 std::string ForwardText(const Command& command) {
   if (!HasKeys(*command.row)) return "by any shard";
   if (command.single_key != 0) return "by the shard of its key";
-  return "by the shard of its keys, if it is one";
+  return command.row->plan.over_shards != nullptr
+             ? "by the shard of its keys; over several shards by the proxy, in steps"
+             : "by the shard of its keys; over several shards by one of them, beside copies";
 }
 
 std::string HowServed(const Command& command) {

@@ -1,7 +1,9 @@
 #include "command/background.h"
 #include "command/call.h"
 #include "command/keys.h"
+#include "command/lock_gate.h"
 #include "command/move_gate.h"
+#include "command/over_shards.h"
 #include "command/recipe.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
@@ -42,6 +44,20 @@ uint32_t AnyShard(Router& router) {
   return 0;
 }
 
+// In steps; what the client sends next waits for it.
+void StartSteps(Call& call, RecipeFunction recipe) {
+  call.client.goes_alone = true;
+  call.context.recipes.Start(call, recipe);
+}
+
+void ForwardOverShards(Call& call) {
+  if (call.context.ModeOf(call.command) == SagaMode::kReject) {
+    return AnswerWith(call, errors::ManyShards(call.command.full_name));
+  }
+  const RecipeFunction own = call.command.row->plan.over_shards;
+  StartSteps(call, own != nullptr ? own : OverShardsRecipe);
+}
+
 void ForwardManyKeys(Call& call) {
   Router& router = call.context.router;
   std::vector<uint32_t>& keys = call.context.key_positions;
@@ -52,7 +68,7 @@ void ForwardManyKeys(Call& call) {
   const uint32_t shard = router.ShardOf(call.args[keys[0]]);
   for (const uint32_t key : keys) {
     if (router.ShardOf(call.args[key]) != shard) {
-      return AnswerWith(call, errors::ManyShards(call.command.full_name));
+      return ForwardOverShards(call);
     }
   }
   SendTo(call, shard);
@@ -108,8 +124,9 @@ void Dispatch(Call& call) {
 }
 
 void DispatchByPlan(Call& call) {
-  if (call.context.moving) [[unlikely]] {
-    if (call.context.moves->Hold(call)) return;
+  if (call.context.locked || call.context.moving) [[unlikely]] {
+    if (call.context.locked && call.context.locks->Hold(call)) return;
+    if (call.context.moving && call.context.moves->Hold(call)) return;
   }
   DispatchNow(call);
 }
@@ -119,7 +136,7 @@ void DispatchNow(Call& call) {
   const Exception& except = call.command.row->except;
   if (except.applies != nullptr) [[unlikely]] {
     if (except.applies(call.args, call.context.router.topology())) {
-      if (except.recipe != nullptr) return call.context.recipes.Start(call, except.recipe);
+      if (except.recipe != nullptr) return StartSteps(call, except.recipe);
       return AnswerWith(call, errors::Refused(call.command.full_name, except.why));
     }
   }

@@ -46,10 +46,7 @@ constexpr KeySpec kSortPatterns =
           "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive "
           "from the content of the key we sort");
 
-constexpr Exception kSortExcept = {
-    HasForeignPattern,
-    "with BY or GET patterns is served only when they have the hash tag of the key, as in SORT "
-    "{u1}:ids BY {u1}:weight_*"};
+constexpr Exception kSortExcept = {HasForeignPattern, nullptr, SortOverShardsRecipe};
 
 constexpr Row kRows[] = {
     {.name = "copy",

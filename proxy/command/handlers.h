@@ -117,6 +117,10 @@ Task<std::string> BlockingMultiPopRecipe(RecipeCall& call);
 Task<std::string> BlockingMoveRecipe(RecipeCall& call);
 Task<std::string> StreamReadRecipe(RecipeCall& call);
 
+// over_shards.cc, sort_over_shards.cc
+Task<std::string> FirstOfShardsRecipe(RecipeCall& call);
+Task<std::string> SortOverShardsRecipe(RecipeCall& call);
+
 // wait.cc
 Task<std::string> WaitRecipe(RecipeCall& call);
 

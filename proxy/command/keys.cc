@@ -105,10 +105,16 @@ void AddLeniently(const Row& row, std::span<const Bytes> args, FoundKeys& found)
   }
 }
 
-// Goes through SORT's options as the command does, and gives each that has a word behind it to
-// `see`.
-template <typename See>
-void EachSortOption(std::span<const Bytes> args, See see) {
+}  // namespace
+
+bool HasKeys(const Row& row) {
+  const auto specs = SpecsOf(row);
+  return std::any_of(specs.begin(), specs.end(),
+                     [](const KeySpec& spec) { return !Mentions(spec, "not_key"); });
+}
+
+void EachSortOption(std::span<const Bytes> args,
+                    const std::function<void(Bytes option, size_t value)>& see) {
   for (size_t i = 2; i + 1 < args.size(); ++i) {
     if (EqualsIgnoreCase(args[i], "limit")) {
       i += 2;
@@ -120,20 +126,16 @@ void EachSortOption(std::span<const Bytes> args, See see) {
   }
 }
 
-}  // namespace
-
-bool HasKeys(const Row& row) {
-  const auto specs = SpecsOf(row);
-  return std::any_of(specs.begin(), specs.end(),
-                     [](const KeySpec& spec) { return !Mentions(spec, "not_key"); });
+bool FindKeys(const Row& row, std::span<const Bytes> args, FoundKeys& found) {
+  if (row.finder == nullptr) return AddAllKeys(row, args, found);
+  const size_t before = found.positions.size();
+  row.finder(args, found);
+  return found.positions.size() > before;
 }
 
 bool FindKeys(const Row& row, std::span<const Bytes> args, std::vector<uint32_t>& positions) {
   FoundKeys found{positions};
-  if (row.finder == nullptr) return AddAllKeys(row, args, found);
-  const size_t before = positions.size();
-  row.finder(args, found);
-  return positions.size() > before;
+  return FindKeys(row, args, found);
 }
 
 void ListKeys(const Row& row, std::span<const Bytes> args, FoundKeys& found) {

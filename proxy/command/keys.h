@@ -1,6 +1,7 @@
 // Finding the keys in a command's arguments by its row.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,7 @@ bool HasKeys(const Row& row);
 // arguments make no sense (a count that is no number or reaches behind the end): a shard shall say
 // so in its own words. Keys that only the server can name are not among them.
 bool FindKeys(const Row& row, std::span<const Bytes> args, std::vector<uint32_t>& positions);
+bool FindKeys(const Row& row, std::span<const Bytes> args, FoundKeys& found);
 
 // The keys as COMMAND GETKEYS names them: the same for every call that its command accepts, but by
 // Redis's rules also where the arguments make no sense. None: Redis calls them invalid.
@@ -29,6 +31,11 @@ void SetKeys(std::span<const Bytes> args, FoundKeys& found);
 void SortKeys(std::span<const Bytes> args, FoundKeys& found);
 void SortRoKeys(std::span<const Bytes> args, FoundKeys& found);
 void XreadKeys(std::span<const Bytes> args, FoundKeys& found);
+
+// Goes through SORT's options as the command does: `see` gets each of GET, BY and STORE, and the
+// position of the word behind it.
+void EachSortOption(std::span<const Bytes> args,
+                    const std::function<void(Bytes option, size_t value)>& see);
 
 // What rows make exceptions of.
 // XREAD and XREADGROUP with BLOCK, or with streams of several shards.

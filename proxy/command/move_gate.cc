@@ -4,21 +4,10 @@
 #include <utility>
 
 #include "command/keys.h"
-#include "command/push_client.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
 
 namespace ringmaster {
-namespace {
-
-void Answer(Exchange& exchange, Outcome outcome, Bytes reply) {
-  exchange.state = Exchange::State::kDone;
-  exchange.outcome = outcome;
-  exchange.sink->OnReply(exchange, Slice{reply, {}});
-}
-
-}  // namespace
-
 bool MoveGate::FindMovingKeys(const Call& call) {
   touched_.clear();
   const RingMove& move = frozen_ != nullptr ? *frozen_ : *move_;
@@ -62,7 +51,7 @@ bool MoveGate::Hold(Call& call) {
     const std::string reply = errors::NotApplied(
         (frozen_ != nullptr ? frozen_ : move_)->shards()[0].name,
         "keys are on the move; try again when PROXY REBALANCE STATUS says stable");
-    Answer(call.exchange, Outcome::kNotApplied, reply);
+    RefuseCall(call.exchange, reply);
     return true;
   }
   if (!FindMovingKeys(call)) return false;
@@ -72,7 +61,7 @@ bool MoveGate::Hold(Call& call) {
     const std::string& name = (frozen_ != nullptr ? frozen_ : move_)->shards()[owner].name;
     const std::string reply =
         errors::NotApplied(name, "too many commands wait for keys on the move; try again");
-    Answer(call.exchange, Outcome::kNotApplied, reply);
+    RefuseCall(call.exchange, reply);
     return true;
   }
   if (keys_.Touch(token, touched_, actions_)) return false;
@@ -87,23 +76,12 @@ bool MoveGate::MayStream(int database, Bytes key) const {
 }
 
 void MoveGate::Park(const Call& call, MovingKeys::Token token) {
-  auto parked = std::make_unique<Parked>();
-  size_t total = 0;
-  for (const Bytes arg : call.args) total += arg.size();
-  parked->bytes.reserve(total);
-  for (const Bytes arg : call.args) {
-    parked->args.emplace_back(parked->bytes.data() + parked->bytes.size(), arg.size());
-    parked->bytes.append(arg);
-  }
-  parked->command = &call.command;
-  parked->client = &call.client;
-  parked->exchange = &call.exchange;
-  parked->sink = call.exchange.sink;
-  parked_bytes_ += total;
+  auto parked = std::make_unique<Parked>(call);
+  parked_bytes_ += parked->bytes.size();
   parked_.emplace(token, std::move(parked));
 }
 
-std::unique_ptr<MoveGate::Parked> MoveGate::Take(MovingKeys::Token token) {
+std::unique_ptr<Parked> MoveGate::Take(MovingKeys::Token token) {
   const auto at = parked_.find(token);
   std::unique_ptr<Parked> parked = std::move(at->second);
   parked_.erase(at);
@@ -118,26 +96,10 @@ void MoveGate::CarryOut() {
   while (!actions_.pulls.empty() || !actions_.run.empty() || !actions_.fail.empty()) {
     const MovingKeys::Actions now = std::exchange(actions_, {});
     for (const MovingKeys::Pull& pull : now.pulls) Ask(pull);
-    for (const MovingKeys::Token token : now.run) Run(*Take(token));
-    for (const MovingKeys::Token token : now.fail) Refuse(*Take(token), why_);
+    for (const MovingKeys::Token token : now.run) Take(token)->Run(context_, DispatchNow);
+    for (const MovingKeys::Token token : now.fail) Take(token)->Refuse(why_);
   }
   carrying_out_ = false;
-}
-
-void MoveGate::Run(Parked& parked) {
-  if (parked.exchange->sink != parked.sink) {
-    // Its client left, and nobody would learn what came of it.
-    return Refuse(parked, errors::ShuttingDown());
-  }
-  Call call{parked.args, Slice(), *parked.command, *parked.client, context_, *parked.exchange};
-  const PushClient* push = parked.client->push.get();
-  const LaneScope scope(context_.router.context(),
-                        push == nullptr ? nullptr : push->tracking.get());
-  DispatchNow(call);
-}
-
-void MoveGate::Refuse(Parked& parked, Bytes reply) {
-  Answer(*parked.exchange, Outcome::kNotApplied, reply);
 }
 
 void MoveGate::Ask(const MovingKeys::Pull& pull) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "command/call.h"
+#include "command/parked.h"
 #include "ring/ring_move.h"
 #include "route/moving_keys.h"
 
@@ -49,22 +50,10 @@ class MoveGate {
   void OnRecipeEnded(uint64_t generation);
 
  private:
-  // A command that waits, with copies of what it needs.
-  struct Parked {
-    std::string bytes;
-    std::vector<Bytes> args;
-    const Command* command;
-    ClientState* client;  // valid while the exchange's sink is `sink`
-    Exchange* exchange;
-    Sink* sink;
-  };
-
   bool FindMovingKeys(const Call& call);
   bool TouchesEveryKey(const Call& call) const;
   void Park(const Call& call, MovingKeys::Token token);
   void CarryOut();
-  void Run(Parked& parked);
-  void Refuse(Parked& parked, Bytes reply);
   std::unique_ptr<Parked> Take(MovingKeys::Token token);
   void Ask(const MovingKeys::Pull& pull);
   void OnPulled(uint64_t epoch, const MovingKeys::Pull& pull, const std::string& error);

@@ -4,6 +4,7 @@
 
 #include "command/background.h"
 #include "command/keys.h"
+#include "command/lock_gate.h"
 #include "command/move_gate.h"
 #include "command/push_client.h"
 #include "coro/all.h"
@@ -12,46 +13,6 @@
 
 namespace ringmaster {
 namespace {
-
-// One step's exchange with a shard, awaited by the recipe. A reply larger than `max_reply` is read
-// to its end and answered by an error.
-class Question final : private Sink {
- public:
-  explicit Question(size_t max_reply) : max_reply_(max_reply) { exchange_.sink = this; }
-
-  void Send(Connection& connection, Bytes request, const AskOptions& options) {
-    exchange_.read_only = options.read_only;
-    exchange_.bound = options.bound;
-    exchange_.no_timeout = options.no_timeout;
-    exchange_.replies_before = options.replies - 1;
-    exchange_.request = Slice{request, {}};
-    connection.Send(exchange_);
-  }
-  Completion<Answer>& answer() { return answer_; }
-  Exchange& exchange() { return exchange_; }
-
- private:
-  void OnReplyPart(Exchange&, const Slice& part) override {
-    too_large_ = too_large_ || collected_.size() + part.bytes.size() > max_reply_;
-    if (!too_large_) collected_.append(part.bytes);
-  }
-  void OnReply(Exchange& exchange, const Slice& reply) override {
-    const bool cut_short = exchange.in_parts && exchange.outcome != Outcome::kReplied;
-    if (cut_short) {
-      collected_.clear();
-      too_large_ = false;
-    }
-    OnReplyPart(exchange, reply);
-    if (too_large_) collected_ = errors::ReplyTooLarge(max_reply_);
-    answer_.Complete(Answer{exchange.outcome, std::move(collected_)});
-  }
-
-  const size_t max_reply_;
-  Exchange exchange_;
-  bool too_large_ = false;
-  std::string collected_;
-  Completion<Answer> answer_;
-};
 
 // Keeps the call beside its task until both are done.
 Task<void> RunRecipe(std::unique_ptr<RecipeCall> call, RecipeFunction recipe, Exchange& exchange) {
@@ -72,6 +33,7 @@ RecipeCall::RecipeCall(const Call& call, bool touches_keys)
       bytes_(MakeRequest(call.args)),
       in_exec_(call.client.in_exec),
       gate_(touches_keys ? call.context.moves : nullptr),
+      locks_(nullptr),
       client_id_(call.client.id),
       database_(call.client.database),
       resp_(call.client.resp),
@@ -84,10 +46,22 @@ RecipeCall::RecipeCall(const Call& call, bool touches_keys)
     arg_bytes_.append(arg);
   }
   if (gate_ != nullptr) gate_generation_ = gate_->OnRecipeBegan();
+  if (touches_keys) JoinLocks();
 }
 
 RecipeCall::~RecipeCall() {
   if (gate_ != nullptr) gate_->OnRecipeEnded(gate_generation_);
+  LeaveLocks();
+}
+
+void RecipeCall::JoinLocks() {
+  if (locks_ != nullptr || context_.locks == nullptr) return;
+  locks_ = context_.locks;
+  locks_generation_ = locks_->OnRecipeBegan();
+}
+
+void RecipeCall::LeaveLocks() {
+  if (LockGate* locks = std::exchange(locks_, nullptr)) locks->OnRecipeEnded(locks_generation_);
 }
 
 ConnectionLane* RecipeCall::lane() const {
@@ -125,8 +99,8 @@ Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> arg
   Call call{args, {}, command, client, context_, question.exchange()};
   {
     const LaneScope scope(context_.router.context(), lane());
-    // Its keys came when ours did; a freeze waits for us, so it must not stop us.
-    context_.moving ? DispatchNow(call) : Dispatch(call);
+    // Its keys came when ours did; a freeze or a lock waits for us, so it must not stop us.
+    context_.moving || locks_ != nullptr ? DispatchNow(call) : Dispatch(call);
   }
   Answer answer = co_await question.answer();
   co_return std::move(answer.reply);

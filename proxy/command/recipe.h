@@ -13,24 +13,9 @@
 #include "coro/completion.h"
 #include "coro/task.h"
 #include "coro/task_set.h"
+#include "saga/ask.h"
 
 namespace ringmaster {
-
-// A shard's answer to a step.
-struct Answer {
-  Outcome outcome = Outcome::kReplied;
-  std::string reply;  // one complete RESP reply
-
-  bool is_error() const { return !reply.empty() && (reply[0] == '-' || reply[0] == '!'); }
-};
-
-// How a step is asked over a connection of one's own.
-struct AskOptions {
-  bool read_only = false;
-  bool bound = false;       // Exchange::bound
-  bool no_timeout = false;  // Exchange::no_timeout
-  uint32_t replies = 1;     // that the request brings; the answer holds them one after the other
-};
 
 class RecipeCall {
  public:
@@ -51,6 +36,10 @@ class RecipeCall {
   int database() const { return database_; }
   int resp() const { return resp_; }
   bool in_exec() const { return in_exec_; }
+
+  // A lock on keys waits for the recipe's end, unless it asks for locks itself, or only waits.
+  void LeaveLocks();
+  void JoinLocks();
 
   // One request to one shard over the shared connection. Always answers, with an error reply of
   // ours when the shard does not.
@@ -91,6 +80,8 @@ class RecipeCall {
   bool in_exec_;
   MoveGate* gate_;  // told of the end; nullptr: nobody
   uint64_t gate_generation_ = 0;
+  LockGate* locks_;  // nullptr: no lock waits for it
+  uint64_t locks_generation_ = 0;
   uint64_t client_id_;
   int database_;
   int resp_;

@@ -46,10 +46,14 @@ struct PlanSpec {
   LocalFunction local = nullptr;
   RecipeFunction recipe = nullptr;
   StartFunction start = nullptr;
+  // kForward with keys on several shards; nullptr: OverShardsRecipe (command/over_shards.h).
+  RecipeFunction over_shards = nullptr;
   const char* why = nullptr;  // kRefuse: a clause behind "ERR <command> "
 };
 
-constexpr PlanSpec Forward() { return {.kind = PlanKind::kForward}; }
+constexpr PlanSpec Forward(RecipeFunction over_shards = nullptr) {
+  return {.kind = PlanKind::kForward, .over_shards = over_shards};
+}
 constexpr PlanSpec ScatterBy(Merge merge) { return {.kind = PlanKind::kScatter, .merge = merge}; }
 constexpr PlanSpec EveryShard(Merge merge) {
   return {.kind = PlanKind::kEveryShard, .merge = merge};

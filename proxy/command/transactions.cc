@@ -41,8 +41,9 @@ std::optional<uint32_t> ShardFor(CommandContext& context, const Transaction::Que
   if (kind == PlanKind::kEveryShard && router.shard_count() == 1) return 0;
   if (kind != PlanKind::kForward && kind != PlanKind::kScatter && !blocking) return std::nullopt;
   const Exception& except = row.except;
-  if (except.applies != nullptr && except.recipe == nullptr &&
-      except.applies(args, router.topology())) {
+  // What would only wait does not inside a transaction.
+  const bool waits = except.recipe != nullptr && queued.command->Is(kBlocking);
+  if (except.applies != nullptr && !waits && except.applies(args, router.topology())) {
     return std::nullopt;
   }
   std::vector<uint32_t> keys;
@@ -167,6 +168,7 @@ class Execution {
   }
 
   Task<std::string> OneAfterTheOther(const std::vector<Stretch>& stretches) {
+    call_.LeaveLocks();  // some of it may ask for locks of its own
     std::string elements;
     for (const Stretch& stretch : stretches) {
       if (!stretch.shard) {

@@ -29,6 +29,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
                 recipes_,      worker.metrics_, *this},
       push_(commands_, std::move(push_counts)),
       moves_(commands_),
+      locks_(commands_, server.locks(pool), worker.index()),
       freeze_poll_(worker.loop_,
                    [this] {
                      moves_.Poll();
@@ -55,6 +56,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
   commands_.slow_log = &slow_log();
   commands_.recent = &recent_;
   commands_.moves = &moves_;
+  commands_.locks = &locks_;
   if (snapshot->move != nullptr) {
     Switch(std::move(snapshot), std::move(movers));
   } else {
@@ -179,6 +181,7 @@ void PoolWorker::Tick(TimePoint now) {
   if (pause().what() != Pause::What::kNothing && pause().over(now)) pause().End();
   if (pause().what() == Pause::What::kNothing && worker_.metrics_.paused.value() > 0) EndPause();
   router_.Tick(now);
+  locks_.Tick(now);
   push_.Tick(now);
   std::erase_if(timers_, [](const auto& timer) { return timer->done; });
 }

@@ -7,6 +7,7 @@
 
 #include "command/background.h"
 #include "command/call.h"
+#include "command/lock_gate.h"
 #include "command/move_gate.h"
 #include "command/proxy.h"
 #include "command/push_hub.h"
@@ -52,7 +53,11 @@ class PoolWorker final : public Proxy, public WorkerView {
   void RenewUsers();
   void Tick(TimePoint now);
   void CheckIdle(TimePoint now);
-  void EndTurn() { push_.EndTurn(); }
+  void EndTurn() {
+    locks_.EndTurn();
+    push_.EndTurn();
+  }
+  LockWorker& lock_worker() { return locks_; }
   void FreeClosed();
   void Drain();
   void CloseClients();
@@ -108,6 +113,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   CommandContext commands_;
   PushHub push_;
   MoveGate moves_;
+  LockGate locks_;
   Timer freeze_poll_;
   std::shared_ptr<MoverSet> movers_;                   // while keys move
   std::shared_ptr<const BackgroundClass> background_;  // may be empty

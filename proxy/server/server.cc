@@ -109,6 +109,7 @@ Status Server::Start() {
     pool_states_.push_back(std::make_unique<PoolState>(table_));
     pool_states_.back()->access.Replace(std::move(*users));
     push_counts_.push_back(std::make_shared<PushCounts>());
+    locks_.push_back(MakeLocks(pool));
   }
   for (size_t i = 0; i < worker_count_; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, table_));
@@ -123,6 +124,17 @@ Status Server::Start() {
   for (const auto& rebalancer : rebalancers_) rebalancer->Start();
   evener_.Configure(config_.balance);
   return Done();
+}
+
+// Who locks a key on one worker hears of all in one order; with one worker there is no way to go.
+std::unique_ptr<LockService> Server::MakeLocks(size_t pool) {
+  LockService::Post post = [this, pool](size_t worker, std::function<void(LockWorker&)> message) {
+    Worker* at = workers_[worker].get();
+    if (workers_.size() == 1) return message(at->pool(pool).lock_worker());
+    at->mailbox().Post(
+        [at, pool, message = std::move(message)] { message(at->pool(pool).lock_worker()); });
+  };
+  return std::make_unique<LockService>(worker_count_, std::move(post));
 }
 
 // Without the state database the proxy serves; what needs it is refused and says why.

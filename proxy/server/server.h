@@ -22,6 +22,7 @@
 #include "net/signal.h"
 #include "net/timer.h"
 #include "route/router.h"
+#include "saga/lock_service.h"
 #include "server/evener.h"
 #include "server/jobs.h"
 #include "server/pool_state.h"
@@ -81,6 +82,7 @@ class Server {
   void AskForClient(size_t thief);
   std::unique_ptr<PoolWorker> MakePoolWorker(Worker& worker, size_t pool);
   PoolState& state(size_t pool) { return *pool_states_[pool]; }
+  LockService& locks(size_t pool) { return *locks_[pool]; }
 
  private:
   struct Listening {
@@ -92,6 +94,7 @@ class Server {
   Server(Config config, std::string config_file);
   Status Start();
   void OpenState();
+  std::unique_ptr<LockService> MakeLocks(size_t pool);
   Status OpenListeners(const Config& config);
   void Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls);
   Worker& LeastLoaded();
@@ -110,6 +113,7 @@ class Server {
   size_t worker_count_ = 1;
   CommandTable table_;
   std::vector<std::unique_ptr<PoolState>> pool_states_;  // by pool
+  std::vector<std::unique_ptr<LockService>> locks_;      // by pool
   Loop loop_;
   Mailbox mailbox_;
   std::vector<std::shared_ptr<PushCounts>> push_counts_;  // by pool

@@ -6,6 +6,7 @@
 
 #include "command/access_control.h"
 #include "command/handlers.h"
+#include "command/lock_gate.h"
 #include "command/move_gate.h"
 #include "command/pause.h"
 #include "command/push_hub.h"
@@ -395,6 +396,10 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
   } else {
     PushHub::Dispatch(call);
   }
+  if (state_.goes_alone) [[unlikely]] {
+    state_.goes_alone = false;
+    barrier_ = true;
+  }
   if (queue_.empty()) barrier_ = false;
   if (state_.close_after_reply && !closed_) {
     closing_ = true;
@@ -449,6 +454,10 @@ const Command* Session::Streamable(const RequestParser& parser) const {
   const bool one_key = command->single_key != 0 && command->single_key < args.size();
   const CommandContext& commands = context_.commands;
   // A request for a key on the move is taken in whole, as it may have to wait.
+  if (one_key && commands.locked &&
+      !commands.locks->MayStream(state_.database, args[command->single_key])) {
+    return nullptr;
+  }
   if (one_key && commands.moving &&
       !commands.moves->MayStream(state_.database, args[command->single_key])) {
     return nullptr;

@@ -22,11 +22,10 @@ TEST(CompatibilityTableTest, IsWhatDocsShow) {
 TEST(CompatibilityTableTest, SaysWhatARefusedCallReads) {
   const std::string table = CompatibilityTable(CommandTable());
   EXPECT_NE(table.find("| `GET` | by the shard of its key |\n"), std::string::npos);
-  EXPECT_NE(table.find("| `XREAD` | by the shard of its keys, if it is one; some calls by the "
-                       "proxy, in steps |\n"),
+  EXPECT_NE(table.find("| `LMPOP` | by the shard of its keys; over several shards by the proxy, "
+                       "in steps |\n"),
             std::string::npos);
-  EXPECT_NE(table.find("some calls are refused: `ERR SORT with BY or GET patterns"),
-            std::string::npos);
+  EXPECT_NE(table.find("| `MIGRATE` | refused: `ERR MIGRATE is not served"), std::string::npos);
   EXPECT_NE(table.find("| `CLIENT ID` | by the proxy |\n"), std::string::npos);
 }
 

@@ -1,0 +1,30 @@
+// Copies of foreign keys on their way to the shard that executes (command/over_shards.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "command/over_shards.h"
+#include "coro/task.h"
+
+namespace ringmaster {
+
+class RecipeCall;
+
+struct ForeignKey {
+  std::string key;
+  uint32_t shard = 0;  // its owner
+  std::string dump;    // empty: it does not exist
+  int64_t ttl_ms = 0;  // 0: none
+  bool exists() const { return !dump.empty(); }
+};
+
+// Reads them from their owners, all at once. The text of an error reply, or nothing.
+Task<std::string> FetchForeign(RecipeCall& call, int database, std::vector<ForeignKey>& keys);
+
+// Runs the call on the shard with these copies beside it, as one MULTI and EXEC; its reply.
+Task<std::string> RunBesideCopies(RecipeCall& call, uint32_t shard,
+                                  const std::vector<ForeignKey>& copies);
+
+}  // namespace ringmaster

@@ -1,0 +1,137 @@
+#include "command/over_shards.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "command/gather.h"
+#include "command/handlers.h"
+#include "command/held_locks.h"
+#include "command/keys.h"
+#include "command/recipe.h"
+#include "command/table.h"
+#include "resp/errors.h"
+#include "resp/reply_reader.h"
+#include "resp/request_writer.h"
+
+namespace ringmaster {
+std::string LocksNotHad(RecipeCall& call, const std::vector<NeededKey>& keys) {
+  return errors::NotApplied(call.router().shard_name(keys[0].shard),
+                            "its keys are locked by another write over several shards that takes "
+                            "long; try again, and look at PROXY SAGAS LIST");
+}
+
+SagaMode BuiltInMode(const Command& command) {
+  const bool removes = Bytes(command.row->name) == "del" || Bytes(command.row->name) == "unlink";
+  return removes || command.Is(kReadOnly) ? SagaMode::kFanout : SagaMode::kSaga;
+}
+
+std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys) {
+  std::vector<LockKey> locks;
+  locks.reserve(keys.size());
+  for (const NeededKey& key : keys) locks.push_back({key.database, key.key, !key.writes});
+  return locks;
+}
+
+bool AddNeededKeys(const Command& command, std::span<const Bytes> args, int database,
+                   std::vector<NeededKey>& keys) {
+  std::vector<uint32_t> positions;
+  std::vector<const char*> access;
+  FoundKeys found{positions, &access};
+  if (!FindKeys(*command.row, args, found)) return false;
+  for (size_t i = 0; i < positions.size(); ++i) {
+    const Bytes key = args[positions[i]];
+    const Bytes how = access[i];
+    // Where the row does not say how (GEORADIUS), the first is the one that is read.
+    const bool writes = !command.Is(kReadOnly) && (how.empty() ? i > 0 : !how.starts_with("RO"));
+    const auto known = std::find_if(keys.begin(), keys.end(), [&](const NeededKey& each) {
+      return each.key == key && each.database == database;
+    });
+    if (known == keys.end()) {
+      keys.push_back({std::string(key), database, 0, writes});
+    } else {
+      known->writes = known->writes || writes;
+    }
+  }
+  // The copy may be wanted in another database.
+  if (Bytes(command.row->name) == "copy" && args.size() > 4 && EqualsIgnoreCase(args[3], "db")) {
+    const std::optional<int64_t> other = ParseInteger(args[4]);
+    if (other) keys.back().database = static_cast<int>(*other);
+  }
+  return true;
+}
+
+bool Place(Router& router, std::vector<NeededKey>& keys) {
+  bool several = false;
+  for (NeededKey& key : keys) {
+    key.shard = router.ShardOf(key.key);
+    several = several || key.shard != keys[0].shard;
+  }
+  return several;
+}
+
+uint32_t ExecutingShard(const std::vector<NeededKey>& keys) {
+  const auto cost = [&](uint32_t shard) {
+    std::pair<size_t, size_t> foreign{0, 0};
+    for (const NeededKey& key : keys) {
+      if (key.shard == shard) continue;
+      ++foreign.second;
+      if (key.writes) ++foreign.first;
+    }
+    return foreign;
+  };
+  uint32_t best = keys[0].shard;
+  for (const NeededKey& key : keys) {
+    if (cost(key.shard) < cost(best)) best = key.shard;
+  }
+  return best;
+}
+
+Task<std::string> OverShardsRecipe(RecipeCall& call) {
+  call.LeaveLocks();
+  std::vector<NeededKey> keys;
+  AddNeededKeys(call.command(), call.args(), call.database(), keys);
+  Place(call.router(), keys);
+  HeldLocks locks(call.context().locks);
+  std::vector<LockKey> wanted = LocksFor(keys);
+  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
+  // Keys may have changed owners meanwhile.
+  Place(call.router(), keys);
+  const uint32_t executing = ExecutingShard(keys);
+  std::vector<ForeignKey> foreign;
+  bool writes_foreign = false;
+  for (const NeededKey& key : keys) {
+    if (key.shard == executing) continue;
+    foreign.push_back({key.key, key.shard, {}, 0});
+    writes_foreign = writes_foreign || key.writes;
+  }
+  if (writes_foreign) co_return errors::ManyShards(call.command().full_name);
+  const std::string error = co_await FetchForeign(call, call.database(), foreign);
+  if (!error.empty()) co_return error;
+  co_return co_await RunBesideCopies(call, executing, foreign);
+}
+
+Task<std::string> FirstOfShardsRecipe(RecipeCall& call) {
+  call.LeaveLocks();
+  std::vector<NeededKey> keys;
+  AddNeededKeys(call.command(), call.args(), call.database(), keys);
+  Place(call.router(), keys);
+  HeldLocks locks(call.context().locks);
+  std::vector<LockKey> wanted = LocksFor(keys);
+  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
+  Place(call.router(), keys);
+  // A key may be named twice.
+  const auto rest = static_cast<ptrdiff_t>(2 + ParseInteger(call.args()[1]).value_or(0));
+  std::string reply;
+  for (const NeededKey& key : keys) {
+    std::vector<Bytes> words = {call.args()[0], "1", key.key};
+    words.insert(words.end(), call.args().begin() + rest, call.args().end());
+    std::string request = MakeRequest(std::span<const Bytes>(words));
+    Answer answer = co_await call.Ask(key.shard, std::move(request), false);
+    reply = std::move(answer.reply);
+    if (!ReadReply(reply).is_null()) break;
+  }
+  co_return reply;
+}
+
+}  // namespace ringmaster

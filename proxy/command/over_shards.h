@@ -1,0 +1,51 @@
+// Commands whose keys live on several shards (PROTOCOLS.md 6.3, 9.5): gather, execute, scatter.
+//
+// One shard executes. Keys of others that the command needs are copied there under their own names,
+// which nobody asks that shard for, so that the client's own bytes run untouched. When all that is
+// written lives on the executing shard, copies, command and removal are one MULTI and EXEC there:
+// all or nothing without a journal, and nothing of it is left behind whatever is killed. Otherwise
+// it is a saga.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "command/row.h"
+#include "coro/task.h"
+#include "saga/key_locks.h"
+
+namespace ringmaster {
+
+class RecipeCall;
+class Router;
+struct Command;
+
+// Bytes of foreign keys that one command may bring together; beyond that it is refused.
+constexpr size_t kGatherMax = 64U << 20;
+
+// A key of a command, or of several that belong together.
+struct NeededKey {
+  std::string key;
+  int database = 0;
+  uint32_t shard = 0;  // its owner
+  bool writes = false;
+};
+
+// Adds the call's keys, each once in each database. False: the arguments make no sense.
+bool AddNeededKeys(const Command& command, std::span<const Bytes> args, int database,
+                   std::vector<NeededKey>& keys);
+// Asks the router for the owners. True: there are several.
+bool Place(Router& router, std::vector<NeededKey>& keys);
+// The shard with the fewest foreign keys to be written, then to be copied.
+uint32_t ExecutingShard(const std::vector<NeededKey>& keys);
+
+// The recipe of any such command. REQUIRES: its keys are found.
+Task<std::string> OverShardsRecipe(RecipeCall& call);
+std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys);
+// The reply to a call that did not get them.
+std::string LocksNotHad(RecipeCall& call, const std::vector<NeededKey>& keys);
+
+}  // namespace ringmaster

@@ -1,0 +1,96 @@
+// SORT and SORT_RO whose BY and GET patterns name keys of other shards: the elements are read
+// first, then the keys that the patterns make of them are copied to the shard that sorts.
+#include <algorithm>
+#include <set>
+
+#include "command/gather.h"
+#include "command/handlers.h"
+#include "command/held_locks.h"
+#include "command/keys.h"
+#include "command/over_shards.h"
+#include "command/recipe.h"
+#include "resp/reply_reader.h"
+#include "resp/request_writer.h"
+
+namespace ringmaster {
+namespace {
+
+// The elements to be sorted; an error reply, or nothing, in `error`. What cannot be sorted has
+// none: the shard says so itself.
+Task<std::vector<std::string>> ReadElements(RecipeCall& call, uint32_t shard, std::string* error) {
+  const std::string key(call.args()[1]);
+  std::string request = MakeRequest({"TYPE", key});
+  const Answer type = co_await call.Ask(shard, std::move(request), true);
+  std::vector<std::string> elements;
+  if (type.is_error()) {
+    *error = type.reply;
+    co_return elements;
+  }
+  const Bytes name = ReadReply(type.reply).text;
+  if (name == "list") {
+    request = MakeRequest({"LRANGE", key, "0", "-1"});
+  } else if (name == "set") {
+    request = MakeRequest({"SMEMBERS", key});
+  } else if (name == "zset") {
+    request = MakeRequest({"ZRANGE", key, "0", "-1"});
+  } else {
+    co_return elements;
+  }
+  const Answer answer = co_await call.Ask(shard, std::move(request), true);
+  if (answer.is_error()) *error = answer.reply;
+  for (const ReplyElement& element : ReadArray(answer.reply)) elements.emplace_back(element.text);
+  co_return elements;
+}
+
+// The key that the pattern makes of the element; empty when it names none.
+std::string KeyOf(Bytes pattern, const std::string& element) {
+  const size_t star = pattern.find('*');
+  if (star == Bytes::npos) return {};
+  // "->field" names a hash's field, unless nothing follows it.
+  const size_t arrow = pattern.find("->", star + 1);
+  const size_t end = arrow != Bytes::npos && arrow + 2 < pattern.size() ? arrow : pattern.size();
+  std::string key(pattern.substr(0, star));
+  key += element;
+  key += pattern.substr(star + 1, end - star - 1);
+  return key;
+}
+
+}  // namespace
+
+Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
+  call.LeaveLocks();
+  std::vector<NeededKey> keys;
+  if (!AddNeededKeys(call.command(), call.args(), call.database(), keys) || keys.empty()) {
+    const std::string wire = call.wire();
+    Answer answer = co_await call.Ask(0, wire, true);
+    co_return std::move(answer.reply);
+  }
+  Place(call.router(), keys);
+  HeldLocks locks(call.context().locks);
+  std::vector<LockKey> wanted = LocksFor(keys);
+  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
+  Place(call.router(), keys);
+  const uint32_t executing = ExecutingShard(keys);
+  std::string error;
+  const std::vector<std::string> elements =
+      co_await ReadElements(call, call.router().ShardOf(call.args()[1]), &error);
+  if (!error.empty()) co_return error;
+  std::set<std::string> names;
+  if (keys[0].shard != executing) names.insert(keys[0].key);
+  EachSortOption(call.args(), [&](Bytes option, size_t value) {
+    if (EqualsIgnoreCase(option, "store")) return;
+    for (const std::string& element : elements) {
+      std::string key = KeyOf(call.args()[value], element);
+      if (!key.empty() && call.router().ShardOf(key) != executing) names.insert(std::move(key));
+    }
+  });
+  std::vector<ForeignKey> foreign;
+  for (const std::string& name : names) {
+    foreign.push_back({name, call.router().ShardOf(name), {}, 0});
+  }
+  error = co_await FetchForeign(call, call.database(), foreign);
+  if (!error.empty()) co_return error;
+  co_return co_await RunBesideCopies(call, executing, foreign);
+}
+
+}  // namespace ringmaster
