@@ -51,17 +51,17 @@ ShardWait::~ShardWait() {
   if (connection_ != nullptr) backend_.Return(connection_);
 }
 
-Task<std::string> ShardWait::Run() {
+Task<std::optional<std::string>> ShardWait::Run(std::string wire) {
   if (connection_ == nullptr) {
     co_return errors::NotApplied(call_.router().shard_name(shard_),
                                  "too many clients wait for data of it");
   }
   // Both at once: the sooner the shard knows, the better its order is that of the clients.
   const AskOptions options{.no_timeout = true};
-  std::string wire = call_.wire();
   auto both = All(LearnId(), call_.AskOver(*connection_, std::move(wire), options));
   auto [known, answer] = co_await both;
   id_ = 0;
+  if (gave_way_ && ReadReply(answer.reply).is_null()) co_return std::nullopt;
   co_return std::move(answer.reply);
 }
 
@@ -70,10 +70,21 @@ Task<void> ShardWait::LearnId() {
   const Answer id = co_await call_.AskOver(*connection_, std::move(request));
   if (id.outcome != Outcome::kReplied) co_return;
   id_ = ReadReply(id.reply).count;
-  if (unblock_) Unblock(*unblock_);
+  if (unblock_) EndWait(*unblock_);
 }
 
 void ShardWait::Unblock(bool with_error) {
+  gave_way_ = false;  // somebody wants it to end for good
+  EndWait(with_error);
+}
+
+void ShardWait::GiveWay() {
+  if (unblock_) return;
+  gave_way_ = true;
+  EndWait(false);
+}
+
+void ShardWait::EndWait(bool with_error) {
   if (connection_ == nullptr) return;
   if (id_ == 0) {
     unblock_ = with_error;

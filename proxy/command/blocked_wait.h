@@ -15,7 +15,8 @@ class Backend;
 class Connection;
 class RecipeCall;
 
-// Makes its client known as blocked for as long as it lives.
+// Makes its client known as blocked for as long as it lives; neither locks nor freezes wait for it.
+// REQUIRES: RecipeCall::LeaveMoves said yes.
 class BlockedMark : public BlockedClient {
  public:
   explicit BlockedMark(RecipeCall& call);
@@ -32,6 +33,7 @@ class PollingWait final : public BlockedMark {
  public:
   explicit PollingWait(RecipeCall& call) : BlockedMark(call) {}
   bool unblocked() const { return unblocked_; }
+  bool gave_way() const { return gave_way_; }
   bool unblocked_with_error() const { return with_error_; }
 
  private:
@@ -39,10 +41,12 @@ class PollingWait final : public BlockedMark {
     unblocked_ = true;
     with_error_ = with_error;
   }
+  void GiveWay() override { gave_way_ = true; }
   void Leave() override { unblocked_ = true; }
 
   bool unblocked_ = false;
   bool with_error_ = false;
+  bool gave_way_ = false;
 };
 
 // Lets the shard wait, over a borrowed connection.
@@ -50,18 +54,21 @@ class ShardWait final : public BlockedMark {
  public:
   ShardWait(RecipeCall& call, uint32_t shard);
   ~ShardWait();
-  // The call's reply. Once.
-  Task<std::string> Run();
+  // The reply to `wire`, or nullopt: it gave way before there was one. Once.
+  Task<std::optional<std::string>> Run(std::string wire);
 
  private:
   void Unblock(bool with_error) override;
+  void GiveWay() override;
   void Leave() override;
+  void EndWait(bool with_error);
   Task<void> LearnId();
 
   Backend& backend_;
   const uint32_t shard_;
-  Connection* connection_;       // nullptr: none is to be had, or it was given up
-  int64_t id_ = 0;               // the shard's for it; 0: not known yet
+  Connection* connection_;  // nullptr: none is to be had, or it was given up
+  int64_t id_ = 0;          // the shard's for it; 0: not known yet
+  bool gave_way_ = false;
   std::optional<bool> unblock_;  // asked for before it was known, with an error or without
 };
 

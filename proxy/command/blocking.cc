@@ -1,5 +1,7 @@
 #include "command/blocking.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -35,6 +37,10 @@ struct Waiting {
     uint32_t shard;
     std::vector<std::string> args;
   };
+  std::vector<std::string> args;  // the command; with what time is left, when it enters again
+  size_t timeout_at = 0;          // in args
+  double unit = 1000;             // of the timeout, in milliseconds
+  void (*cut)(RecipeCall& call, Waiting& waiting) = nullptr;  // args into parts
   std::vector<Part> parts;
   bool merge = false;                  // XREAD: every stream that has something answers
   bool through_proxy = false;          // source and destination on two shards: dispatched here
@@ -125,11 +131,12 @@ Task<std::string> TryPart(RecipeCall& call, const Waiting& waiting, size_t part)
   co_return co_await call.Run(*command, std::move(args), shadow);
 }
 
-// One round over all parts. Empty: nothing anywhere.
-Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting) {
+// One round over all parts. Empty: nothing anywhere, or `wait` gave way.
+Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting, const PollingWait* wait) {
   std::string elements;
   int64_t count = 0;
   for (size_t part = 0; part < waiting.parts.size(); ++part) {
+    if (wait != nullptr && wait->gave_way()) break;
     std::string reply = co_await TryPart(call, waiting, part);
     const ReplyElement element = ReadReply(reply);
     if (element.is_null()) continue;
@@ -149,8 +156,9 @@ Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting) {
   co_return reply + elements;
 }
 
-// Asks the shards in turn until one has something.
-Task<std::string> WaitOverShards(RecipeCall& call, const Waiting& waiting) {
+// Asks the shards in turn until one has something. nullopt: it gave way.
+Task<std::optional<std::string>> WaitOverShards(RecipeCall& call, const Waiting& waiting) {
+  if (!call.LeaveMoves()) co_return std::nullopt;
   std::optional<TimePoint> deadline;
   if (*waiting.milliseconds > 0) {
     deadline = call.context().proxy.Now() +
@@ -159,11 +167,12 @@ Task<std::string> WaitOverShards(RecipeCall& call, const Waiting& waiting) {
   PollingWait wait(call);
   milliseconds pause = kFirstPause;
   for (;;) {
-    std::string reply = co_await TryAll(call, waiting);
+    std::string reply = co_await TryAll(call, waiting, &wait);
     if (!reply.empty() || call.in_exec()) {
       co_return reply.empty() ? Nil(call, waiting.nil_is_bulk && call.in_exec()) : reply;
     }
     if (wait.unblocked_with_error()) co_return errors::Unblocked();
+    if (wait.gave_way()) co_return std::nullopt;
     const TimePoint now = call.context().proxy.Now();
     const bool late = deadline && now >= *deadline;
     if (late || wait.unblocked() || call.client_gone()) co_return Nil(call, false);
@@ -175,21 +184,24 @@ Task<std::string> WaitOverShards(RecipeCall& call, const Waiting& waiting) {
 }
 
 // Where a connection is at hand it waits at once; else it is worth one only when it has to.
-Task<std::string> WaitOnOneShard(RecipeCall& call, uint32_t shard) {
+// nullopt: it gave way.
+Task<std::optional<std::string>> WaitOnOneShard(RecipeCall& call, const Waiting& waiting,
+                                                uint32_t shard) {
+  std::string wire = WireOf(waiting.args);
   Backend& backend = call.router().backend(shard);
   if (call.in_exec() || !backend.HasSpare(call.database(), call.resp())) {
-    std::string wire = call.wire();
-    std::string reply = co_await Try(call, shard, std::move(wire));
+    std::string reply = co_await Try(call, shard, wire);
     if (call.in_exec() || !ReadReply(reply).is_null() || call.client_gone()) co_return reply;
   }
+  if (!call.LeaveMoves()) co_return std::nullopt;
   ShardWait wait(call, shard);
-  co_return co_await wait.Run();
+  co_return co_await wait.Run(std::move(wire));
 }
 
 // The shard of all keys, or nullopt when there are several. What makes no sense any shard refuses
 // at once, in Redis's words.
-std::optional<uint32_t> OnlyShard(RecipeCall& call) {
-  const std::vector<Bytes> args(call.args().begin(), call.args().end());
+std::optional<uint32_t> OnlyShard(RecipeCall& call, const Waiting& waiting) {
+  const std::vector<Bytes> args(waiting.args.begin(), waiting.args.end());
   std::vector<uint32_t> keys;
   if (!FindKeys(*call.command().row, args, keys) || keys.empty()) return 0;
   const uint32_t first = call.router().ShardOf(args[keys[0]]);
@@ -199,54 +211,107 @@ std::optional<uint32_t> OnlyShard(RecipeCall& call) {
   return first;
 }
 
-Task<std::string> Wait(RecipeCall& call, const Waiting& waiting) {
-  const std::optional<uint32_t> shard = OnlyShard(call);
-  if (shard) co_return co_await WaitOnOneShard(call, *shard);
-  if (!waiting.milliseconds) co_return co_await WaitOnOneShard(call, 0);
+Task<std::optional<std::string>> WaitOnce(RecipeCall& call, Waiting& waiting) {
+  std::optional<uint32_t> shard = OnlyShard(call, waiting);
+  if (!shard && !waiting.milliseconds) shard = 0;
+  if (shard) co_return co_await WaitOnOneShard(call, waiting, *shard);
+  waiting.parts.clear();
+  waiting.cut(call, waiting);
   co_return co_await WaitOverShards(call, waiting);
+}
+
+// The keys may go to other shards meanwhile, and this one with them.
+Task<std::string> EnterAgain(RecipeCall& call, const Waiting& waiting) {
+  const std::vector<Bytes> args(waiting.args.begin(), waiting.args.end());
+  std::vector<uint32_t> positions;
+  std::vector<Bytes> keys;
+  if (FindKeys(*call.command().row, args, positions)) {
+    for (const uint32_t position : positions) keys.push_back(args[position]);
+  }
+  std::string failed = co_await call.EnterAgain(keys);
+  while (failed.empty() && call.context().locked && IsLocked(call, waiting.args)) {
+    co_await call.Sleep(kFirstPause);
+  }
+  co_return failed;
+}
+
+Task<std::string> Wait(RecipeCall& call, Waiting& waiting) {
+  const std::optional<double> wanted = waiting.milliseconds;
+  const TimePoint began = call.context().proxy.Now();
+  for (;;) {
+    std::optional<std::string> reply = co_await WaitOnce(call, waiting);
+    if (reply) co_return std::move(*reply);
+    std::string failed = co_await EnterAgain(call, waiting);
+    if (!failed.empty()) co_return failed;
+    if (call.client_gone()) co_return Nil(call, false);
+    if (!wanted || *wanted == 0) continue;
+    const Duration waited = call.context().proxy.Now() - began;
+    const int64_t left = std::max<int64_t>(int64_t(*wanted) - Milliseconds(waited), 1);
+    waiting.milliseconds = static_cast<double>(left);
+    waiting.args[waiting.timeout_at] = waiting.unit == 1
+                                           ? std::to_string(left)
+                                           : fmt::format("{}.{:03}", left / 1000, left % 1000);
+  }
+}
+
+}  // namespace
+
+namespace {
+
+Waiting WaitingOf(RecipeCall& call, void (*cut)(RecipeCall&, Waiting&), size_t timeout_at) {
+  Waiting waiting;
+  waiting.args = Own(call.args());
+  waiting.cut = cut;
+  waiting.timeout_at = timeout_at;
+  waiting.milliseconds = ParseTimeout(waiting.args[timeout_at], waiting.unit);
+  return waiting;
+}
+
+void CutPop(RecipeCall& call, Waiting& waiting) {
+  const std::vector<std::string>& args = waiting.args;
+  for (size_t i = 1; i + 1 < args.size(); ++i) {
+    waiting.parts.push_back({call.router().ShardOf(args[i]), {args[0], args[i], std::string("0")}});
+  }
+}
+
+void CutMultiPop(RecipeCall& call, Waiting& waiting) {
+  const std::vector<std::string>& args = waiting.args;
+  const std::optional<int64_t> count = ParseInteger(args[2]);
+  const size_t keys = count && *count > 0 && *count < static_cast<int64_t>(args.size())
+                          ? static_cast<size_t>(*count)
+                          : 0;
+  for (size_t i = 3; i < 3 + keys && i < args.size(); ++i) {
+    std::vector<std::string> part = {args[0], "0", "1", args[i]};
+    for (size_t rest = 3 + keys; rest < args.size(); ++rest) part.emplace_back(args[rest]);
+    waiting.parts.push_back({call.router().ShardOf(args[i]), std::move(part)});
+  }
+}
+
+void CutMove(RecipeCall&, Waiting& waiting) {
+  std::vector<std::string> part(waiting.args.begin(), waiting.args.end() - 1);
+  part[0].erase(0, 1);
+  waiting.parts.push_back({0, std::move(part)});
 }
 
 }  // namespace
 
 // BLPOP, BRPOP, BZPOPMIN, BZPOPMAX: keys and then the timeout.
 Task<std::string> BlockingPopRecipe(RecipeCall& call) {
-  Waiting waiting;
-  const std::span<const Bytes> args = call.args();
-  waiting.milliseconds = ParseTimeout(args.back(), 1000);
-  for (size_t i = 1; i + 1 < args.size(); ++i) {
-    waiting.parts.push_back({call.router().ShardOf(args[i]),
-                             {std::string(args[0]), std::string(args[i]), std::string("0")}});
-  }
+  Waiting waiting = WaitingOf(call, CutPop, call.args().size() - 1);
   co_return co_await Wait(call, waiting);
 }
 
 // BLMPOP, BZMPOP: timeout, count of keys, keys, the rest.
 Task<std::string> BlockingMultiPopRecipe(RecipeCall& call) {
-  Waiting waiting;
-  const std::span<const Bytes> args = call.args();
-  waiting.milliseconds = ParseTimeout(args[1], 1000);
-  const std::optional<int64_t> count = ParseInteger(args[2]);
-  const size_t keys = count && *count > 0 && *count < static_cast<int64_t>(args.size())
-                          ? static_cast<size_t>(*count)
-                          : 0;
-  for (size_t i = 3; i < 3 + keys && i < args.size(); ++i) {
-    std::vector<std::string> part = {std::string(args[0]), "0", "1", std::string(args[i])};
-    for (size_t rest = 3 + keys; rest < args.size(); ++rest) part.emplace_back(args[rest]);
-    waiting.parts.push_back({call.router().ShardOf(args[i]), std::move(part)});
-  }
+  Waiting waiting = WaitingOf(call, CutMultiPop, 1);
   co_return co_await Wait(call, waiting);
 }
 
 // BLMOVE, BRPOPLPUSH: two keys; the same without its B waits for nothing.
 Task<std::string> BlockingMoveRecipe(RecipeCall& call) {
-  Waiting waiting;
-  const std::span<const Bytes> args = call.args();
-  waiting.milliseconds = ParseTimeout(args.back(), 1000);
+  Waiting waiting = WaitingOf(call, CutMove, call.args().size() - 1);
   waiting.nil_is_bulk = true;
   waiting.through_proxy = true;
-  std::vector<std::string> part = Own(args.first(args.size() - 1));
-  part[0].erase(0, 1);
-  waiting.parts.push_back({0, std::move(part)});
   co_return co_await Wait(call, waiting);
 }
 
@@ -265,57 +330,81 @@ Task<std::string> LastId(RecipeCall& call, std::string key) {
   co_return std::string("0-0");
 }
 
+// Where the streams' names begin: behind STREAMS; the end when it is missing.
+size_t StreamsAt(const std::vector<std::string>& args) {
+  size_t at = 0;
+  while (at < args.size() && !EqualsIgnoreCase(args[at], "streams")) ++at;
+  return std::min(at + 1, args.size());
+}
+
+// All streams of a shard are asked at once, with the options but BLOCK.
+void CutStreams(RecipeCall& call, Waiting& waiting) {
+  const std::vector<std::string>& args = waiting.args;
+  const size_t names_at = StreamsAt(args);
+  std::vector<std::string> options;
+  for (size_t at = 0; at < names_at; ++at) {
+    if (waiting.timeout_at > 0 && (at + 1 == waiting.timeout_at || at == waiting.timeout_at))
+      continue;
+    options.push_back(args[at]);
+  }
+  const size_t streams = (args.size() - names_at) / 2;
+  std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> by_shard(
+      call.router().shard_count());
+  for (size_t i = 0; i < streams; ++i) {
+    auto& [names, ids] = by_shard[call.router().ShardOf(args[names_at + i])];
+    names.push_back(args[names_at + i]);
+    ids.push_back(args[names_at + streams + i]);
+  }
+  for (uint32_t shard = 0; shard < by_shard.size(); ++shard) {
+    const auto& [names, ids] = by_shard[shard];
+    if (names.empty()) continue;
+    std::vector<std::string> part = options;
+    part.insert(part.end(), names.begin(), names.end());
+    part.insert(part.end(), ids.begin(), ids.end());
+    waiting.parts.push_back({shard, std::move(part)});
+  }
+}
+
+// What follows is counted from when the command came, however often it enters again.
+Task<void> ReplaceLastIds(RecipeCall& call, Waiting& waiting) {
+  const size_t names_at = StreamsAt(waiting.args);
+  const size_t streams = (waiting.args.size() - names_at) / 2;
+  for (size_t i = 0; i < streams; ++i) {
+    std::string& id = waiting.args[names_at + streams + i];
+    if (id != "$") continue;
+    std::string last = co_await LastId(call, waiting.args[names_at + i]);
+    id = std::move(last);
+  }
+}
+
 }  // namespace
 
 // XREAD and XREADGROUP, with BLOCK or with streams of several shards.
 Task<std::string> StreamReadRecipe(RecipeCall& call) {
   Waiting waiting;
   waiting.merge = true;
-  const std::span<const Bytes> args = call.args();
-  std::vector<std::string> options;
-  size_t at = 0;
-  bool blocks = false;
-  for (; at < args.size() && !EqualsIgnoreCase(args[at], "streams"); ++at) {
-    if (EqualsIgnoreCase(args[at], "group") && at + 2 < args.size()) {
-      for (int i = 0; i < 2; ++i) options.emplace_back(args[at++]);
-    } else if (EqualsIgnoreCase(args[at], "block") && at + 1 < args.size()) {
-      waiting.milliseconds = ParseTimeout(args[++at], 1);
-      blocks = true;
-      continue;
-    }
-    options.emplace_back(args[at]);
-  }
-  if (const std::optional<uint32_t> shard = OnlyShard(call)) {
-    co_return co_await WaitOnOneShard(call, *shard);
-  }
-  const size_t streams = at < args.size() ? (args.size() - at - 1) / 2 : 0;
-  if (!blocks) waiting.milliseconds = 0;
-  if (streams > 0) {
-    std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> by_shard(
-        call.router().shard_count());
-    for (size_t i = 0; i < streams; ++i) {
-      std::string key(args[at + 1 + i]);
-      std::string id(args[at + 1 + streams + i]);
-      if (id == "$") id = co_await LastId(call, key);
-      auto& [names, ids] = by_shard[call.router().ShardOf(key)];
-      names.push_back(std::move(key));
-      ids.push_back(std::move(id));
-    }
-    for (uint32_t shard = 0; shard < by_shard.size(); ++shard) {
-      auto& [names, ids] = by_shard[shard];
-      if (names.empty()) continue;
-      std::vector<std::string> part = options;
-      part.emplace_back("STREAMS");
-      part.insert(part.end(), names.begin(), names.end());
-      part.insert(part.end(), ids.begin(), ids.end());
-      waiting.parts.push_back({shard, std::move(part)});
+  waiting.unit = 1;
+  waiting.cut = CutStreams;
+  waiting.args = Own(call.args());
+  const size_t names_at = StreamsAt(waiting.args);
+  for (size_t at = 1; at + 1 < names_at; ++at) {
+    if (EqualsIgnoreCase(waiting.args[at], "group")) {
+      at += 2;
+    } else if (EqualsIgnoreCase(waiting.args[at], "block")) {
+      waiting.timeout_at = ++at;
+      waiting.milliseconds = ParseTimeout(waiting.args[at], 1);
     }
   }
-  if (!blocks && waiting.parts.size() > 1) {
-    std::string reply = co_await TryAll(call, waiting);
-    co_return reply.empty() ? Nil(call, false) : reply;
+  const bool blocks = waiting.timeout_at > 0;
+  if (blocks || !OnlyShard(call, waiting)) co_await ReplaceLastIds(call, waiting);
+  if (blocks) co_return co_await Wait(call, waiting);
+  if (const std::optional<uint32_t> shard = OnlyShard(call, waiting)) {
+    std::string wire = WireOf(waiting.args);
+    co_return co_await Try(call, *shard, std::move(wire));
   }
-  co_return co_await Wait(call, waiting);
+  CutStreams(call, waiting);
+  std::string reply = co_await TryAll(call, waiting, nullptr);
+  co_return reply.empty() ? Nil(call, false) : reply;
 }
 
 }  // namespace ringmaster

@@ -4,16 +4,42 @@
 #include <utility>
 
 #include "command/keys.h"
+#include "command/recipe.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
 
 namespace ringmaster {
+namespace {
+
+// Stands in the core for every key at once: what is asked of it waits for the end of a freeze.
+constexpr int kEveryDatabase = -1;
+
+// Flushes while nothing is carried from shard to shard, for that would survive.
+Task<std::string> FlushRecipe(RecipeCall& call) {
+  const Result<Proxy::Resume> held = co_await call.HoldTransfers();
+  if (!held) co_return errors::NotApplied(call.router().shard_name(0), held.error().text);
+  const Answer answer = co_await call.ServeNow();
+  (*held)();
+  co_return answer.reply;
+}
+
+// Serves what waited, or need not wait.
+void DispatchFree(Call& call) {
+  if (!call.context.moving || !call.command.Is(kEveryKey)) return DispatchNow(call);
+  call.client.goes_alone = true;
+  call.context.recipes.Start(call, FlushRecipe);
+}
+
+}  // namespace
+
+void MoveGate::Look(int database, Bytes key) {
+  const RingMove& move = frozen_ != nullptr ? *frozen_ : *move_;
+  if (move.Locate(key).moves()) touched_.push_back({database, key});
+}
+
 bool MoveGate::FindMovingKeys(const Call& call) {
   touched_.clear();
-  const RingMove& move = frozen_ != nullptr ? *frozen_ : *move_;
-  const auto look = [&](Bytes key) {
-    if (move.Locate(key).moves()) touched_.push_back({call.client.database, key});
-  };
+  const auto look = [&](Bytes key) { Look(call.client.database, key); };
   const Transaction* transaction = call.client.transaction.get();
   if (transaction != nullptr && transaction->open) {
     // Whatever gets here is EXEC, or harms nobody by waiting.
@@ -45,16 +71,10 @@ bool MoveGate::TouchesEveryKey(const Call& call) const {
 }
 
 bool MoveGate::Hold(Call& call) {
-  if (TouchesEveryKey(call)) {
-    // A key on its way would survive it.
-    call.client.transaction.reset();
-    const std::string reply = errors::NotApplied(
-        (frozen_ != nullptr ? frozen_ : move_)->shards()[0].name,
-        "keys are on the move; try again when PROXY REBALANCE STATUS says stable");
-    RefuseCall(call.exchange, reply);
-    return true;
-  }
-  if (!FindMovingKeys(call)) return false;
+  const bool everything = TouchesEveryKey(call);
+  FindMovingKeys(call);
+  if (everything) touched_.push_back({kEveryDatabase, Bytes()});
+  if (touched_.empty()) return false;
   const MovingKeys::Token token = ++last_token_;
   if (parked_bytes_ > kMaxWaiting) [[unlikely]] {
     const uint32_t owner = (frozen_ != nullptr ? frozen_ : move_)->Locate(touched_[0].key).owner;
@@ -64,10 +84,25 @@ bool MoveGate::Hold(Call& call) {
     RefuseCall(call.exchange, reply);
     return true;
   }
-  if (keys_.Touch(token, touched_, actions_)) return false;
+  if (keys_.Touch(token, touched_, actions_)) {
+    if (everything) DispatchFree(call);
+    return everything;
+  }
   Park(call, token);
   CarryOut();
+  if (everything) call.client.goes_alone = true;
   return true;
+}
+
+void MoveGate::Enter(int database, const std::vector<Bytes>& keys, Entered then) {
+  touched_.clear();
+  if (context_.moving) {
+    for (const Bytes key : keys) Look(database, key);
+  }
+  const MovingKeys::Token token = ++last_token_;
+  if (touched_.empty() || keys_.Touch(token, touched_, actions_)) return then("");
+  entering_.emplace(token, std::move(then));
+  CarryOut();
 }
 
 bool MoveGate::MayStream(int database, Bytes key) const {
@@ -96,13 +131,24 @@ void MoveGate::CarryOut() {
   while (!actions_.pulls.empty() || !actions_.run.empty() || !actions_.fail.empty()) {
     const MovingKeys::Actions now = std::exchange(actions_, {});
     for (const MovingKeys::Pull& pull : now.pulls) Ask(pull);
-    for (const MovingKeys::Token token : now.run) Take(token)->Run(context_, DispatchNow);
-    for (const MovingKeys::Token token : now.fail) Take(token)->Refuse(why_);
+    for (const MovingKeys::Token token : now.run) Go(token);
+    for (const MovingKeys::Token token : now.fail) Fail(token);
   }
   carrying_out_ = false;
 }
 
+void MoveGate::Go(MovingKeys::Token token) {
+  if (const auto entering = entering_.extract(token)) return entering.mapped()("");
+  Take(token)->Run(context_, DispatchFree);
+}
+
+void MoveGate::Fail(MovingKeys::Token token) {
+  if (const auto entering = entering_.extract(token)) return entering.mapped()(why_);
+  Take(token)->Refuse(why_);
+}
+
 void MoveGate::Ask(const MovingKeys::Pull& pull) {
+  if (pull.database == kEveryDatabase) return keys_.OnHere(pull.database, pull.key, actions_);
   const RingMove::Place place = move_->Locate(pull.key);
   context_.proxy.Pull(move_->epoch(), place.old_owner, pull.database, pull.key,
                       [this, epoch = move_->epoch(), pull](const std::string& error) {

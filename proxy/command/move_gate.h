@@ -30,6 +30,10 @@ class MoveGate {
 
   // True: the command was taken over; it runs later, or is answered. REQUIRES: context.moving.
   bool Hold(Call& call);
+  // For a command that begins anew: `then` runs, at once or later, when it may be sent, or with the
+  // error that its client gets.
+  using Entered = std::function<void(const std::string& error)>;
+  void Enter(int database, const std::vector<Bytes>& keys, Entered then);
   // Whether a request may be passed on to its shard while it arrives.
   bool MayStream(int database, Bytes key) const;
 
@@ -48,12 +52,17 @@ class MoveGate {
   // A recipe that touches keys began, and ended: a freeze waits for those that began before it.
   uint64_t OnRecipeBegan() { return ++recipes_[generation_], generation_; }
   void OnRecipeEnded(uint64_t generation);
+  // A freeze waits for those that began in this generation.
+  bool FreezeWaitsFor(uint64_t generation) const { return freezing() && generation < generation_; }
 
  private:
   bool FindMovingKeys(const Call& call);
   bool TouchesEveryKey(const Call& call) const;
+  void Look(int database, Bytes key);
   void Park(const Call& call, MovingKeys::Token token);
   void CarryOut();
+  void Go(MovingKeys::Token token);
+  void Fail(MovingKeys::Token token);
   std::unique_ptr<Parked> Take(MovingKeys::Token token);
   void Ask(const MovingKeys::Pull& pull);
   void OnPulled(uint64_t epoch, const MovingKeys::Pull& pull, const std::string& error);
@@ -69,6 +78,7 @@ class MoveGate {
   std::shared_ptr<const RingMove> frozen_;  // of the freeze under way
   MovingKeys::Token last_token_ = 0;
   std::unordered_map<MovingKeys::Token, std::unique_ptr<Parked>> parked_;
+  std::unordered_map<MovingKeys::Token, Entered> entering_;
   size_t parked_bytes_ = 0;
   std::vector<MovingKeys::Key> touched_;  // by the call at hand
   std::function<void()> drained_;

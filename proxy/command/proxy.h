@@ -125,6 +125,10 @@ class Proxy {
   // nothing: then it is where commands find it. On this thread.
   virtual void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
                     std::function<void(const std::string& error)> done) = 0;
+  // Stops all transfers of keys, until what `done` gets is called; they may not run between the
+  // parts of a flush. An error: a transfer is in doubt. On this thread.
+  using Resume = std::function<void()>;
+  virtual void HoldTransfers(std::function<void(Result<Resume>)> done) = 0;
   // An order of PROXY REBALANCE, in its words; `done` gets what to tell. On this thread.
   virtual void Rebalance(std::vector<std::string> words,
                          std::function<void(Result<std::string>)> done) = 0;

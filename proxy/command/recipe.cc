@@ -64,6 +64,27 @@ void RecipeCall::LeaveLocks() {
   if (LockGate* locks = std::exchange(locks_, nullptr)) locks->OnRecipeEnded(locks_generation_);
 }
 
+bool RecipeCall::LeaveMoves() {
+  if (gate_ == nullptr) return true;
+  if (gate_->FreezeWaitsFor(gate_generation_)) return false;
+  std::exchange(gate_, nullptr)->OnRecipeEnded(gate_generation_);
+  return true;
+}
+
+Task<std::string> RecipeCall::EnterAgain(const std::vector<Bytes>& keys) {
+  if (MoveGate* gate = std::exchange(gate_, nullptr)) gate->OnRecipeEnded(gate_generation_);
+  MoveGate* gate = context_.moves;
+  if (gate == nullptr) co_return std::string();
+  auto over = std::make_shared<Completion<std::string>>();
+  // Counted again before anything else can happen.
+  gate->Enter(database_, keys, [this, gate, over](const std::string& error) {
+    gate_ = gate;
+    gate_generation_ = gate->OnRecipeBegan();
+    over->Complete(error);
+  });
+  co_return co_await *over;
+}
+
 ConnectionLane* RecipeCall::lane() const {
   return push_ == nullptr ? nullptr : push_->tracking.get();
 }
@@ -114,7 +135,11 @@ Task<std::vector<Answer>> RecipeCall::AskAll(std::string request, bool read_only
   co_return co_await All(std::move(tasks));
 }
 
-Task<Answer> RecipeCall::ServeByPlan() {
+Task<Answer> RecipeCall::ServeByPlan() { return Serve(DispatchByPlan); }
+
+Task<Answer> RecipeCall::ServeNow() { return Serve(DispatchNow); }
+
+Task<Answer> RecipeCall::Serve(void (*dispatch)(Call& call)) {
   Question question(context_.scatters.max_reply());
   ClientState client;
   client.id = client_id_;
@@ -123,9 +148,16 @@ Task<Answer> RecipeCall::ServeByPlan() {
   Call call{args_, Slice{bytes_, {}}, command_, client, context_, question.exchange()};
   {
     const LaneScope scope(context_.router.context(), lane());
-    DispatchByPlan(call);
+    dispatch(call);
   }
   co_return co_await question.answer();
+}
+
+Task<Result<Proxy::Resume>> RecipeCall::HoldTransfers() {
+  auto over = std::make_shared<Completion<Result<Proxy::Resume>>>();
+  context_.proxy.HoldTransfers(
+      [over](Result<Proxy::Resume> held) { over->Complete(std::move(held)); });
+  co_return co_await *over;
 }
 
 Task<void> RecipeCall::Sleep(Duration delay) {
@@ -166,7 +198,8 @@ void RecipeSet::Start(Call& call, RecipeFunction recipe) {
   // What only waits for its turn touches no key yet.
   const Row& row = *call.command.row;
   const bool touches_keys =
-      recipe != RunInBackground && (HasKeys(row) || call.command.Is(kInTransaction));
+      recipe != RunInBackground &&
+      (HasKeys(row) || call.command.Is(kInTransaction) || call.command.Is(kEveryKey));
   tasks_.Add(RunRecipe(std::make_unique<RecipeCall>(call, touches_keys), recipe, call.exchange));
 }
 

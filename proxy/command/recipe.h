@@ -41,6 +41,13 @@ class RecipeCall {
   void LeaveLocks();
   void JoinLocks();
 
+  // A freeze waits for the recipe's end, unless it only waits. False: one does already, so it may
+  // not begin to wait; it gives way, and enters again.
+  bool LeaveMoves();
+  // Waits until the keys are where commands go, as a command that comes now would. What is wrong,
+  // as a reply, or empty.
+  Task<std::string> EnterAgain(const std::vector<Bytes>& keys);
+
   // One request to one shard over the shared connection. Always answers, with an error reply of
   // ours when the shard does not.
   Task<Answer> Ask(uint32_t shard, std::string request, bool read_only);
@@ -55,6 +62,9 @@ class RecipeCall {
   Task<std::string> Run(const Command& command, std::vector<Bytes> args, ClientState& client);
   // Serves the call itself by its row's plan, and gives back its reply.
   Task<Answer> ServeByPlan();
+  // The same, whatever moves or is locked: its keys came when the call did.
+  Task<Answer> ServeNow();
+  Task<Result<Proxy::Resume>> HoldTransfers();
   Task<void> Sleep(Duration delay);
   // What `visit` writes on each worker, in worker order.
   Task<std::vector<std::string>> VisitWorkers(Proxy::Visit visit);
@@ -68,6 +78,7 @@ class RecipeCall {
 
  private:
   ConnectionLane* lane() const;
+  Task<Answer> Serve(void (*dispatch)(Call& call));
 
   CommandContext& context_;
   const Command& command_;

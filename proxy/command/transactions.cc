@@ -1,4 +1,5 @@
 // MULTI, EXEC, DISCARD, WATCH and UNWATCH.
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -222,8 +223,18 @@ Task<std::string> ExecRecipe(RecipeCall& call) {
   if (transaction->broken) {
     co_return "-EXECABORT Transaction discarded because of previous errors.\r\n";
   }
+  Proxy::Resume resume = [] {};
+  const bool flushes =
+      std::any_of(transaction->queue.begin(), transaction->queue.end(),
+                  [](const auto& queued) { return queued.command->Is(kEveryKey); });
+  if (flushes && call.context().moving) {
+    const Result<Proxy::Resume> held = co_await call.HoldTransfers();
+    if (!held) co_return errors::NotApplied(call.router().shard_name(0), held.error().text);
+    resume = *held;
+  }
   Execution execution(call, transaction);
   std::string reply = co_await execution.Run();
+  resume();
   const ReplyElement said = ReadReply(reply);
   // After an error or a nil somebody may still watch.
   if (said.is_aggregate() && !said.is_null()) GiveBackWatchers(*transaction);

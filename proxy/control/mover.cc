@@ -47,6 +47,7 @@ void Mover::Stop() {
   thread_.join();
   for (const Waiting& waiting : pulls_) waiting.done("the move ended meanwhile; try again");
   pulls_.clear();
+  for (const auto& held : std::exchange(holds_, {})) held("");
 }
 
 ShardClient& Mover::Client(uint32_t shard) { return *clients_[shard]; }
@@ -84,6 +85,26 @@ void Mover::Resume() {
   wake_.notify_one();
 }
 
+void Mover::Hold(std::function<void(const std::string&)> held) {
+  bool over = false;
+  {
+    const std::lock_guard lock(mutex_);
+    over = stop_;
+    ++held_;
+    if (!over) holds_.push_back(std::move(held));
+  }
+  if (over) return held("");
+  wake_.notify_one();
+}
+
+void Mover::Release() {
+  {
+    const std::lock_guard lock(mutex_);
+    --held_;
+  }
+  wake_.notify_one();
+}
+
 void Mover::Abandon() {
   {
     const std::lock_guard lock(mutex_);
@@ -114,7 +135,7 @@ void Mover::Run() {
       if (stop_) return;
       if (std::exchange(resume_sweep_, false)) sweeping_ = true;
     }
-    if (GiveUp() || ServePulls()) continue;
+    if (StandStill() || GiveUp() || ServePulls()) continue;
     FinishOrders();
     std::unique_lock lock(mutex_);
     if (stop_) return;
@@ -128,6 +149,28 @@ void Mover::Run() {
     const Duration wait = idle ? Duration(kTroubleDelay) : resume_at_ - now;
     if (pulls_.empty() || halted_) wake_.wait_for(lock, wait);
   }
+}
+
+// True: somebody asked for a pause, and it has waited a while.
+bool Mover::StandStill() {
+  std::vector<std::function<void(const std::string&)>> holds;
+  {
+    const std::lock_guard lock(mutex_);
+    if (held_ == 0) return false;
+    holds.swap(holds_);
+  }
+  if (!holds.empty()) {
+    // What a lost connection left behind could still arrive.
+    std::string trouble;
+    for (const auto& client : clients_) {
+      if (!client->in_doubt()) continue;
+      if (const Status ready = client->Ready(); !ready) trouble = ready.error().text;
+    }
+    for (const auto& held : holds) held(trouble);
+  }
+  std::unique_lock lock(mutex_);
+  if (held_ > 0 && holds_.empty() && !stop_) wake_.wait_for(lock, kTroubleDelay);
+  return true;
 }
 
 // True: something was done for a donor that was given up.

@@ -77,6 +77,10 @@ class Mover {
   // Ends transfers; `clean` when no command is in doubt. Pulls fail from then on until Resume().
   void Halt(std::function<void(bool clean)> halted);
   void Resume();
+  // No transfer begins after `held` was called, until Release(); it gets what is wrong when one is
+  // in doubt. Calls may overlap: each Hold needs its Release.
+  void Hold(std::function<void(const std::string& trouble)> held);
+  void Release();
   // The operator gives up what is still on the donor: pulls find nothing there, and it is swept.
   void Abandon();
   // Wakes it to look at `paused` again.
@@ -110,6 +114,7 @@ class Mover {
 
   void Run();
   bool GiveUp();
+  bool StandStill();
   bool ServePulls();
   void SweepStep();
   bool ScanMore();
@@ -159,6 +164,8 @@ class Mover {
   std::function<void(Status)> resolve_;
   std::function<void(bool)> halt_;
   bool halted_ = false;
+  std::vector<std::function<void(const std::string&)>> holds_;  // asked for and not told
+  size_t held_ = 0;
   bool resume_sweep_ = false;
   bool abandoned_ = false;
   bool stop_ = false;

@@ -109,10 +109,10 @@ void PoolWorker::Use(std::shared_ptr<const RouteSnapshot> snapshot) {
 }
 
 void PoolWorker::Freeze(std::shared_ptr<const RingMove> move, std::function<void()> drained) {
-  // Who waits for data on an old owner would wait for ever: it is told to ask again, by a nil.
+  // Who waits for data on an old owner would wait for ever: it comes again when its keys are here.
   EachSession([](Session& session) {
     BlockedClient* blocked = session.view().state().blocked;
-    if (blocked != nullptr) blocked->Unblock(false);
+    if (blocked != nullptr) blocked->GiveWay();
   });
   moves_.Freeze(std::move(move), worker_.loop_.Now(), std::move(drained));
   if (moves_.freezing()) freeze_poll_.StartEvery(std::chrono::milliseconds(1));
@@ -143,6 +143,31 @@ void PoolWorker::Pull(uint64_t epoch, uint32_t old_owner, int database, std::str
               [home = &worker_, done = std::move(done)](const std::string& error) {
                 home->mailbox().Post([done, error] { done(error); });
               });
+}
+
+void PoolWorker::HoldTransfers(std::function<void(Result<Resume>)> done) {
+  if (movers_ == nullptr) return done(Resume([] {}));
+  struct Round {
+    std::shared_ptr<MoverSet> set;
+    size_t left;
+    std::string trouble;
+    std::function<void(Result<Resume>)> done;
+  };
+  auto round = std::make_shared<Round>(movers_, movers_->movers.size(), "", std::move(done));
+  const auto resume = [set = movers_] {
+    for (const auto& mover : set->movers) mover->Release();
+  };
+  for (const auto& mover : movers_->movers) {
+    mover->Hold([home = &worker_, round, resume](const std::string& trouble) {
+      home->mailbox().Post([round, resume, trouble] {
+        if (!trouble.empty()) round->trouble = trouble;
+        if (--round->left > 0) return;
+        if (round->trouble.empty()) return round->done(Resume(resume));
+        resume();
+        round->done(Error{ErrorCode::kUnavailable, round->trouble});
+      });
+    });
+  }
 }
 
 void PoolWorker::Rebalance(std::vector<std::string> words,

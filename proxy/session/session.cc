@@ -277,7 +277,8 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
 // Whether it waits for all earlier ones, and later ones wait for it.
 bool Session::GoesAlone(const Command& command) const {
   return command.Is(kBarrier) || command.row->plan.kind == PlanKind::kRecipe ||
-         context_.commands.InBackground(command);
+         context_.commands.InBackground(command) ||
+         (context_.commands.moving && command.Is(kEveryKey));
 }
 
 bool Session::MayStart(const Command* command) {

@@ -106,6 +106,9 @@ class FakeProxy final : public Proxy {
             std::function<void(const std::string&)> done) override {
     done("");
   }
+  void HoldTransfers(std::function<void(Result<Resume>)> done) override {
+    done(Resume([] {}));
+  }
   void Rebalance(std::vector<std::string>, std::function<void(Result<std::string>)> done) override {
     done(std::string());
   }

@@ -45,6 +45,9 @@ struct NoProxy final : Proxy {
             std::function<void(const std::string&)> done) override {
     done("");
   }
+  void HoldTransfers(std::function<void(Result<Resume>)> done) override {
+    done(Resume([] {}));
+  }
   void Rebalance(std::vector<std::string>, std::function<void(Result<std::string>)> done) override {
     done(std::string());
   }

@@ -1,0 +1,151 @@
+// The promise: who waits in a blocking command, or flushes, notices nothing of keys on the move.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "support/cluster.h"
+
+namespace ringmaster::integration {
+namespace {
+
+std::string StatusField(const ProxyProcess& proxy, const std::string& name) {
+  const std::string text = proxy.Connect().CommandRaw({"PROXY", "REBALANCE", "STATUS"});
+  const size_t at = text.find("\n" + name + ": ");
+  if (at == std::string::npos) return text;
+  const size_t begin = at + name.size() + 3;
+  return text.substr(begin, text.find_first_of("\r\n", begin) - begin);
+}
+
+class MovesUnnoticedTest : public testing::Test {
+ protected:
+  // Half of all keys go to a new shard. Slowly: most are still to come when it returns.
+  void StartMove(int keys_a_second) {
+    ConfigText more = proxy_.config();
+    more.pool().Shard("extra", extra_.address(), "weight: 2");
+    more.more = "rebalance: {max_keys_per_second: " + std::to_string(keys_a_second) + "}";
+    proxy_.Reload(more);
+    ASSERT_TRUE(Eventually([&] { return StatusField(proxy_, "epoch") == "2"; }));
+  }
+  bool Settled() {
+    return Eventually([&] { return StatusField(proxy_, "state") == "stable"; },
+                      std::chrono::seconds(20));
+  }
+  void Fill(int keys) {
+    std::vector<std::vector<std::string>> commands;
+    for (int i = 0; i < keys; ++i) commands.push_back({"SET", "key:" + std::to_string(i), "v"});
+    client_.Pipeline(commands);
+  }
+  bool BlockedClients(size_t count) {
+    return Eventually([&] {
+      const std::string info = client_.CommandRaw({"INFO", "clients"});
+      return info.find("blocked_clients:" + std::to_string(count) + "\r") != std::string::npos;
+    });
+  }
+
+  RedisServer extra_;
+  Cluster cluster_{ClusterOptions{.shards = 2}};
+  ProxyProcess& proxy_ = cluster_.proxy();
+  Client client_ = cluster_.Connect();
+};
+
+TEST_F(MovesUnnoticedTest, WhoWaitsForDataGetsItAfterTheSwitch) {
+  constexpr int kWaiters = 40;
+  Fill(2000);
+  std::vector<Client> waiters;
+  for (int i = 0; i < kWaiters; ++i) {
+    const std::string n = std::to_string(i);
+    waiters.push_back(cluster_.Connect());
+    switch (i % 4) {
+      case 0:
+        waiters.back().Send("BLPOP l:" + n + " 0\r\n");
+        break;
+      case 1:
+        waiters.back().Send("BLPOP l:" + n + " m:" + n + " k:" + n + " 30\r\n");
+        break;
+      case 2:
+        client_.Command({"XADD", "l:" + n, "1-1", "f", "old"});
+        waiters.back().Send("XREAD BLOCK 30000 STREAMS l:" + n + " $\r\n");
+        break;
+      default:
+        waiters.back().Send("BLMOVE l:" + n + " to:{l:" + n + "} LEFT LEFT 30\r\n");
+    }
+  }
+  ASSERT_TRUE(BlockedClients(kWaiters));
+  StartMove(1000);
+  ASSERT_TRUE(BlockedClients(kWaiters));
+  for (int i = 0; i < kWaiters; ++i) {
+    const std::string key = "l:" + std::to_string(i);
+    if (i % 4 == 2) {
+      EXPECT_EQ(client_.Command({"XADD", key, "2-1", "f", "new"}), "\"2-1\"");
+    } else {
+      EXPECT_EQ(client_.Command({"RPUSH", key, "new"}), "(integer) 1");
+    }
+    const std::string got = waiters[i].Read();
+    EXPECT_NE(got.find("new"), std::string::npos) << i << ": " << got;
+    EXPECT_EQ(got.find("old"), std::string::npos) << i << ": " << got;
+  }
+  ASSERT_TRUE(Settled());
+}
+
+TEST_F(MovesUnnoticedTest, WhoWaitsWhileTheMoveEndsGoesOnWaiting) {
+  std::vector<Client> waiters;
+  Fill(500);
+  StartMove(400);
+  for (int i = 0; i < 30; ++i) {
+    const std::string n = std::to_string(i);
+    waiters.push_back(cluster_.Connect());
+    waiters.back().Send(i % 2 == 0 ? "BRPOP a:" + n + " 30\r\n"
+                                   : "BRPOP a:" + n + " b:" + n + " c:" + n + " 30\r\n");
+  }
+  ASSERT_TRUE(BlockedClients(30));
+  ASSERT_TRUE(Settled());
+  for (int i = 0; i < 30; ++i) {
+    const std::string key = "a:" + std::to_string(i);
+    client_.Command({"RPUSH", key, "x"});
+    EXPECT_EQ(waiters[i].Read(), "[\"" + key + "\", \"x\"]");
+  }
+}
+
+TEST_F(MovesUnnoticedTest, TimesThatClientsWaitStayWhatTheyAsked) {
+  std::vector<Client> waiters;
+  for (int i = 0; i < 8; ++i) {
+    waiters.push_back(cluster_.Connect());
+    waiters.back().Send("BLPOP nothing:" + std::to_string(i) + " 1.5\r\n");
+  }
+  ASSERT_TRUE(BlockedClients(8));
+  const TimePoint began = MonotonicNow();
+  StartMove(1000);
+  for (Client& waiter : waiters) EXPECT_EQ(waiter.Read(), "(nil array)");
+  EXPECT_GE(MonotonicNow() - began, std::chrono::milliseconds(1200));
+  EXPECT_LE(MonotonicNow() - began, std::chrono::milliseconds(3000));
+}
+
+TEST_F(MovesUnnoticedTest, FlushDuringAMoveLeavesNothingAndIsNotRefused) {
+  for (const bool in_transaction : {false, true}) {
+    Fill(3000);
+    if (StatusField(proxy_, "epoch") == "1") StartMove(500);
+    ASSERT_EQ(StatusField(proxy_, "state"), "moving");
+    std::vector<std::vector<std::string>> commands;
+    if (in_transaction) commands.push_back({"MULTI"});
+    for (int i = 0; i < 50; ++i) commands.push_back({"SET", "before:" + std::to_string(i), "v"});
+    commands.push_back({"FLUSHALL"});
+    commands.push_back({"SET", "after", "v"});
+    if (in_transaction) commands.push_back({"EXEC"});
+    const std::vector<std::string> replies = client_.Pipeline(commands);
+    if (!in_transaction) {
+      EXPECT_EQ(replies[50], "OK");
+      EXPECT_EQ(replies[51], "OK");
+    } else {
+      EXPECT_EQ(replies.back().find("NOTAPPLIED"), std::string::npos) << replies.back();
+    }
+    EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 1");
+    EXPECT_EQ(client_.Command({"KEYS", "*"}), "[\"after\"]");
+    EXPECT_EQ(client_.Command({"GET", "key:1"}), "(nil)");
+    if (!in_transaction) Fill(3000);
+  }
+  ASSERT_TRUE(Settled());
+  EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 1");
+}
+
+}  // namespace
+}  // namespace ringmaster::integration
