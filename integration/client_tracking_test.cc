@@ -74,7 +74,7 @@ TEST_F(ClientTrackingTest, NoLoopSparesOnesOwnChanges) {
   client_.Command({"CLIENT", "TRACKING", "ON", "NOLOOP"});
   client_.Command({"MGET", keys_[0], keys_[1]});
   client_.Command({"SET", keys_[0], "mine"});
-  client_.Command({"MSET", keys_[1], "mine", keys_[2], "mine"});
+  client_.Command({"SET", keys_[1], "mine"});
   client_.Command({"GET", keys_[2]});
   writer_.Command({"SET", keys_[2], "yours"});
   EXPECT_EQ(client_.Read(), Invalidated(keys_[2]));

@@ -48,10 +48,15 @@ TEST_F(ScriptCommandsTest, FunctionLibraryServesKeysOfEveryShard) {
   EXPECT_EQ(client_.Command({"FCALL", "bump", "1", "k"}), "(error) ERR Function not found");
 }
 
-TEST_F(ScriptCommandsTest, KeysOfOneScriptOnSeveralShardsAreRefusedClearly) {
+TEST_F(ScriptCommandsTest, ScriptReadsAndWritesItsKeysOnSeveralShards) {
   const std::string a = cluster_.KeyOn(0), b = cluster_.KeyOn(1);
-  const std::string reply = client_.Command({"EVAL", "return 1", "2", a, b});
-  EXPECT_TRUE(reply.starts_with("(error) ERR EVAL ")) << reply;
+  client_.Command({"SET", a, "5", "EX", "1000"});
+  EXPECT_EQ(client_.Command({"EVAL",
+                             "redis.call('SET',KEYS[2],redis.call('GET',KEYS[1])+1) "
+                             "return redis.call('DEL',KEYS[1])",
+                             "2", a, b}),
+            "(integer) 1");
+  EXPECT_EQ(client_.Command({"MGET", a, b}), "[(nil), \"6\"]");
 }
 
 }  // namespace

@@ -290,14 +290,20 @@ std::string Database::trouble() const {
 }
 
 Status Database::Verify() {
-  auto rows = Query("PRAGMA integrity_check(10)");
+  return Execute([](DatabaseSession& session) { return Check(session); });
+}
+
+Status Database::Check(DatabaseSession& session) {
+  auto rows = session.Run("PRAGMA integrity_check(10)");
   if (!rows.ok()) return rows.error();
   if (rows->size() == 1 && rows->front() == DatabaseRow{std::string("ok")}) return Done();
   std::string words;
   for (const DatabaseRow& row : *rows) {
     if (const auto* text = std::get_if<std::string>(&row[0])) words += *text + "; ";
   }
-  return Error{ErrorCode::kInvalid, fmt::format("{}{}", words, WayOut(options_.path))};
+  return Error{ErrorCode::kInvalid, words +
+                                        "stop the proxy, keep a copy of the file, and recover "
+                                        "it with the sqlite3 program (.recover)"};
 }
 
 }  // namespace ringmaster

@@ -95,6 +95,8 @@ class Database {
   std::string trouble() const;
   // Reads all of it and compares: what PROXY SAGAS JOURNAL VERIFY says. Waits.
   Status Verify();
+  // The same from within work.
+  static Status Check(DatabaseSession& session);
 
  private:
   struct Submission {

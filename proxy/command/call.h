@@ -32,6 +32,8 @@ class Pause;
 class PushHub;
 class RecentRequests;
 class RecipeSet;
+class SagaSet;
+struct SagaRules;
 class SlowLog;
 
 // What the commands of one worker and pool share.
@@ -55,19 +57,17 @@ struct CommandContext {
   // Some keys are locked: `locks` is asked first.
   bool locked = false;
   LockGate* locks = nullptr;
+  SagaSet* sagas = nullptr;
   // Reused from call to call, so that the warm path does not allocate.
   std::string scratch = {};
   std::vector<uint32_t> key_positions = {};
-  // By Command::id; nullptr: as built in.
-  const std::vector<SagaMode>* modes = nullptr;
+  // The operator's; nullptr: as built in.
+  const SagaRules* saga_rules = nullptr;
   // The pool's; nullptr: there is none.
   const Pause* pause = nullptr;
   SlowLog* slow_log = nullptr;
   RecentRequests* recent = nullptr;  // this worker's; there is one exactly when there is a slow_log
 
-  SagaMode ModeOf(const Command& command) const {
-    return modes != nullptr ? (*modes)[command.id] : BuiltInMode(command);
-  }
   bool InBackground(const Command& command) const {
     return background != nullptr && (*background)[command.id];
   }

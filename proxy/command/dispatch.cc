@@ -5,6 +5,7 @@
 #include "command/move_gate.h"
 #include "command/over_shards.h"
 #include "command/recipe.h"
+#include "command/saga_rules.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
@@ -44,6 +45,11 @@ uint32_t AnyShard(Router& router) {
   return 0;
 }
 
+SagaMode ModeOf(const Call& call) {
+  const SagaRules* rules = call.context.saga_rules;
+  return rules != nullptr ? rules->modes[call.command.id] : BuiltInMode(call.command);
+}
+
 // In steps; what the client sends next waits for it.
 void StartSteps(Call& call, RecipeFunction recipe) {
   call.client.goes_alone = true;
@@ -51,7 +57,7 @@ void StartSteps(Call& call, RecipeFunction recipe) {
 }
 
 void ForwardOverShards(Call& call) {
-  if (call.context.ModeOf(call.command) == SagaMode::kReject) {
+  if (ModeOf(call) == SagaMode::kReject) {
     return AnswerWith(call, errors::ManyShards(call.command.full_name));
   }
   const RecipeFunction own = call.command.row->plan.over_shards;
@@ -81,6 +87,28 @@ void Forward(Call& call) {
   ForwardManyKeys(call);
 }
 
+// True: not every shard for itself, and it was seen to.
+bool GoesOverShards(Call& call, size_t first, size_t step) {
+  const SagaMode mode = ModeOf(call);
+  const bool isolated = mode == SagaMode::kFanout && call.command.Is(kReadOnly) &&
+                        call.context.saga_rules != nullptr &&
+                        call.context.saga_rules->isolated_reads && !call.client.in_exec;
+  if ((mode == SagaMode::kFanout && !isolated) || call.context.sagas == nullptr) return false;
+  const RecipeFunction recipe = isolated ? IsolatedReadRecipe : call.command.row->plan.over_shards;
+  Router& router = call.context.router;
+  const uint32_t shard = router.ShardOf(call.args[first]);
+  for (size_t i = first + step; i < call.args.size(); i += step) {
+    if (router.ShardOf(call.args[i]) == shard) continue;
+    if (mode == SagaMode::kReject) {
+      AnswerWith(call, errors::ManyShards(call.command.full_name));
+    } else {
+      StartSteps(call, recipe);
+    }
+    return true;
+  }
+  return false;
+}
+
 void ScatterKeys(Call& call) {
   const Row& row = *call.command.row;
   const auto first = static_cast<size_t>(call.command.first_key);
@@ -88,6 +116,7 @@ void ScatterKeys(Call& call) {
   if ((call.args.size() - first) % step != 0) {
     return AnswerWith(call, errors::WrongArity(call.command.full_name));
   }
+  if (GoesOverShards(call, first, step)) return;
   const Scatter::Plan plan{row.plan.merge, row.plan.special, call.command.Is(kReadOnly)};
   Scatter::ByKeys(call.context.scatters, call.context.router, call.args, first, step, WireOf(call),
                   plan, call.client.database, call.client.resp, call.exchange);

@@ -72,8 +72,9 @@ Task<std::string> FetchForeign(RecipeCall& call, int database, std::vector<Forei
   co_return std::string();
 }
 
-Task<std::string> RunBesideCopies(RecipeCall& call, uint32_t shard,
-                                  const std::vector<ForeignKey>& copies) {
+Task<CopiesResult> RunBesideCopies(RecipeCall& call, uint32_t shard,
+                                   const std::vector<ForeignKey>& copies,
+                                   const std::vector<std::string>& requests) {
   std::string request = MakeRequest({"MULTI"});
   std::vector<Bytes> removal = {"UNLINK"};
   size_t restored = 0;
@@ -84,35 +85,54 @@ Task<std::string> RunBesideCopies(RecipeCall& call, uint32_t shard,
     request += MakeRequest({"RESTORE", copy.key, ttl, copy.dump, "REPLACE"});
     removal.emplace_back(copy.key);
   }
-  request += call.wire();
+  for (const std::string& each : requests) request += each;
   if (restored > 0) AppendRequest(request, removal);
   request += MakeRequest({"EXEC"});
-  const size_t queued = restored + 1 + (restored > 0 ? 1 : 0);
+  const size_t queued = restored + requests.size() + (restored > 0 ? 1 : 0);
   const AskOptions options{.replies = static_cast<uint32_t>(queued + 2)};
   Connection& connection = call.Shared(shard, call.database());
   const Answer answer = co_await call.AskOver(connection, std::move(request), options);
-  if (answer.outcome != Outcome::kReplied) co_return answer.reply;
+  CopiesResult result;
+  if (answer.outcome != Outcome::kReplied) {
+    result.error = answer.reply;
+    co_return result;
+  }
   ReplyReader reader(answer.reply);
   std::optional<ReplyElement> element;
-  std::string refused;
   while (std::optional<ReplyElement> next = reader.Next()) {
-    if (element && element->is_error() && refused.empty()) refused = std::string(element->raw);
+    // What was refused while it was queued; nothing ran then.
+    if (element && element->is_error() && result.error.empty()) {
+      result.error = std::string(element->raw);
+    }
     element = next;
   }
-  // What was refused while it was queued; nothing ran then.
-  if (!refused.empty()) co_return refused;
+  if (!result.error.empty()) co_return result;
   if (!element || !element->is_aggregate() || element->is_null()) {
-    co_return element ? std::string(element->raw)
-                      : errors::Uncertain(call.router().shard_name(shard), "it answered nothing");
+    result.error = element ? std::string(element->raw)
+                           : errors::Uncertain(call.router().shard_name(shard), "no answer");
+    co_return result;
   }
-  ReplyReader results = ReplyReader::Children(*element);
+  ReplyReader replies = ReplyReader::Children(*element);
   for (size_t i = 0; i < restored; ++i) {
-    const std::optional<ReplyElement> made = results.Next();
-    if (!made || made->is_error())
-      co_return made ? std::string(made->raw) : std::string("-ERR\r\n");
+    const std::optional<ReplyElement> made = replies.Next();
+    if (made && made->is_error()) result.error = std::string(made->raw);
   }
-  const std::optional<ReplyElement> result = results.Next();
-  co_return result ? std::string(result->raw) : std::string("-ERR\r\n");
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const std::optional<ReplyElement> reply = replies.Next();
+    if (!reply) {
+      result.error = errors::Uncertain(call.router().shard_name(shard), "it answered too little");
+      co_return result;
+    }
+    result.replies.emplace_back(reply->raw);
+  }
+  co_return result;
+}
+
+Task<std::string> RunBesideCopies(RecipeCall& call, uint32_t shard,
+                                  const std::vector<ForeignKey>& copies) {
+  std::vector<std::string> requests(1, call.wire());
+  CopiesResult result = co_await RunBesideCopies(call, shard, copies, requests);
+  co_return result.error.empty() ? std::move(result.replies[0]) : std::move(result.error);
 }
 
 }  // namespace ringmaster

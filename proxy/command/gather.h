@@ -23,7 +23,16 @@ struct ForeignKey {
 // Reads them from their owners, all at once. The text of an error reply, or nothing.
 Task<std::string> FetchForeign(RecipeCall& call, int database, std::vector<ForeignKey>& keys);
 
-// Runs the call on the shard with these copies beside it, as one MULTI and EXEC; its reply.
+// What came of several requests: a reply for each, or one error for all.
+struct CopiesResult {
+  std::string error;  // empty: they ran
+  std::vector<std::string> replies;
+};
+// Runs the requests on the shard with these copies beside them, as one MULTI and EXEC.
+Task<CopiesResult> RunBesideCopies(RecipeCall& call, uint32_t shard,
+                                   const std::vector<ForeignKey>& copies,
+                                   const std::vector<std::string>& requests);
+// The same for the call itself; its reply.
 Task<std::string> RunBesideCopies(RecipeCall& call, uint32_t shard,
                                   const std::vector<ForeignKey>& copies);
 

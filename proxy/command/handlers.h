@@ -121,6 +121,13 @@ Task<std::string> StreamReadRecipe(RecipeCall& call);
 Task<std::string> FirstOfShardsRecipe(RecipeCall& call);
 Task<std::string> SortOverShardsRecipe(RecipeCall& call);
 
+// proxy_sagas.cc
+Task<std::string> ProxySagasRecipe(RecipeCall& call);
+
+// saga_calls.cc
+Task<std::string> MsetSagaRecipe(RecipeCall& call);
+Task<std::string> RemoveSagaRecipe(RecipeCall& call);
+
 // wait.cc
 Task<std::string> WaitRecipe(RecipeCall& call);
 

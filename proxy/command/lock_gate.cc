@@ -218,6 +218,7 @@ void LockGate::Tick(TimePoint now) {
       touched_.push_back({0, parked->args[keys[0]]});
     }
     RefuseLate(*parked);
+    CarryOut();  // whom it stood in the way of, before that one is late as well
   }
   while (!everything_.empty() && now - everything_.front()->since > kLockWait) {
     const std::unique_ptr<Parked> parked = std::move(everything_.front());

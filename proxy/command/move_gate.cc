@@ -7,6 +7,7 @@
 #include "command/recipe.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
+#include "saga/saga_set.h"
 
 namespace ringmaster {
 namespace {
@@ -213,6 +214,8 @@ void MoveGate::OnRecipeEnded(uint64_t generation) {
 // order of sending. What a recipe would still send counts as under way.
 bool MoveGate::Drained() const {
   if (!recipes_.empty() && recipes_.begin()->first < generation_) return false;
+  // An undo on the old owner must not come when the key has left it.
+  if (context_.sagas != nullptr && !context_.sagas->SettledUpTo(frozen_at_)) return false;
   Router& router = context_.router;
   for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
     const std::string& name = router.shard_name(shard);

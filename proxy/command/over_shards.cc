@@ -9,6 +9,7 @@
 #include "command/held_locks.h"
 #include "command/keys.h"
 #include "command/recipe.h"
+#include "command/saga_calls.h"
 #include "command/table.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
@@ -19,11 +20,6 @@ std::string LocksNotHad(RecipeCall& call, const std::vector<NeededKey>& keys) {
   return errors::NotApplied(call.router().shard_name(keys[0].shard),
                             "its keys are locked by another write over several shards that takes "
                             "long; try again, and look at PROXY SAGAS LIST");
-}
-
-SagaMode BuiltInMode(const Command& command) {
-  const bool removes = Bytes(command.row->name) == "del" || Bytes(command.row->name) == "unlink";
-  return removes || command.Is(kReadOnly) ? SagaMode::kFanout : SagaMode::kSaga;
 }
 
 std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys) {
@@ -82,7 +78,8 @@ uint32_t ExecutingShard(const std::vector<NeededKey>& keys) {
   };
   uint32_t best = keys[0].shard;
   for (const NeededKey& key : keys) {
-    if (cost(key.shard) < cost(best)) best = key.shard;
+    // The last of equals, which is the destination where there is one: deletes come last then.
+    if (cost(key.shard) <= cost(best)) best = key.shard;
   }
   return best;
 }
@@ -105,10 +102,32 @@ Task<std::string> OverShardsRecipe(RecipeCall& call) {
     foreign.push_back({key.key, key.shard, {}, 0});
     writes_foreign = writes_foreign || key.writes;
   }
-  if (writes_foreign) co_return errors::ManyShards(call.command().full_name);
+  if (writes_foreign) {
+    if (call.context().sagas == nullptr) co_return errors::ManyShards(call.command().full_name);
+    std::vector<std::string> requests(1, call.wire());
+    SagaExecution done = co_await ExecuteAsSaga(call, requests, executing, keys, locks);
+    co_return done.error.empty() ? std::move(done.replies[0]) : std::move(done.error);
+  }
   const std::string error = co_await FetchForeign(call, call.database(), foreign);
   if (!error.empty()) co_return error;
   co_return co_await RunBesideCopies(call, executing, foreign);
+}
+
+Task<std::string> IsolatedReadRecipe(RecipeCall& call) {
+  call.LeaveLocks();
+  std::vector<NeededKey> keys;
+  AddNeededKeys(call.command(), call.args(), call.database(), keys);
+  Place(call.router(), keys);
+  HeldLocks locks(call.context().locks);
+  std::vector<LockKey> wanted = LocksFor(keys);
+  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
+  ClientState reader;
+  reader.id = call.client_id();
+  reader.database = call.database();
+  reader.resp = call.resp();
+  reader.in_exec = true;  // it has its locks
+  std::vector<Bytes> args(call.args().begin(), call.args().end());
+  co_return co_await call.Run(call.command(), std::move(args), reader, true);
 }
 
 Task<std::string> FirstOfShardsRecipe(RecipeCall& call) {

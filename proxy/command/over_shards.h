@@ -44,6 +44,8 @@ uint32_t ExecutingShard(const std::vector<NeededKey>& keys);
 
 // The recipe of any such command. REQUIRES: its keys are found.
 Task<std::string> OverShardsRecipe(RecipeCall& call);
+// MGET and other reads that are cut by shard, when they are to see no write half done.
+Task<std::string> IsolatedReadRecipe(RecipeCall& call);
 std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys);
 // The reply to a call that did not get them.
 std::string LocksNotHad(RecipeCall& call, const std::vector<NeededKey>& keys);

@@ -21,6 +21,7 @@ class AccessControl;
 class Pause;
 class PushHub;
 class Router;
+class SagaSet;
 class SlowLog;
 class Topology;
 
@@ -61,6 +62,7 @@ class WorkerView {
   virtual void EndPause() = 0;         // clients that waited for it go on
   virtual Router& router() = 0;
   virtual PushHub* push() { return nullptr; }
+  virtual SagaSet* sagas() { return nullptr; }
 
  protected:
   ~WorkerView() = default;
@@ -132,6 +134,9 @@ class Proxy {
   // An order of PROXY REBALANCE, in its words; `done` gets what to tell. On this thread.
   virtual void Rebalance(std::vector<std::string> words,
                          std::function<void(Result<std::string>)> done) = 0;
+  // What there is to say of the state database, after a look at all of it if `verify`. On this
+  // thread.
+  virtual void Journal(bool verify, std::function<void(Result<std::string>)> done) = 0;
   // Reads the configuration again, as SIGHUP does; `done` gets what changed or what is wrong with
   // it. On this thread.
   virtual void Reload(std::function<void(Result<std::string>)> done) = 0;

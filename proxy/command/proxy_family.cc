@@ -33,6 +33,11 @@ void ProxyHelp(Call&, ReplyWriter& out) {
          "REBALANCE REVERSE -- take the keys back where they came from",
          "REBALANCE ABANDON [shard] -- keep the old ring, or give up what a dead donor holds",
          "RELOAD -- read the configuration again, as SIGHUP does",
+         "SAGAS [LIST] | RECENT | SHOW id | EXPORT -- writes over several shards that are open, or "
+         "were undone",
+         "SAGAS RETRY | ROLLBACK id -- undo once more what could not be; over others' writes",
+         "SAGAS SKIP id step | FORGET id reason -- leave it as it is",
+         "SAGAS JOURNAL STATUS | VERIFY -- the state database",
          "SHARDS -- state and figures of each shard", "WORKERS -- load and figures of each worker",
          "JOBS [LIST | PAUSE id | RESUME id | CANCEL id] -- background jobs in their order",
          "LOGLEVEL [level] -- show or change what is logged", "HELP -- this text"});
@@ -210,7 +215,7 @@ constexpr Row kSubcommands[] = {
     {.name = "rebalance", .arity = -2, .flags = kHidden, .plan = Recipe(ProxyRebalance)},
     {.name = "reload", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyReload)},
     {.name = "ring", .arity = 2, .flags = kHidden, .plan = Local(ProxyRing)},
-    {.name = "sagas", .arity = -2, .flags = kHidden, .plan = Refuse(kLater)},
+    {.name = "sagas", .arity = -2, .flags = kHidden, .plan = Recipe(ProxySagasRecipe)},
     {.name = "shards", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyShards)},
     {.name = "verify", .arity = -2, .flags = kHidden, .plan = Refuse(kLater)},
     {.name = "workers", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyWorkers)},

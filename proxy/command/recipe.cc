@@ -115,13 +115,13 @@ Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request, As
 }
 
 Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> args,
-                                  ClientState& client) {
+                                  ClientState& client, bool locked) {
   Question question(context_.scatters.max_reply());
   Call call{args, {}, command, client, context_, question.exchange()};
   {
     const LaneScope scope(context_.router.context(), lane());
     // Its keys came when ours did; a freeze or a lock waits for us, so it must not stop us.
-    context_.moving || locks_ != nullptr ? DispatchNow(call) : Dispatch(call);
+    context_.moving || locked || locks_ != nullptr ? DispatchNow(call) : Dispatch(call);
   }
   Answer answer = co_await question.answer();
   co_return std::move(answer.reply);
@@ -178,6 +178,13 @@ Task<Result<std::string>> RecipeCall::Rebalance(std::vector<std::string> words) 
   auto over = std::make_shared<Completion<Result<std::string>>>();
   context_.proxy.Rebalance(
       std::move(words), [over](Result<std::string> result) { over->Complete(std::move(result)); });
+  co_return co_await *over;
+}
+
+Task<Result<std::string>> RecipeCall::Journal(bool verify) {
+  auto over = std::make_shared<Completion<Result<std::string>>>();
+  context_.proxy.Journal(verify,
+                         [over](Result<std::string> result) { over->Complete(std::move(result)); });
   co_return co_await *over;
 }
 

@@ -58,8 +58,10 @@ class RecipeCall {
   // Over a connection that the caller borrowed from the backend. Never sent a second time.
   Task<Answer> AskOver(Connection& connection, std::string request);
   Task<Answer> AskOver(Connection& connection, std::string request, AskOptions options);
-  // Dispatches another command, `client` being who asks; it stays until the answer.
-  Task<std::string> Run(const Command& command, std::vector<Bytes> args, ClientState& client);
+  // Dispatches another command, `client` being who asks; it stays until the answer. `locked`: its
+  // keys are ours, so that whoever waits for them must not come first.
+  Task<std::string> Run(const Command& command, std::vector<Bytes> args, ClientState& client,
+                        bool locked = false);
   // Serves the call itself by its row's plan, and gives back its reply.
   Task<Answer> ServeByPlan();
   // The same, whatever moves or is locked: its keys came when the call did.
@@ -69,6 +71,7 @@ class RecipeCall {
   // What `visit` writes on each worker, in worker order.
   Task<std::vector<std::string>> VisitWorkers(Proxy::Visit visit);
   Task<Result<std::string>> Reload();
+  Task<Result<std::string>> Journal(bool verify);
   Task<Result<std::string>> Rebalance(std::vector<std::string> words);
   Task<Result<std::vector<JobFigures>>> Jobs(JobOrder order);
   // Nobody waits for the reply any more. For recipes that wait long.

@@ -46,7 +46,8 @@ struct PlanSpec {
   LocalFunction local = nullptr;
   RecipeFunction recipe = nullptr;
   StartFunction start = nullptr;
-  // kForward with keys on several shards; nullptr: OverShardsRecipe (command/over_shards.h).
+  // With keys on several shards: of kForward, nullptr: OverShardsRecipe (command/over_shards.h); of
+  // kScatter, when it is to be all or nothing, nullptr: it never is.
   RecipeFunction over_shards = nullptr;
   const char* why = nullptr;  // kRefuse: a clause behind "ERR <command> "
 };
@@ -54,7 +55,9 @@ struct PlanSpec {
 constexpr PlanSpec Forward(RecipeFunction over_shards = nullptr) {
   return {.kind = PlanKind::kForward, .over_shards = over_shards};
 }
-constexpr PlanSpec ScatterBy(Merge merge) { return {.kind = PlanKind::kScatter, .merge = merge}; }
+constexpr PlanSpec ScatterBy(Merge merge, RecipeFunction over_shards = nullptr) {
+  return {.kind = PlanKind::kScatter, .merge = merge, .over_shards = over_shards};
+}
 constexpr PlanSpec EveryShard(Merge merge) {
   return {.kind = PlanKind::kEveryShard, .merge = merge};
 }

@@ -6,7 +6,10 @@
 #include "command/call.h"
 #include "command/families.h"
 #include "command/handlers.h"
+#include "command/held_locks.h"
 #include "command/keys.h"
+#include "command/over_shards.h"
+#include "command/placed_transaction.h"
 #include "command/recipe.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
@@ -97,6 +100,18 @@ class Execution {
     const std::vector<Stretch> stretches = Cut(call_.context(), transaction_->queue);
     Transaction::Watcher* own = nullptr;
     if (stretches.size() == 1 && stretches[0].shard) own = WatcherOf(stretches[0].shard);
+    std::optional<PlacedTransaction> placed;
+    HeldLocks locks(call_.context().locks);
+    if (!stretches.empty() && (stretches.size() > 1 || !stretches[0].shard)) {
+      placed = PlaceTransaction(call_, transaction_->queue);
+    }
+    if (placed && call_.context().sagas != nullptr) {
+      // Before the watched keys are looked at, so that nothing changes between that and the end.
+      call_.LeaveLocks();
+      std::vector<LockKey> wanted = LocksFor(placed->keys);
+      if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call_, placed->keys);
+      placed = PlaceTransaction(call_, transaction_->queue);  // owners may have changed
+    }
     if (!Untouched()) co_return Reply(call_, &ReplyWriter::NullArray);
     for (Transaction::Watcher& watcher : transaction_->watchers) {
       if (&watcher == own) continue;
@@ -108,6 +123,9 @@ class Execution {
     if (stretches.empty()) co_return std::string("*0\r\n");
     if (stretches.size() == 1 && stretches[0].shard) {
       co_return co_await Native(stretches[0], own);
+    }
+    if (placed && call_.context().sagas != nullptr) {
+      co_return co_await RunPlaced(call_, transaction_->queue, *placed, locks, client());
     }
     co_return co_await OneAfterTheOther(stretches);
   }

@@ -97,6 +97,7 @@ struct SagaConfig {
   std::string journal = "/var/lib/ringmaster/state.db";
   FsyncPolicy fsync = FsyncPolicy::kEverySecond;
   std::map<std::string, CommandMode> modes;  // by command, in capitals; others: as their row says
+  bool isolated_reads = false;               // reads over several shards see no write half done
   bool operator==(const SagaConfig&) const = default;
 };
 

@@ -178,8 +178,9 @@ class Dumper {
       modes += (modes.empty() ? "" : ", ") + Quoted(command) + ": ";
       modes += kModes[static_cast<size_t>(mode)];
     }
-    Line("saga: {{journal: {}, fsync: {}, modes: {{{}}}}}", Quoted(saga.journal),
-         kFsync[static_cast<size_t>(saga.fsync)], modes);
+    Line("saga: {{journal: {}, fsync: {}, isolated_reads: {}, modes: {{{}}}}}",
+         Quoted(saga.journal), kFsync[static_cast<size_t>(saga.fsync)],
+         saga.isolated_reads ? "true" : "false", modes);
   }
 
   void Bounds(const Config& config) {

@@ -91,6 +91,7 @@ SagaConfig ParseSaga(Section& root) {
   }
   section.ReadEnum("fsync", kFsyncPolicies, saga.fsync);
   saga.modes = ParseModes(section.Find("modes"), root.problems());
+  section.Read("isolated_reads", saga.isolated_reads);
   return saga;
 }
 

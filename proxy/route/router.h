@@ -38,6 +38,7 @@ class Router {
   uint32_t ShardOf(Bytes key) const { return topology_->ShardOf(key); }
   uint32_t shard_count() const { return static_cast<uint32_t>(backends_.size()); }
   Backend& backend(uint32_t shard) { return *backends_[shard]; }
+  const std::shared_ptr<ShardLink>& link(uint32_t shard) const { return snapshot_->links[shard]; }
   const std::string& shard_name(uint32_t shard) const { return snapshot_->links[shard]->name(); }
   // Counts the topologies taken so far: what was computed under an older one is stale.
   uint64_t version() const { return version_; }

@@ -36,6 +36,11 @@ void LockService::ReleaseKeys(LockTicket ticket, const std::vector<LockKey>& key
   Carry(std::move(actions));
 }
 
+void LockService::Stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+}
+
 size_t LockService::locked_keys() const {
   const std::lock_guard lock(mutex_);
   return locks_.locked_keys();
@@ -43,6 +48,7 @@ size_t LockService::locked_keys() const {
 
 // What a message that runs at once adds is carried out behind what was there.
 void LockService::Carry(std::vector<LockAction> actions) {
+  if (stopped_) return;
   for (LockAction& action : actions) actions_.push_back(std::move(action));
   if (carrying_) return;
   carrying_ = true;

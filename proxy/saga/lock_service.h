@@ -46,6 +46,8 @@ class LockService {
   // REQUIRES: granted.
   void ReleaseKeys(LockTicket ticket, const std::vector<LockKey>& keys);
   size_t locked_keys() const;
+  // For good: nothing is carried out any more. Before the workers are destroyed.
+  void Stop();
 
  private:
   struct Waiting {
@@ -64,6 +66,7 @@ class LockService {
   std::unordered_map<LockTicket, Waiting> waiting_;  // not granted yet
   std::deque<LockAction> actions_;
   bool carrying_ = false;
+  bool stopped_ = false;
 };
 
 }  // namespace ringmaster

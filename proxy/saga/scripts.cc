@@ -165,13 +165,15 @@ void AppendExecuteTail(std::string& out, const SagaPlan& plan, size_t index) {
   out += MakeRequest({"EXEC"});
 }
 
-void AppendUndo(std::string& out, const SagaPlan& plan, size_t index, bool force, ScriptForm form) {
+void AppendUndo(std::string& out, const SagaPlan& plan, size_t index, bool force, ScriptForm form,
+                bool tombstone) {
   const SagaStep& step = plan.steps[index];
-  AppendCall(out, UndoScript(), form, 1 + 2 * step.keys.size() + step.copies.size(), 2);
+  AppendCall(out, UndoScript(), form, 1 + 2 * step.keys.size() + step.copies.size(), 3);
   AppendKeysAndImages(out, plan, index);
   for (const std::string& copy : step.copies) AppendRequestArg(out, copy);
   AppendRequestArg(out, std::to_string(step.keys.size()));
   AppendRequestArg(out, force ? "1" : "0");
+  AppendRequestArg(out, tombstone ? "1" : "0");
 }
 
 void AppendCleanup(std::string& out, const SagaPlan& plan, size_t index, bool tombstone,

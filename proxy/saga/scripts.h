@@ -58,7 +58,7 @@ void AppendSetStep(std::string& out, const SagaPlan& plan, size_t step,
 
 // A copy of a foreign key. `step.copies` and these are the same keys in the same order.
 struct CopyPayload {
-  Bytes dump;          // of DUMP
+  Bytes dump;          // of DUMP; empty: there is none, but the execution may make one
   int64_t ttl_ms = 0;  // 0: none
 };
 void AppendPrepare(std::string& out, const SagaPlan& plan, size_t step,
@@ -69,8 +69,10 @@ void AppendExecuteHead(std::string& out, const SagaPlan& plan, size_t step);
 size_t ExecuteHeadReplies(const SagaStep& step);
 void AppendExecuteTail(std::string& out, const SagaPlan& plan, size_t step);  // one more and EXEC
 
-// `force`: overwrites what others wrote since (the operator's ROLLBACK).
-void AppendUndo(std::string& out, const SagaPlan& plan, size_t step, bool force, ScriptForm form);
+// `force`: overwrites what others wrote since (the operator's ROLLBACK). `tombstone`: leaves the
+// abort mark; not needed where all that was sent of the step was sent once and answered.
+void AppendUndo(std::string& out, const SagaPlan& plan, size_t step, bool force, ScriptForm form,
+                bool tombstone = true);
 // Drops images, copies and the marker. `tombstone`: an abort mark takes the marker's place, for
 // steps that may have been sent twice and for recovery, where a copy of the request may still be
 // under way.

@@ -179,7 +179,7 @@ end
 local first=2+2*n
 for i=first,#KEYS do
   local a=3+2*(i-first)
-  local r=redis.pcall('RESTORE',KEYS[i],ARGV[a+1],ARGV[a],'REPLACE')
+  local r=ARGV[a]=='' and redis.call('UNLINK',KEYS[i]) or redis.pcall('RESTORE',KEYS[i],ARGV[a+1],ARGV[a],'REPLACE')
   if type(r)=='table' and r.err then
     for j=first,i do redis.call('UNLINK',KEYS[j]) end
     for j=1,n do redis.call('UNLINK',KEYS[2*j+1]) end
@@ -202,21 +202,25 @@ redis.call('SET',KEYS[1],cmsgpack.pack(s))
 return 'OK'
 )lua";
 
-// KEYS: marker, then key and image of each, then copies   ARGV: number of keys, force
+// KEYS: marker, then key and image of each, then copies   ARGV: number of keys, force,
+// tombstone
 // Copies are only dropped when the marker says that they were made: without it, these names may be
 // owned by the shard by now.
 inline constexpr char kUndo[] = R"lua(
 local m,n,force=KEYS[1],tonumber(ARGV[1]),ARGV[2]=='1'
+local function settle()
+  if ARGV[3]=='1' then redis.call('SET',m,'A','EX',86400) else redis.call('UNLINK',m) end
+end
 local v=redis.call('GET',m)
 if not v or v=='A' then
-  redis.call('SET',m,'A','EX',86400)
+  settle()
   return {'NOTAPPLIED',''}
 end
 local s,ran=cmsgpack.unpack(v)
 for i=2+2*n,#KEYS do redis.call('UNLINK',KEYS[i]) end
 if s[1]=='P' and not ran then
   for i=1,n do redis.call('UNLINK',KEYS[2*i+1]) end
-  redis.call('SET',m,'A','EX',86400)
+  settle()
   return {'NOTAPPLIED',''}
 end
 local marks,worst={},'UNDONE'
@@ -247,7 +251,7 @@ for i=1,n do
 end
 local all=table.concat(marks)
 if worst=='UNDONE' then
-  redis.call('SET',m,'A','EX',86400)
+  settle()
 else
   s[6]=all
   redis.call('SET',m,cmsgpack.pack(s)..(ran and 'X' or ''))

@@ -30,6 +30,10 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
       push_(commands_, std::move(push_counts)),
       moves_(commands_),
       locks_(commands_, server.locks(pool), worker.index()),
+      sagas_(
+          server.sagas(pool), backends_, router_,
+          [at = &worker](std::function<void()> message) { at->mailbox().Post(std::move(message)); },
+          [loop = &worker.loop_] { return loop->Now(); }),
       freeze_poll_(worker.loop_,
                    [this] {
                      moves_.Poll();
@@ -57,6 +61,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
   commands_.recent = &recent_;
   commands_.moves = &moves_;
   commands_.locks = &locks_;
+  commands_.sagas = &sagas_;
   if (snapshot->move != nullptr) {
     Switch(std::move(snapshot), std::move(movers));
   } else {
@@ -207,6 +212,7 @@ void PoolWorker::Tick(TimePoint now) {
   if (pause().what() == Pause::What::kNothing && worker_.metrics_.paused.value() > 0) EndPause();
   router_.Tick(now);
   locks_.Tick(now);
+  sagas_.Tick(now);
   push_.Tick(now);
   std::erase_if(timers_, [](const auto& timer) { return timer->done; });
 }
@@ -258,6 +264,11 @@ void PoolWorker::SetBackground(std::shared_ptr<const BackgroundClass> commands) 
   commands_.background = background_.get();
 }
 
+void PoolWorker::SetSagaRules(std::shared_ptr<const SagaRules> rules) {
+  saga_rules_ = std::move(rules);
+  commands_.saga_rules = saga_rules_.get();
+}
+
 void PoolWorker::AwaitTurn(std::string name, Turn turn) {
   server_.jobs().AwaitTurn(worker_, std::move(name), std::move(turn));
 }
@@ -268,6 +279,10 @@ void PoolWorker::Jobs(JobOrder order, std::function<void(Result<std::vector<JobF
 
 void PoolWorker::Reload(std::function<void(Result<std::string>)> done) {
   server_.ReloadFor(worker_.index(), std::move(done));
+}
+
+void PoolWorker::Journal(bool verify, std::function<void(Result<std::string>)> done) {
+  server_.JournalFor(worker_.index(), verify, std::move(done));
 }
 
 size_t PoolWorker::index() const { return worker_.index(); }

@@ -12,10 +12,12 @@
 #include "command/proxy.h"
 #include "command/push_hub.h"
 #include "command/recipe.h"
+#include "command/saga_rules.h"
 #include "command/slow_log.h"
 #include "control/mover.h"
 #include "net/timer.h"
 #include "route/router.h"
+#include "saga/saga_set.h"
 #include "server/worker.h"
 #include "session/session.h"
 
@@ -48,6 +50,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void Thaw() { moves_.Thaw(); }
   void Switch(std::shared_ptr<const RouteSnapshot> snapshot, std::shared_ptr<MoverSet> movers);
   void Settle(std::shared_ptr<const RouteSnapshot> snapshot);
+  void SetSagaRules(std::shared_ptr<const SagaRules> rules);
   void SetBackground(std::shared_ptr<const BackgroundClass> commands);
   // Clients get their users as they are now; those of users that are gone are closed.
   void RenewUsers();
@@ -61,9 +64,12 @@ class PoolWorker final : public Proxy, public WorkerView {
   void FreeClosed();
   void Drain();
   void CloseClients();
-  void CloseBackends(const std::string& why) { router_.Close(why); }
+  void CloseBackends(const std::string& why) {
+    router_.Close(why);
+    sagas_.Close();
+  }
   // Nothing is under way.
-  bool idle() const { return all_.empty() && recipes_.running() == 0; }
+  bool idle() const { return all_.empty() && recipes_.running() == 0 && sagas_.running() == 0; }
   void ForgetTimers() { timers_.clear(); }
 
   // Proxy.
@@ -82,6 +88,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void Rebalance(std::vector<std::string> words,
                  std::function<void(Result<std::string>)> done) override;
   void Reload(std::function<void(Result<std::string>)> done) override;
+  void Journal(bool verify, std::function<void(Result<std::string>)> done) override;
 
   // WorkerView.
   size_t index() const override;
@@ -91,6 +98,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void EndPause() override;
   Router& router() override { return router_; }
   PushHub* push() override { return &push_; }
+  SagaSet* sagas() override { return &sagas_; }
 
  private:
   void Renew(ClientView& client);
@@ -115,9 +123,11 @@ class PoolWorker final : public Proxy, public WorkerView {
   PushHub push_;
   MoveGate moves_;
   LockGate locks_;
+  SagaSet sagas_;
   Timer freeze_poll_;
   std::shared_ptr<MoverSet> movers_;                   // while keys move
   std::shared_ptr<const BackgroundClass> background_;  // may be empty
+  std::shared_ptr<const SagaRules> saga_rules_;
   RecentRequests recent_;
   RequestParser parser_;
   IntrusiveList<Session, ClosedTag> closed_;

@@ -33,6 +33,8 @@ class Rebalancer {
   Rebalancer(const Rebalancer&) = delete;
   Rebalancer& operator=(const Rebalancer&) = delete;
 
+  // How this process names its connections to shards. REQUIRES: there is a database, and Begin ran.
+  ShardClientName NameOf(const std::string& what) const;
   // Before the workers are made: the ring that serves, from the epoch log or else `config`'s. A
   // move that was cut short goes on.
   Status Begin(const Config& config);
@@ -85,7 +87,6 @@ class Rebalancer {
   void PostFreeze();
   void MakeMovers();
   void HaltMovers();
-  ShardClientName NameOf(const std::string& what) const;
   std::string StatusText() const;
   Result<std::string> PlanText(const std::string& file) const;
   Result<std::string> Reverse();

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <future>
 #include <random>
 #include <utility>
 
@@ -28,6 +29,18 @@ std::string NewRunId() {
   std::string id;
   while (id.size() < 40) id += fmt::format("{:08x}", random());
   return id;
+}
+
+Result<std::shared_ptr<const SagaRules>> SagaRulesOf(const CommandTable& table,
+                                                     const SagaConfig& config) {
+  std::vector<std::pair<std::string, SagaMode>> modes;
+  for (const auto& [command, mode] : config.modes) {
+    const SagaMode as = mode == CommandMode::kSaga     ? SagaMode::kSaga
+                        : mode == CommandMode::kFanout ? SagaMode::kFanout
+                                                       : SagaMode::kReject;
+    modes.emplace_back(command, as);
+  }
+  return MakeSagaRules(table, modes, config.isolated_reads);
 }
 
 }  // namespace
@@ -66,8 +79,11 @@ Server::~Server() {
   // They look at each other until the last of them has ended.
   for (const auto& worker : workers_) worker->Join();
   for (const auto& rebalancer : rebalancers_) rebalancer->Stop();
+  for (const auto& locks : locks_) locks->Stop();
+  // Its answers know the rebalancers and the workers.
+  journal_.reset();
+  state_.reset();
   workers_.clear();
-  state_.reset();  // its answers know the rebalancers
 }
 
 ProxyFacts Server::FactsOf(const PoolConfig& pool) const {
@@ -99,6 +115,9 @@ Status Server::Start() {
   if (!background) return background.error();
   background_ = *background;
   SetBackgroundRule();
+  auto rules = SagaRulesOf(table_, config_.saga);
+  if (!rules) return rules.error();
+  saga_rules_ = *rules;
   OpenState();
   for (size_t pool = 0; pool < config_.pools.size(); ++pool) {
     rebalancers_.push_back(
@@ -110,19 +129,57 @@ Status Server::Start() {
     pool_states_.back()->access.Replace(std::move(*users));
     push_counts_.push_back(std::make_shared<PushCounts>());
     locks_.push_back(MakeLocks(pool));
+    sagas_.push_back(MakeSagas(pool));
   }
   for (size_t i = 0; i < worker_count_; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, table_));
     workers_.back()->SetSchedule(config_.schedule);
     for (size_t pool = 0; pool < config_.pools.size(); ++pool) {
-      workers_.back()->AddPool(pool).SetBackground(background_);
+      PoolWorker& made = workers_.back()->AddPool(pool);
+      made.SetBackground(background_);
+      made.SetSagaRules(saga_rules_);
     }
   }
+  for (const auto& worker : workers_) worker->Start();
+  if (const Status recovered = Recover(); !recovered) return recovered.error();
   const Status opened = OpenListeners(config_);
   if (!opened) return opened.error();
-  for (const auto& worker : workers_) worker->Start();
   for (const auto& rebalancer : rebalancers_) rebalancer->Start();
   evener_.Configure(config_.balance);
+  return Done();
+}
+
+// Writes that a former process left half done are settled before anybody can see them, as far as
+// the shards answer; what waits for others keeps only its own keys locked.
+Status Server::Recover() {
+  if (journal_ == nullptr) return Done();
+  auto open = journal_->Load();
+  if (!open) return open.error();
+  std::vector<std::vector<OpenSaga>> by_pool(config_.pools.size());
+  for (OpenSaga& saga : *open) {
+    const auto at =
+        std::find_if(config_.pools.begin(), config_.pools.end(),
+                     [&](const PoolConfig& pool) { return pool.name == saga.plan.pool; });
+    if (at == config_.pools.end()) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("the state database {} has a write over several shards of pool '{}' "
+                               "that is half done, and there is no such pool; start once with it",
+                               state_->path(), saga.plan.pool)};
+    }
+    by_pool[static_cast<size_t>(at - config_.pools.begin())].push_back(std::move(saga));
+  }
+  if (!open->empty()) {
+    LogWarning("{} writes over several shards were left open by a former process: settling them",
+               open->size());
+  }
+  for (size_t pool = 0; pool < by_pool.size(); ++pool) {
+    std::promise<void> opened;
+    Worker* first = workers_[0].get();
+    first->mailbox().Post([first, pool, &opened, &sagas = by_pool[pool]] {
+      first->pool(pool).sagas()->Recover(std::move(sagas), [&opened] { opened.set_value(); });
+    });
+    opened.get_future().wait();
+  }
   return Done();
 }
 
@@ -135,6 +192,24 @@ std::unique_ptr<LockService> Server::MakeLocks(size_t pool) {
         [at, pool, message = std::move(message)] { message(at->pool(pool).lock_worker()); });
   };
   return std::make_unique<LockService>(worker_count_, std::move(post));
+}
+
+std::unique_ptr<SagaPool> Server::MakeSagas(size_t pool) {
+  auto sagas = std::make_unique<SagaPool>(*locks_[pool]);
+  sagas->journal = journal_.get();
+  if (journal_ != nullptr) {
+    const ShardClientName name = rebalancers_[pool]->NameOf("saga");
+    sagas->connection_name = name.name;
+    sagas->family_name = name.older;
+    sagas->own_name = name.own;
+    sagas->next_id = [journal = journal_.get()] { return journal->NextId(); };
+  } else {
+    // Names that no other process uses, as nothing is known of those before us.
+    sagas->connection_name = "rm:" + run_id_.substr(0, 16) + ":1:saga";
+    const uint64_t life = std::stoull(run_id_.substr(0, 5), nullptr, 16) | uint64_t{1} << 20;
+    sagas->next_id = [this, life] { return MakeSagaId(life, ++last_saga_); };
+  }
+  return sagas;
 }
 
 // Without the state database the proxy serves; what needs it is refused and says why.
@@ -153,11 +228,21 @@ void Server::OpenState() {
   auto opened = Database::Open(std::move(options));
   umask(before);
   if (opened) {
-    state_ = std::move(*opened);
+    auto journal = SagaJournal::Open(**opened);
+    if (journal) {
+      state_ = std::move(*opened);
+      journal_ = std::move(*journal);
+      return;
+    }
+    why_no_state_ = journal.error().text;
+    LogWarning("there is no state database: {}", why_no_state_);
     return;
   }
   why_no_state_ = opened.error().text;
-  LogWarning("there is no state database, so the owners of keys cannot change: {}", why_no_state_);
+  LogWarning(
+      "there is no state database, so the owners of keys cannot change, and writes over "
+      "several shards are all or nothing only while the proxy is not killed: {}",
+      why_no_state_);
 }
 
 // Opens what is new before it closes what is gone, so that a failure changes nothing.
@@ -276,6 +361,8 @@ Result<std::string> Server::Reload() {
   if (const Status fits = CheckReload(*next); !fits) return fits.error();
   auto background = MakeBackgroundClass(table_, next->schedule.background);
   if (!background) return background.error();
+  auto rules = SagaRulesOf(table_, next->saga);
+  if (!rules) return rules.error();
   for (const auto& rebalancer : rebalancers_) {
     if (const Status fits = rebalancer->Check(*next); !fits) return fits.error();
   }
@@ -294,6 +381,7 @@ Result<std::string> Server::Reload() {
   std::string changes;
   config_ = std::move(*next);
   background_ = *background;
+  saga_rules_ = *rules;
   SetBackgroundRule();
   evener_.Configure(config_.balance);
   const SessionLimits limits = MakeSessionLimits(config_, worker_count_);
@@ -307,11 +395,13 @@ Result<std::string> Server::Reload() {
   for (size_t i = 0; i < rebalancers_.size(); ++i) {
     const ProxyFacts facts = FactsOf(config_.pools[i]);
     if (new_users[i]) pool_states_[i]->access.Replace(std::move(users[i]));
-    PostToPool(i, [limits, facts, background = background_](PoolWorker& worker) {
-      worker.Configure(limits, facts);
-      worker.SetBackground(background);
-      worker.RenewUsers();
-    });
+    PostToPool(i,
+               [limits, facts, background = background_, rules = saga_rules_](PoolWorker& worker) {
+                 worker.Configure(limits, facts);
+                 worker.SetBackground(background);
+                 worker.SetSagaRules(rules);
+                 worker.RenewUsers();
+               });
     changes += (changes.empty() ? "" : "; ") + rebalancers_[i]->Use(config_);
   }
   LogInfo("configuration {} read again: {}", config_file_, changes);

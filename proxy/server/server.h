@@ -22,7 +22,9 @@
 #include "net/signal.h"
 #include "net/timer.h"
 #include "route/router.h"
+#include "saga/journal.h"
 #include "saga/lock_service.h"
+#include "saga/saga_set.h"
 #include "server/evener.h"
 #include "server/jobs.h"
 #include "server/pool_state.h"
@@ -48,6 +50,8 @@ class Server {
   void VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
                     std::function<void(std::vector<std::string>)> done);
   void ReloadFor(size_t worker, std::function<void(Result<std::string>)> done);
+  // What PROXY SAGAS JOURNAL says; `done` runs on the worker.
+  void JournalFor(size_t worker, bool verify, std::function<void(Result<std::string>)> done);
   // The last time an interactive client of any worker but this was served.
   TimePoint InteractiveElsewhere(size_t worker) const;
   // Of all clients so far.
@@ -83,6 +87,7 @@ class Server {
   std::unique_ptr<PoolWorker> MakePoolWorker(Worker& worker, size_t pool);
   PoolState& state(size_t pool) { return *pool_states_[pool]; }
   LockService& locks(size_t pool) { return *locks_[pool]; }
+  SagaPool& sagas(size_t pool) { return *sagas_[pool]; }
 
  private:
   struct Listening {
@@ -94,7 +99,9 @@ class Server {
   Server(Config config, std::string config_file);
   Status Start();
   void OpenState();
+  Status Recover();
   std::unique_ptr<LockService> MakeLocks(size_t pool);
+  std::unique_ptr<SagaPool> MakeSagas(size_t pool);
   Status OpenListeners(const Config& config);
   void Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls);
   Worker& LeastLoaded();
@@ -114,11 +121,14 @@ class Server {
   CommandTable table_;
   std::vector<std::unique_ptr<PoolState>> pool_states_;  // by pool
   std::vector<std::unique_ptr<LockService>> locks_;      // by pool
+  std::vector<std::unique_ptr<SagaPool>> sagas_;         // by pool
   Loop loop_;
   Mailbox mailbox_;
   std::vector<std::shared_ptr<PushCounts>> push_counts_;  // by pool
   std::unique_ptr<Database> state_;  // nullptr: there is none, for the reason beside it
   std::string why_no_state_;
+  std::unique_ptr<SagaJournal> journal_;  // nullptr when state_ is
+  std::atomic<uint64_t> last_saga_{0};    // without a journal
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Listening> listening_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
@@ -127,6 +137,7 @@ class Server {
   Jobs jobs_;
   std::vector<std::unique_ptr<Rebalancer>> rebalancers_;  // by pool
   std::shared_ptr<const BackgroundClass> background_;     // empty: no command
+  std::shared_ptr<const SagaRules> saga_rules_;
   std::mutex moves_;
   size_t visits_ = 0;            // of all workers, under way; guarded by moves_
   bool stopping_moves_ = false;  // guarded by moves_

@@ -1,4 +1,6 @@
 // What the server passes between its workers: visits to all of them, and clients that move.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -65,6 +67,24 @@ void Server::RebalanceFor(size_t worker, size_t pool, std::vector<std::string> w
     const Result<std::string> result = rebalancers_[pool]->Order(words);
     home->mailbox().Post([done, result] { done(result); });
   });
+}
+
+void Server::JournalFor(size_t worker, bool verify, std::function<void(Result<std::string>)> done) {
+  if (state_ == nullptr) return done(Error{ErrorCode::kUnavailable, why_no_state_});
+  const auto tell = [this, done = std::move(done), home = workers_[worker].get()](Status checked) {
+    Result<std::string> said = checked.error();
+    if (checked) {
+      const Database::Figures figures = state_->figures();
+      said = fmt::format(
+          "path: {}\nincarnation: {}\nrecords: {}\ntransactions: {}\nfailures: {}\ntrouble: {}\n",
+          state_->path(), state_->incarnation(), figures.submissions, figures.transactions,
+          figures.failures, state_->trouble());
+    }
+    home->mailbox().Post([done, said] { done(said); });
+  };
+  if (!verify) return tell(Done());
+  // On the thread that writes: nobody waits for it but what is to be written next.
+  state_->Submit([](DatabaseSession& session) { return Database::Check(session); }, tell);
 }
 
 void Server::EndVisit() {

@@ -112,6 +112,9 @@ class FakeProxy final : public Proxy {
   void Rebalance(std::vector<std::string>, std::function<void(Result<std::string>)> done) override {
     done(std::string());
   }
+  void Journal(bool, std::function<void(Result<std::string>)> done) override {
+    done(std::string());
+  }
   void Reload(std::function<void(Result<std::string>)> done) override { done(reloaded); }
 
   ProxyFacts known;

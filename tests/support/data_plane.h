@@ -51,6 +51,9 @@ struct NoProxy final : Proxy {
   void Rebalance(std::vector<std::string>, std::function<void(Result<std::string>)> done) override {
     done(std::string());
   }
+  void Journal(bool, std::function<void(Result<std::string>)> done) override {
+    done(std::string());
+  }
   void Reload(std::function<void(Result<std::string>)> done) override { done(std::string()); }
 
   Loop& loop;

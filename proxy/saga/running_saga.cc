@@ -1,0 +1,438 @@
+#include "saga/running_saga.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/crash_point.h"
+#include "base/log.h"
+#include "saga/journal.h"
+#include "saga/recovering_sagas.h"
+
+namespace ringmaster {
+
+using Kind = SagaAction::Kind;
+
+SagaSet::Running::Running(SagaSet& set, SagaPlan plan, std::shared_ptr<SagaWork> work,
+                          LockTicket ticket, std::vector<LockKey> keys, ReplyTo reply)
+    : set_(set),
+      own_(std::make_unique<Saga>(std::move(plan), set.pool_.limits)),
+      saga_(*own_),
+      work_(std::move(work)),
+      ticket_(ticket),
+      keys_(std::move(keys)),
+      reply_(std::move(reply)),
+      began_(set.now_()) {
+  for (const SagaStep& each : saga_.plan().steps) copies_ = copies_ || !each.copies.empty();
+}
+
+SagaSet::Running::Running(SagaSet& set, Saga& saga, size_t index, RecoveringSagas& recovery,
+                          std::vector<std::string> notes)
+    : set_(set),
+      saga_(saga),
+      recovery_(&recovery),
+      index_(index),
+      ticket_(0),
+      began_(set.now_()),
+      notes_(std::move(notes)) {
+  for (const SagaStep& each : saga_.plan().steps) {
+    copies_ = copies_ || !each.copies.empty();
+    for (const StepKey& key : each.keys) keys_.push_back({each.database, key.key, false});
+  }
+}
+
+void SagaSet::Running::Start() {
+  SagaActions out;
+  saga_.Start(out);
+  Take(std::move(out));
+}
+
+void SagaSet::Running::Take(SagaActions actions) {
+  // What is to be sent waits until its shard is fenced, and comes back by CarryOut.
+  if (recovery_ != nullptr) return recovery_->Take(index_, std::move(actions));
+  Work(std::move(actions));
+}
+
+void SagaSet::Running::CarryOut(SagaAction action) {
+  SagaActions one;
+  one.push_back(std::move(action));
+  Work(std::move(one));
+}
+
+// An action may bring its event at once; the state machine gets it when it has returned.
+void SagaSet::Running::Work(SagaActions actions) {
+  for (SagaAction& action : actions) actions_.push_back(std::move(action));
+  if (taking_) return;
+  taking_ = true;
+  while (!actions_.empty() && !set_.closed_) {
+    const SagaAction action = std::move(actions_.front());
+    actions_.pop_front();
+    Do(action);
+  }
+  taking_ = false;
+  if (over_) Finish();
+}
+
+void SagaSet::Running::Run(Task<void> task) { set_.tasks_.Add(Guarded(std::move(task))); }
+
+Task<void> SagaSet::Running::Guarded(Task<void> task) {
+  ++busy_;
+  co_await std::move(task);
+  --busy_;
+}
+
+void SagaSet::Running::Do(const SagaAction& action) {
+  switch (action.kind) {
+    case Kind::kLock:
+      return Lock();
+    case Kind::kBegin:
+      return Begin();
+    case Kind::kSend:
+      return Run(Send(action.step));
+    case Kind::kReconnect:
+      return Run(Reconnect(action.step));
+    case Kind::kCommit:
+      return Commit();
+    case Kind::kReply:
+      return Answer();
+    case Kind::kUndo:
+      return Run(Undo(action.step, action.force));
+    case Kind::kCleanup:
+      return Run(Cleanup(action.step, action.force));
+    case Kind::kUnlock:
+      return Unlock(action.keep);
+    case Kind::kPoison:
+      set_.pool_.figures.poisoned.fetch_add(1, std::memory_order_relaxed);
+      notes_.push_back(fmt::format("step {}: {}", action.step, action.text));
+      LogError("saga {} ({}): step {} on shard {} cannot be undone: {}; see PROXY SAGAS SHOW {}",
+               SagaName(id()), saga_.plan().command, action.step, step(action.step).shard,
+               action.text, SagaName(id()));
+      if (set_.pool_.journal != nullptr) {
+        set_.pool_.journal->Poison(id(), action.step, action.text, [](const Status&) {});
+      }
+      return;
+    case Kind::kEnd:
+      if (set_.pool_.journal != nullptr) set_.pool_.journal->End(id());
+      return;
+    case Kind::kTimer:
+      return set_.After(action.delay, [set = &set_, id = id(), action] {
+        if (Running* saga = set->Find(id)) saga->OnTimer(action.timer, action.step);
+      });
+    case Kind::kFinished:
+      over_ = true;
+      return;
+  }
+}
+
+// They came with us, unless we are recovered.
+void SagaSet::Running::Lock() {
+  const auto locked = [set = &set_, alive = set_.alive_, id = id()](LockTicket ticket) {
+    Running* saga = *alive ? set->Find(id) : nullptr;
+    if (saga == nullptr) return;
+    saga->ticket_ = ticket;
+    SagaActions out;
+    saga->saga_.OnLocked(out);
+    saga->Take(std::move(out));
+  };
+  if (recovery_ == nullptr) return locked(ticket_);
+  constexpr size_t kFirstWorker = 0;  // where recovery works
+  set_.pool_.locks.Request(kFirstWorker, keys_, locked);
+}
+
+void SagaSet::Running::Begin() {
+  const auto begun = [set = &set_, alive = set_.alive_, id = id()](bool durable) {
+    Running* saga = *alive ? set->Find(id) : nullptr;
+    if (saga == nullptr) return;
+    SagaActions out;
+    saga->saga_.OnBegun(durable, out);
+    saga->Take(std::move(out));
+  };
+  if (set_.pool_.journal == nullptr) return begun(true);
+  set_.pool_.journal->Begin(saga_.plan(), [post = set_.post_, begun](const Status& status) {
+    post([begun, durable = status.ok()] { begun(durable); });
+  });
+}
+
+void SagaSet::Running::Commit() {
+  const auto committed = [set = &set_, alive = set_.alive_, id = id()](bool durable) {
+    Running* saga = *alive ? set->Find(id) : nullptr;
+    if (saga == nullptr) return;
+    SagaActions out;
+    saga->saga_.OnCommitted(durable, out);
+    saga->Take(std::move(out));
+  };
+  if (set_.pool_.journal == nullptr) return committed(true);
+  set_.pool_.journal->Commit(id(), [post = set_.post_, committed](const Status& status) {
+    post([committed, durable = status.ok()] { committed(durable); });
+  });
+}
+
+void SagaSet::Running::Answer() {
+  SagaFigures& figures = set_.pool_.figures;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(set_.now_() - began_);
+  figures.microseconds.fetch_add(static_cast<uint64_t>(took.count()), std::memory_order_relaxed);
+  const SagaResult::Kind kind = saga_.result().kind;
+  auto& counter = kind == SagaResult::Kind::kCommitted   ? figures.committed
+                  : kind == SagaResult::Kind::kUncertain ? figures.uncertain
+                                                         : figures.undone;
+  counter.fetch_add(1, std::memory_order_relaxed);
+  RM_CRASH_POINT("saga-answer");
+  // A client that has its answer finds nothing of ours in DBSIZE: what is committed is cleaned up
+  // first, as far as one attempt gets.
+  if (kind != SagaResult::Kind::kCommitted) return Reply();
+  cleanups_ = saga_.plan().steps.size();
+}
+
+void SagaSet::Running::Reply() {
+  if (const ReplyTo reply = std::exchange(reply_, nullptr)) reply->Complete(saga_.result());
+}
+
+// Copies of foreign keys must be gone before somebody else copies the same key there.
+void SagaSet::Running::Unlock(const std::vector<size_t>& keep) {
+  if (ticket_ == 0) return;
+  if (copies_ && !saga_.settled()) return;
+  if (keep.empty()) return ReleaseAll();
+  std::vector<LockKey> free;
+  for (const LockKey& key : keys_) {
+    const bool kept = std::any_of(keep.begin(), keep.end(), [&](size_t index) {
+      const SagaStep& held = step(index);
+      return held.database == key.database &&
+             std::any_of(held.keys.begin(), held.keys.end(),
+                         [&](const StepKey& each) { return each.key == key.key; });
+    });
+    if (!kept) free.push_back(key);
+  }
+  set_.pool_.locks.ReleaseKeys(ticket_, free);
+}
+
+void SagaSet::Running::ReleaseAll() {
+  if (ticket_ != 0) set_.pool_.locks.Release(std::exchange(ticket_, 0));
+}
+
+void SagaSet::Running::Finish() {
+  const auto at = set_.sagas_.find(id());
+  if (at == set_.sagas_.end()) return;
+  ReleaseAll();
+  if (recovery_ != nullptr || saga_.result().kind != SagaResult::Kind::kCommitted) {
+    constexpr size_t kRecent = 64;
+    set_.recent_.push_back(Record(set_.now_()));
+    set_.recent_.back().notes.push_back(saga_.result().why);
+    if (set_.recent_.size() > kRecent) set_.recent_.pop_front();
+  }
+  if (recovery_ != nullptr) {
+    set_.pool_.figures.recovered.fetch_add(1, std::memory_order_relaxed);
+    LogInfo("saga {} ({}), left open by a former process, is settled: {}", SagaName(id()),
+            saga_.plan().command,
+            saga_.result().kind == SagaResult::Kind::kCommitted ? "applied" : "not applied");
+  }
+  for (auto& [index, connection] : lent_) set_.Return(std::move(connection));
+  lent_.clear();
+  // Whoever called us may still look at us.
+  set_.finished_.push_back(std::move(at->second));
+  set_.sagas_.erase(at);
+}
+
+FencedConnection* SagaSet::Running::ConnectionFor(size_t index) {
+  return set_.Shared(step(index).shard, step(index).database);
+}
+
+void SagaSet::Running::Stepped(size_t index, StepOutcome outcome, const std::string& run_id) {
+  SagaActions out;
+  saga_.OnStep(index, outcome, run_id, out);
+  Take(std::move(out));
+}
+
+Task<void> SagaSet::Running::Send(size_t index) {
+  return step(index).kind == StepKind::kExecute ? SendExecution(index) : SendScript(index);
+}
+
+Task<void> SagaSet::Running::SendScript(size_t index) {
+  FencedConnection* connection = ConnectionFor(index);
+  if (connection == nullptr || !co_await connection->Ready()) {
+    co_return Stepped(index, StepOutcome::kNotSent, {});
+  }
+  for (const ScriptForm form : {ScriptForm::kSha, ScriptForm::kText}) {
+    std::string request;
+    if (!work_->AppendStep(request, saga_.plan(), index, form)) {
+      co_return Stepped(index, StepOutcome::kDone, connection->run_id());
+    }
+    RM_CRASH_POINT("saga-step-send", index);
+    ++sent_[index].times;
+    sent_[index].stream = connection->generation();
+    const ringmaster::Answer answer = co_await connection->Ask(std::move(request), 1);
+    if (answer.outcome == Outcome::kNotApplied) {
+      co_return Stepped(index, StepOutcome::kNotSent, {});
+    }
+    if (answer.outcome == Outcome::kUncertain) co_return Stepped(index, StepOutcome::kLost, {});
+    if (form == ScriptForm::kSha && IsNoScript(answer.reply)) {
+      --sent_[index].times;  // it did nothing
+      continue;
+    }
+    ++sent_[index].answered;
+    const StepAnswer said = ReadStep(answer.reply);
+    work_->OnAnswer(index, said);
+    StepOutcome outcome = StepOutcome::kLost;
+    if (said.kind == StepAnswer::Kind::kDone) outcome = StepOutcome::kDone;
+    if (said.kind == StepAnswer::Kind::kAborted) outcome = StepOutcome::kAborted;
+    if (said.kind == StepAnswer::Kind::kExists || said.kind == StepAnswer::Kind::kRefused) {
+      outcome = StepOutcome::kRefused;
+    }
+    co_return Stepped(index, outcome, connection->run_id());
+  }
+}
+
+Task<void> SagaSet::Running::SendExecution(size_t index) {
+  std::unique_ptr<FencedConnection>& place = lent_[index];
+  if (place == nullptr) {
+    place = set_.Lend(step(index).shard, step(index).database, work_->resp());
+  }
+  FencedConnection* connection = place.get();
+  if (connection == nullptr || !co_await connection->Ready()) {
+    co_return Stepped(index, StepOutcome::kNotSent, {});
+  }
+  const std::string run_id = connection->run_id();
+  ++sent_[index].times;
+  const StepOutcome outcome = co_await work_->Execute(saga_.plan(), index, *connection);
+  if (outcome != StepOutcome::kLost) ++sent_[index].answered;
+  Stepped(index, outcome, outcome == StepOutcome::kDone ? run_id : std::string());
+}
+
+Task<void> SagaSet::Running::Reconnect(size_t index) {
+  FencedConnection* connection = ConnectionFor(index);
+  const auto lent = lent_.find(index);
+  if (lent != lent_.end()) connection = lent->second.get();
+  const bool reached = connection != nullptr && co_await connection->Ready();
+  SagaActions out;
+  saga_.OnReconnected(index, reached, reached ? connection->run_id() : std::string(), out);
+  if (reached) set_.OnRunId(step(index).shard, connection->run_id());
+  Take(std::move(out));
+}
+
+Task<void> SagaSet::Running::Undo(size_t index, bool force) {
+  UndoOutcome outcome = UndoOutcome::kLost;
+  FencedConnection* connection = ConnectionFor(index);
+  // What an execution may have sent is fenced first, over its own connection.
+  const auto lent = lent_.find(index);
+  bool fenced = true;
+  if (lent != lent_.end() && lent->second != nullptr) fenced = co_await lent->second->Ready();
+  if (fenced && connection != nullptr && co_await connection->Ready()) {
+    for (const ScriptForm form : {ScriptForm::kSha, ScriptForm::kText}) {
+      std::string request;
+      // What was not answered, or sent by a former process, may still be under way; unless it is
+      // before us in the same stream.
+      const Sent& sent = sent_[index];
+      const bool before_us = sent.times == 1 && sent.stream == connection->generation() &&
+                             step(index).kind == StepKind::kScript;
+      const bool settled = before_us || (sent.times > 0 && sent.times == sent.answered);
+      AppendUndo(request, saga_.plan(), index, force, form, !settled);
+      RM_CRASH_POINT("saga-undo-send", index);
+      const ringmaster::Answer answer = co_await connection->Ask(std::move(request), 1);
+      if (answer.outcome != Outcome::kReplied) break;
+      if (form == ScriptForm::kSha && IsNoScript(answer.reply)) continue;
+      const UndoAnswer said = ReadUndo(answer.reply);
+      switch (said.kind) {
+        case UndoAnswer::Kind::kNotApplied:
+        case UndoAnswer::Kind::kUndone:
+          outcome = UndoOutcome::kUndone;
+          break;
+        case UndoAnswer::Kind::kConflict:
+          set_.pool_.figures.conflicts.fetch_add(1, std::memory_order_relaxed);
+          outcome = UndoOutcome::kConflict;
+          break;
+        case UndoAnswer::Kind::kImageLost:
+          outcome = UndoOutcome::kImageLost;
+          break;
+        case UndoAnswer::Kind::kFailed:
+          outcome = UndoOutcome::kFailed;
+          break;
+      }
+      break;
+    }
+  }
+  SagaActions out;
+  saga_.OnUndo(index, outcome, out);
+  Take(std::move(out));
+}
+
+Task<void> SagaSet::Running::Cleanup(size_t index, bool force) {
+  bool done = false;
+  FencedConnection* connection = ConnectionFor(index);
+  if (connection != nullptr && co_await connection->Ready()) {
+    for (const ScriptForm form : {ScriptForm::kSha, ScriptForm::kText}) {
+      std::string request;
+      AppendCleanup(request, saga_.plan(), index, force, form);
+      RM_CRASH_POINT("saga-cleanup-send", index);
+      const ringmaster::Answer answer = co_await connection->Ask(std::move(request), 1);
+      if (answer.outcome != Outcome::kReplied) break;
+      if (form == ScriptForm::kSha && IsNoScript(answer.reply)) continue;
+      std::string error;
+      done = ReadCleanup(answer.reply, &error);
+      break;
+    }
+  }
+  SagaActions out;
+  saga_.OnCleanup(index, done, out);
+  const bool tried = cleanups_ > 0 && --cleanups_ == 0;
+  Take(std::move(out));
+  if (tried) Reply();
+}
+
+void SagaSet::Running::OnTimer(SagaAction::Timer kind, size_t index) {
+  SagaActions out;
+  saga_.OnTimer(kind, index, out);
+  Take(std::move(out));
+}
+
+void SagaSet::Running::OnRunId(const std::string& shard, const std::string& run_id) {
+  SagaActions out;
+  saga_.OnRunId(shard, run_id, out);
+  Take(std::move(out));
+}
+
+void SagaSet::Running::AddConnections(std::vector<FencedConnection*>& all) const {
+  for (const auto& [index, connection] : lent_) {
+    if (connection != nullptr) all.push_back(connection.get());
+  }
+}
+
+SagaRecord SagaSet::Running::Record(TimePoint now) const {
+  SagaRecord record;
+  record.id = id();
+  record.command = saga_.plan().command;
+  record.state = saga_.Describe();
+  record.age = now - began_;
+  record.poisoned = saga_.state() == Saga::State::kPoisoned;
+  record.plan = saga_.plan();
+  record.recovered = recovery_ != nullptr;
+  record.notes = notes_;
+  return record;
+}
+
+Result<std::string> SagaSet::Running::Carry(const SagaOrder& order) {
+  SagaActions out;
+  std::string problem;
+  std::string what;
+  switch (order.what) {
+    case SagaOrder::What::kRetry:
+    case SagaOrder::What::kRollback:
+      what = order.what == SagaOrder::What::kRetry ? "RETRY" : "ROLLBACK";
+      problem = saga_.Retry(order.what == SagaOrder::What::kRollback, out);
+      break;
+    case SagaOrder::What::kSkip:
+      what = fmt::format("SKIP {}", order.step);
+      problem = saga_.Skip(order.step, out);
+      break;
+    case SagaOrder::What::kForget:
+      what = "FORGET: " + order.reason;
+      problem = saga_.Forget(out);
+      break;
+  }
+  if (!problem.empty()) return Error{ErrorCode::kInvalid, problem};
+  notes_.push_back("operator: " + what);
+  if (set_.pool_.journal != nullptr) set_.pool_.journal->Operator(id(), what, [](const Status&) {});
+  Take(std::move(out));
+  return std::string("OK");
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,92 @@
+// One saga at work: the state machine's actions become requests, records and timers, and what comes
+// of them its events. Private to saga_set.cc and running_saga.cc.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "saga/saga_set.h"
+
+namespace ringmaster {
+
+class SagaSet::Running {
+ public:
+  using ReplyTo = std::shared_ptr<Completion<SagaResult>>;
+
+  Running(SagaSet& set, SagaPlan plan, std::shared_ptr<SagaWork> work, LockTicket ticket,
+          std::vector<LockKey> keys, ReplyTo reply);
+
+  // One that a former process left open; its state machine is the recovery's.
+  Running(SagaSet& set, Saga& saga, size_t index, RecoveringSagas& recovery,
+          std::vector<std::string> notes);
+
+  void Start();
+  // Of a recovered one, when the recovery lets it.
+  void CarryOut(SagaAction action);
+  void OnTimer(SagaAction::Timer kind, size_t step);
+  void OnConnectionLost(const std::string& shard) { saga_.OnConnectionLost(shard); }
+  void OnRunId(const std::string& shard, const std::string& run_id);
+  // A task of ours is under way: we cannot be freed.
+  bool busy() const { return busy_ > 0; }
+  TimePoint began() const { return began_; }
+  bool settled() const { return saga_.settled(); }
+  void AddConnections(std::vector<FencedConnection*>& all) const;
+  SagaRecord Record(TimePoint now) const;
+  Result<std::string> Carry(const SagaOrder& order);
+
+ private:
+  SagaId id() const { return saga_.plan().id; }
+  const SagaStep& step(size_t index) const { return saga_.plan().steps[index]; }
+  void Take(SagaActions actions);
+  void Work(SagaActions actions);
+  void Lock();
+  void Do(const SagaAction& action);
+  void Begin();
+  void Commit();
+  void Answer();
+  void Reply();
+  void Unlock(const std::vector<size_t>& keep);
+  void ReleaseAll();
+  void Finish();
+  FencedConnection* ConnectionFor(size_t index);
+  void Run(Task<void> task);
+  Task<void> Guarded(Task<void> task);
+  Task<void> Send(size_t index);
+  Task<void> SendScript(size_t index);
+  Task<void> SendExecution(size_t index);
+  Task<void> Reconnect(size_t index);
+  Task<void> Undo(size_t index, bool force);
+  Task<void> Cleanup(size_t index, bool force);
+  void Stepped(size_t index, StepOutcome outcome, const std::string& run_id);
+
+  SagaSet& set_;
+  std::unique_ptr<Saga> own_;  // empty: recovered
+  Saga& saga_;
+  RecoveringSagas* recovery_ = nullptr;
+  size_t index_ = 0;  // in the recovery
+  const std::shared_ptr<SagaWork> work_;
+  LockTicket ticket_;
+  std::vector<LockKey> keys_;  // that the ticket locks
+  ReplyTo reply_;
+  const TimePoint began_;
+  bool copies_ =
+      false;  // foreign ones lie on a shard until they are cleaned up: locked until the end
+  size_t cleanups_ = 0;  // of a committed one, not yet tried once
+  std::deque<SagaAction> actions_;
+  bool taking_ = false;
+  bool over_ = false;  // the last action came by
+  size_t busy_ = 0;
+  struct Sent {
+    size_t times = 0;
+    size_t answered = 0;
+    uint32_t stream = 0;  // that the last one went over, of a script
+  };
+  std::map<size_t, Sent> sent_;                               // by step
+  std::map<size_t, std::unique_ptr<FencedConnection>> lent_;  // by kExecute step, until the end
+  std::vector<std::string> notes_;
+};
+
+}  // namespace ringmaster

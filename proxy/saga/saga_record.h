@@ -1,0 +1,45 @@
+// What operators see of sagas: figures, records of single ones, and their orders
+// (PROTOCOLS.md 5.7).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "saga/plan.h"
+
+namespace ringmaster {
+
+// Counted since the start. Any thread.
+struct SagaFigures {
+  std::atomic<uint64_t> started{0};
+  std::atomic<uint64_t> committed{0};
+  std::atomic<uint64_t> undone{0};
+  std::atomic<uint64_t> uncertain{0};     // could not be undone as a whole
+  std::atomic<uint64_t> conflicts{0};     // steps that others wrote over since
+  std::atomic<uint64_t> poisoned{0};      // steps that cannot be undone
+  std::atomic<uint64_t> recovered{0};     // left open by a former process, and settled
+  std::atomic<uint64_t> microseconds{0};  // from the locks to the answer, of all started
+};
+
+struct SagaRecord {
+  SagaId id = 0;
+  std::string command;
+  std::string state;  // Saga::Describe
+  Duration age{};
+  bool poisoned = false;
+  bool recovered = false;
+  SagaPlan plan;
+  std::vector<std::string> notes;
+};
+
+struct SagaOrder {
+  enum class What : uint8_t { kRetry, kRollback, kSkip, kForget };
+  What what = What::kRetry;
+  size_t step = 0;     // kSkip
+  std::string reason;  // kForget
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,131 @@
+// The sagas under way on one worker and pool: carries out what the state machine (saga/saga.h)
+// wants done, over fenced connections and through the journal.
+//
+// Owner: a PoolWorker, on its thread, which outlives it by nothing: what is under way when it goes
+// is found by the next process, as after a kill.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "coro/completion.h"
+#include "coro/task.h"
+#include "coro/task_set.h"
+#include "route/router.h"
+#include "saga/fenced_connection.h"
+#include "saga/lock_service.h"
+#include "saga/saga.h"
+#include "saga/saga_record.h"
+#include "saga/scripts.h"
+
+namespace ringmaster {
+
+class RecoveringSagas;
+class SagaJournal;
+struct OpenSaga;
+
+// What a saga says to its shards, beside its plan.
+class SagaWork {
+ public:
+  virtual ~SagaWork() = default;
+  // Appends the request of a kScript step. False: there is nothing to do, it counts as done.
+  virtual bool AppendStep(std::string& out, const SagaPlan& plan, size_t step, ScriptForm form) = 0;
+  virtual void OnAnswer(size_t /*step*/, const StepAnswer& /*answer*/) {}
+  // The protocol version that executions speak.
+  virtual int resp() const { return 2; }
+  // Runs a kExecute step over a connection of its own.
+  virtual Task<StepOutcome> Execute(const SagaPlan& plan, size_t step,
+                                    FencedConnection& connection);
+};
+
+// What the sagas of a pool share. Any thread.
+struct SagaPool {
+  LockService& locks;
+  SagaJournal* journal = nullptr;  // nullptr: nothing survives a crash
+  std::string connection_name;
+  std::string
+      family_name;       // what connections of this proxy's lives begin with; empty: nobody knows
+  std::string own_name;  // and those of this life
+  std::function<SagaId()> next_id;  // any thread
+  SagaFigures figures;
+  SagaLimits limits;
+};
+
+class SagaSet {
+ public:
+  using Post = std::function<void(std::function<void()>)>;  // to this thread, from any
+
+  using Now = std::function<TimePoint()>;  // the loop's
+
+  SagaSet(SagaPool& pool, BackendContext& context, Router& router, Post post, Now now);
+  ~SagaSet();
+  SagaSet(const SagaSet&) = delete;
+  SagaSet& operator=(const SagaSet&) = delete;
+
+  SagaPool& pool() { return pool_; }
+  // The run id of the server behind the shard; empty when it cannot be reached.
+  Task<std::string> RunIdOf(uint32_t shard, int database);
+  // Runs it, under locks that are released when it allows it. The result is the client's; the saga
+  // goes on behind it. `keys`: all that the ticket locks.
+  Task<SagaResult> Run(SagaPlan plan, std::shared_ptr<SagaWork> work, LockTicket ticket,
+                       std::vector<LockKey> keys);
+
+  // Takes up what a former process left open. `opened` runs when the listeners may open. Once.
+  void Recover(std::vector<OpenSaga> open, std::function<void()> opened);
+
+  void Tick(TimePoint now);
+  // For good: what is under way is left as it is, as by a kill; the next process finds it.
+  void Close();
+  // Sagas that may still send something.
+  size_t running() const;
+  // None of those that began until then.
+  bool SettledUpTo(TimePoint time) const;
+  // Those that are open, or the last that were undone or recovered.
+  void Describe(TimePoint now, bool recent, std::vector<SagaRecord>& out) const;
+  // The operator's orders; what came of it, or an error.
+  Result<std::string> Order(SagaId id, const SagaOrder& order);
+
+ private:
+  class Running;
+  friend class RecoveringSagas;
+
+  FencedConnection* Shared(const std::string& shard, int database);
+  std::unique_ptr<FencedConnection> Lend(const std::string& shard, int database, int resp);
+  std::unique_ptr<FencedConnection> Open(uint32_t shard, int database, int resp);
+  void Return(std::unique_ptr<FencedConnection> connection);
+  std::vector<FencedConnection*> Connections() const;
+  void OnLost(const std::string& shard);
+  void OnRunId(const std::string& shard, const std::string& run_id);
+  void After(Duration delay, std::function<void()> then);
+  void Spawn(Task<void> task) { tasks_.Add(std::move(task)); }
+  // For recovery.
+  void Adopt(Saga& saga, size_t index, RecoveringSagas& recovery,
+             const std::vector<std::string>& notes);
+  void CarryOut(SagaId id, SagaAction action);
+  FencedConnection* Reach(const std::string& shard, const std::string& address);
+  Running* Find(SagaId id);
+
+  SagaPool& pool_;
+  BackendContext& context_;
+  Router& router_;
+  const Post post_;
+  const Now now_;
+  std::map<std::pair<const ShardLink*, int>, std::unique_ptr<FencedConnection>> shared_;
+  std::vector<std::unique_ptr<FencedConnection>> spare_;
+  std::map<std::string, std::string> run_ids_;  // last seen, by shard
+  std::unordered_map<SagaId, std::unique_ptr<Running>> sagas_;
+  std::vector<std::unique_ptr<Running>> finished_;  // freed at the next tick
+  std::multimap<TimePoint, std::function<void()>> timers_;
+  std::unique_ptr<RecoveringSagas> recovering_;
+  std::deque<SagaRecord> recent_;
+  bool closed_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  TaskSet tasks_;
+};
+
+}  // namespace ringmaster
