@@ -104,7 +104,7 @@ namespace {
 uint32_t TagOf(const Router& router) {
   const RingMove* move = router.move();
   if (move == nullptr) return ScanTag(router.topology());
-  return (ScanTag(*move->from()) * 31 + ScanTag(*move->to()) + 1) & 0xff;
+  return ScanTagOfMove(move->epoch());
 }
 
 // The shards in the order of a walk. While keys move, each donor stands before every recipient, so

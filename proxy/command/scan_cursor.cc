@@ -6,9 +6,14 @@
 #include <string>
 
 namespace ringmaster {
+namespace {
+
+constexpr uint32_t kOfMove = 1U << 10;
+
+}  // namespace
 
 uint32_t ScanTag(const Topology& topology) {
-  // FNV-1a, folded to eight bits.
+  // FNV-1a, folded to ten bits.
   uint64_t hash = 0xcbf29ce484222325ULL;
   const auto add = [&hash](Bytes bytes) {
     for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
@@ -25,8 +30,11 @@ uint32_t ScanTag(const Topology& topology) {
   }
   hash ^= hash >> 32;
   hash ^= hash >> 16;
-  hash ^= hash >> 8;
-  return static_cast<uint32_t>(hash & 0xff);
+  return static_cast<uint32_t>(hash & (kOfMove - 1));
+}
+
+uint32_t ScanTagOfMove(uint64_t epoch) {
+  return kOfMove | static_cast<uint32_t>(epoch & (kOfMove - 1));
 }
 
 std::optional<uint64_t> ParseScanCursor(Bytes text) {

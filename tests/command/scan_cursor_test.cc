@@ -17,7 +17,7 @@ std::shared_ptr<const Topology> MakeTopology(const std::vector<std::string>& nam
 TEST(ScanCursorTest, ComesBackAsItWent) {
   Random random(1);
   for (int i = 0; i < 10000; ++i) {
-    const ScanCursor cursor{.tag = static_cast<uint32_t>(random.Below(256)),
+    const ScanCursor cursor{.tag = static_cast<uint32_t>(random.Below(2048)),
                             .shard = static_cast<uint32_t>(random.Below(4096)),
                             .inner = random.Below(ScanCursor::kMaxInner + 1)};
     const ScanCursor back = ScanCursor::Decode(cursor.Encode());
@@ -29,7 +29,7 @@ TEST(ScanCursorTest, ComesBackAsItWent) {
 
 TEST(ScanCursorTest, FitsASignedNumber) {
   const ScanCursor largest{
-      .tag = 255, .shard = ScanCursor::kMaxShard, .inner = ScanCursor::kMaxInner};
+      .tag = 2047, .shard = ScanCursor::kMaxShard, .inner = ScanCursor::kMaxInner};
   EXPECT_EQ(largest.Encode(), uint64_t{INT64_MAX});
 }
 
@@ -38,11 +38,20 @@ TEST(ScanCursorTest, TagIsThatOfWhatPlacesKeys) {
   EXPECT_EQ(tag, ScanTag(*MakeTopology({"a", "b", "c"}, 7))) << "another process, the same ring";
   EXPECT_NE(tag, ScanTag(*MakeTopology({"a", "b"})));
   EXPECT_NE(tag, ScanTag(*MakeTopology({"a", "b", "d"})));
-  EXPECT_LT(tag, 256U);
+  EXPECT_LT(tag, 1024U);
+}
+
+// A cursor of the ring would go on in the walk of the move, which has another order.
+TEST(ScanCursorTest, TagOfAMoveIsNeverThatOfARingOrOfTheNextMove) {
+  for (uint64_t epoch = 1; epoch < 3000; ++epoch) {
+    EXPECT_GE(ScanTagOfMove(epoch), 1024U);
+    EXPECT_LT(ScanTagOfMove(epoch), 2048U);
+    EXPECT_NE(ScanTagOfMove(epoch), ScanTagOfMove(epoch + 1));
+  }
 }
 
 TEST(ScanCursorTest, ForeignCursorHasNoTagOfOurs) {
-  EXPECT_GT(ScanCursor::Decode(UINT64_MAX).tag, 255U);
+  EXPECT_GT(ScanCursor::Decode(UINT64_MAX).tag, 2047U);
 }
 
 TEST(ScanCursorTest, ReadsNumbersAsRedisDoes) {
