@@ -2,10 +2,12 @@
 // and in order; nothing is lost, repeated or mixed up with another client's.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/random.h"
@@ -163,22 +165,60 @@ TEST(MovedClientsTest, AStopWhileClientsMoveEndsInOrder) {
   for (Client& client : clients) EXPECT_TRUE(client.PeerCloses());
 }
 
-TEST(MovedClientsTest, BusyClientsOfOneWorkerAreSpread) {
+// What each worker served since the last call.
+class Loads {
+ public:
+  explicit Loads(Client& observer) : observer_(observer) { (void)Imbalance(); }
+  // The busiest over the mean.
+  double Imbalance() {
+    const std::string text = observer_.Command({"PROXY", "WORKERS"});
+    std::vector<uint64_t> now;
+    for (size_t at = text.find(",requests="); at != std::string::npos;
+         at = text.find(",requests=", at + 1)) {
+      now.push_back(std::stoull(text.substr(at + 10)));
+    }
+    before_.resize(now.size());
+    uint64_t most = 0;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < now.size(); ++i) {
+      const uint64_t served = now[i] - std::exchange(before_[i], now[i]);
+      most = std::max(most, served);
+      sum += served;
+    }
+    if (sum == 0) return static_cast<double>(now.size());
+    return static_cast<double>(most * now.size()) / static_cast<double>(sum);
+  }
+
+ private:
+  Client& observer_;
+  std::vector<uint64_t> before_;
+};
+
+// FIELD.md B13.
+TEST(MovedClientsTest, BusyClientsOfOneWorkerAmongManyIdleAreSpread) {
   Cluster cluster{ClusterOptions{.shards = 1, .workers = 2}};
   std::vector<Client> clients;
   // The first worker gets every other one.
-  for (int i = 0; i < 12; ++i) clients.push_back(cluster.Connect());
+  for (int i = 0; i < 400; ++i) clients.push_back(cluster.Connect());
   for (Client& client : clients) client.Command({"PING"});
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < clients.size(); i += 2) {
+  for (size_t i = 0; i < 16; i += 2) {
     threads.emplace_back([&, i] {
       std::vector<std::vector<std::string>> pipeline(50, {"GET", "key"});
       while (!stop) clients[i].Pipeline(pipeline);
     });
   }
   Client observer = cluster.Connect();
-  EXPECT_TRUE(Eventually([&] { return Figure(observer, "moved_in") > 0; }));
+  Loads loads(observer);
+  double imbalance = 2;
+  const auto even = [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // what is measured
+    imbalance = loads.Imbalance();
+    return imbalance <= 1.3;
+  };
+  EXPECT_TRUE(Eventually(even, std::chrono::seconds(20))) << imbalance;
+  EXPECT_GE(Figure(observer, "moved_in"), 3U);
   stop = true;
   for (std::thread& thread : threads) thread.join();
 }

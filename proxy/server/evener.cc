@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/log.h"
 #include "server/server.h"
 
 namespace ringmaster {
@@ -110,6 +111,8 @@ void Evener::Decide() {
   bool planned = false;
   if (config_.push) {
     for (const Move& move : balancer_.Plan(loads, now)) {
+      LogDebug("client {} is pushed from worker {} (busy {:.2f}) to worker {} (busy {:.2f})",
+               move.connection, move.from, busy_[move.from], move.to, busy_[move.to]);
       orders[move.from].push_back({move.connection, move.to, false});
       planned = true;
     }
@@ -119,6 +122,8 @@ void Evener::Decide() {
     asking_[thief] = false;
     if (planned || !config_.pull) continue;
     if (const auto move = balancer_.Pull(loads, thief, now)) {
+      LogDebug("client {} is pulled from worker {} (busy {:.2f}) by worker {}, which was to sleep",
+               move->connection, move->from, busy_[move->from], move->to);
       orders[move->from].push_back({move->connection, move->to, true});
       planned = true;  // the loads are others now
     }

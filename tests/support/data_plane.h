@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -157,7 +158,7 @@ struct DataPlane : ShardSide {
   RequestParser parser{session_limits.request};
   RoundRobin<Session> line;
   WindowGroup windows;
-  TransferGate<Session> gate;
+  TransferGate<Session> gate{TransferRule{.patience = std::chrono::hours(1)}};
   IntrusiveList<Session, FlushTag> sessions_to_flush;
   IntrusiveList<Session, StalledTag> stalled;
   IntrusiveList<Session, ClosedTag> closed;
