@@ -120,6 +120,20 @@ TEST_F(MovesUnnoticedTest, TimesThatClientsWaitStayWhatTheyAsked) {
   EXPECT_LE(MonotonicNow() - began, std::chrono::milliseconds(3000));
 }
 
+TEST_F(MovesUnnoticedTest, TransactionThatIsRefusedIsOver) {
+  Fill(3000);
+  StartMove(200);
+  cluster_.server(0).Kill();
+  cluster_.server(1).Kill();
+  std::vector<std::vector<std::string>> commands = {{"MULTI"}};
+  for (int i = 0; i < 40; ++i) commands.push_back({"GET", "key:" + std::to_string(i)});
+  commands.push_back({"EXEC"});
+  const std::string said = client_.Pipeline(commands).back();
+  EXPECT_EQ(said.substr(0, 19), "(error) NOTAPPLIED ") << said;
+  EXPECT_EQ(client_.Command({"ECHO", "free"}), "\"free\"");
+  EXPECT_EQ(client_.Command({"EXEC"}), "(error) ERR EXEC without MULTI");
+}
+
 TEST_F(MovesUnnoticedTest, FlushDuringAMoveLeavesNothingAndIsNotRefused) {
   for (const bool in_transaction : {false, true}) {
     Fill(3000);

@@ -131,6 +131,8 @@ class Workloads::Worker {
       ++all_.failed_;
       return Outcome::kFailed;
     }
+    if (reply == "QUEUED")
+      return Wrong("a reply out of a transaction that is over"), Outcome::kUnknown;
     const bool broken = reply.empty() || reply[0] == '<' || reply.starts_with("(error) UNCERTAIN");
     if (broken) {
       ++all_.unknown_;
@@ -262,7 +264,7 @@ class Workloads::Worker {
   void CheckSum(const std::string& group, const std::string& said) {
     int64_t sum = 0;
     const std::vector<std::string> values = Strings(said);
-    for (const std::string& value : values) sum += std::stoll(value);
+    for (const std::string& value : values) sum += std::strtoll(value.c_str(), nullptr, 10);
     if (values.size() != kAccounts || sum != kAccounts * kBalance) {
       Wrong("bank " + group + " has " + said);
     }
@@ -292,7 +294,7 @@ class Workloads::Worker {
     if (outcome != Outcome::kOk || replies[0].starts_with("(nil")) return;
     const std::vector<std::string> pair = Strings(replies[0]);
     if (pair.size() != 2) return Wrong("a pop answered " + replies[0]);
-    notes_.popped.push_back(static_cast<uint32_t>(std::stoul(pair[1])));
+    notes_.popped.push_back(static_cast<uint32_t>(std::strtoul(pair[1].c_str(), nullptr, 10)));
   }
 
   void Set() {

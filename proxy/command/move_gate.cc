@@ -82,7 +82,7 @@ bool MoveGate::Hold(Call& call) {
     const std::string& name = (frozen_ != nullptr ? frozen_ : move_)->shards()[owner].name;
     const std::string reply =
         errors::NotApplied(name, "too many commands wait for keys on the move; try again");
-    RefuseCall(call.exchange, reply);
+    RefuseCall(call.command, call.client, call.exchange, reply);
     return true;
   }
   if (keys_.Touch(token, touched_, actions_)) {

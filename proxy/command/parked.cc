@@ -2,14 +2,25 @@
 
 #include "command/push_client.h"
 #include "command/tracking.h"
+#include "command/transaction.h"
 #include "resp/errors.h"
 
 namespace ringmaster {
 
-void RefuseCall(Exchange& exchange, Bytes reply) {
+namespace {
+
+void Answer(Exchange& exchange, Bytes reply) {
   exchange.state = Exchange::State::kDone;
   exchange.outcome = Outcome::kNotApplied;
   exchange.sink->OnReply(exchange, Slice{reply, {}});
+}
+
+}  // namespace
+
+void RefuseCall(const Command& command, ClientState& client, Exchange& exchange, Bytes reply) {
+  const Bytes name = command.row->name;
+  if (name == "exec" || name == "discard") client.transaction.reset();
+  Answer(exchange, reply);
 }
 
 Parked::Parked(const Call& call)
@@ -36,6 +47,9 @@ void Parked::Run(CommandContext& context, void (*dispatch)(Call& call)) {
   call.client.goes_alone = false;
 }
 
-void Parked::Refuse(Bytes reply) { RefuseCall(*exchange, reply); }
+void Parked::Refuse(Bytes reply) {
+  if (forsaken()) return Answer(*exchange, reply);
+  RefuseCall(*command, *client, *exchange, reply);
+}
 
 }  // namespace ringmaster

@@ -30,7 +30,7 @@ struct Parked {
   TimePoint since{};
 };
 
-// Answers a call that surely did nothing.
-void RefuseCall(Exchange& exchange, Bytes reply);
+// Answers a call that surely did nothing. An EXEC ends its transaction all the same.
+void RefuseCall(const Command& command, ClientState& client, Exchange& exchange, Bytes reply);
 
 }  // namespace ringmaster
