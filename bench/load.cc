@@ -28,6 +28,8 @@ void AddFlags(CLI::App& app, Plan& plan) {
   app.add_option("--host", plan.host, "loopback address (127.0.0.0/8)");
   app.add_option("--port", plan.port)->required();
   app.add_option("--clients", plan.clients)->check(CLI::Range(1, 10000));
+  app.add_option("--busy-every", plan.busy_every, "of so many clients only the first says anything")
+      ->check(CLI::Range(1, 10000));
   app.add_option("--pipeline", plan.pipeline, "commands that a client sends at once")
       ->check(CLI::Range(1, 10000));
   app.add_option("--value-size", plan.value_size)->check(CLI::Range(8, 64 << 20));

@@ -13,6 +13,7 @@ struct Plan {
   std::string host = "127.0.0.1";  // a number within 127.0.0.0/8
   uint16_t port = 0;
   uint32_t clients = 50;
+  uint32_t busy_every = 1;   // of so many clients only the first says anything
   uint32_t pipeline = 1;     // commands that a client sends at once; then it waits for all replies
   uint32_t value_size = 32;  // at least kDigits
   std::string prefix = "key:";  // of each key, in front of its digits

@@ -80,13 +80,14 @@ Result<Report> Runner::Run() {
   const TimePoint begin = MonotonicNow();
   const TimePoint start = begin + FromSeconds(plan_.warmup);
   TimePoint stop = start + FromSeconds(plan_.seconds);
-  for (const auto& client : clients_) {
+  for (size_t index = 0; index < clients_.size(); index += plan_.busy_every) {
+    Client& client = *clients_[index];
     if (plan_.rate > 0) {
       // Spread over one interval, so that the clients do not march in step.
-      client->due = begin + FromSeconds(client->random.Fraction() / plan_.rate);
-      idle_.push_back(client.get());
+      client.due = begin + FromSeconds(client.random.Fraction() / plan_.rate);
+      idle_.push_back(&client);
     } else {
-      Start(*client, begin);
+      Start(client, begin);
     }
   }
   ArmTimer();

@@ -69,7 +69,8 @@ def start_nutcracker(fleet, shards, mbuf_size=None):
     return Contender(NUTCRACKER, port, process.pid, version)
 
 
-def start_ringmaster(fleet, shards, program, name=RINGMASTER):
+def start_ringmaster(fleet, shards, program, name=RINGMASTER, workers=1, more=()):
+    """`more`: further lines of its configuration."""
     if not pathlib.Path(program).is_file():
         raise BenchError(f"{program} is missing: {HOW_TO_BUILD}")
     port = free_port()
@@ -81,8 +82,10 @@ def start_ringmaster(fleet, shards, program, name=RINGMASTER):
     config.write_text(
         "pools:\n"
         f"  - name: bench\n    listen: ['{HOST}:{port}']\n    shards: [{addresses}]\n"
-        "workers: 1\n"
+        f"workers: {workers}\n"
         f"log: {{level: warning, file: '{fleet.folder / (label + '.log')}'}}\n"
+        f"saga: {{journal: '{fleet.folder / (label + '.db')}'}}\n"
+        + "".join(f"{line}\n" for line in more)
     )
     program = pathlib.Path(program).resolve()
     process = fleet.start(label, [program, "--config", config])

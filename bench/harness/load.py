@@ -25,12 +25,22 @@ def read(process, text, errors):
     return json.loads(text)
 
 
-def run(options, contender, flags, seconds=None, seed=1, shards=()):
+def start(options, contender, flags, seconds=None, seed=1, shards=()):
+    """A run under way, for `end`."""
     pids = [contender.pid, *[shard.pid for shard in shards if shard.pid != contender.pid]]
     arguments = command(options, contender, flags, seconds, seed, pids)
-    limit = 60 + 3 * float(seconds or options.seconds)
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=limit, check=False)
-    result = read(done, done.stdout, done.stderr)
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process, contender, seconds, shards=()):
+    """The run's figures, when it is over."""
+    try:
+        text, errors = process.communicate(timeout=60 + 3 * float(seconds))
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    result = read(process, text, errors)
     requests = max(1, result["requests"])
     times = result["cpu_us"]
     own = times.get(str(contender.pid))
@@ -42,6 +52,11 @@ def run(options, contender, flags, seconds=None, seed=1, shards=()):
         result["error_replies"] + result["wrong_replies"] + result["lost_connections"]
     )
     return result
+
+
+def run(options, contender, flags, seconds=None, seed=1, shards=()):
+    process = start(options, contender, flags, seconds, seed, shards)
+    return end(process, contender, seconds or options.seconds, shards)
 
 
 def preload(options, contender, flags):
