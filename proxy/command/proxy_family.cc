@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "command/call.h"
+#include "command/explain.h"
 #include "command/families.h"
 #include "command/figures.h"
 #include "command/handlers.h"
@@ -27,6 +28,7 @@ void ProxyHelp(Call&, ReplyWriter& out) {
          "INFO -- version, configuration file, pool, workers",
          "RING -- distribution, hash and the share of each shard",
          "LOCATE key [key ...] -- the shard of each key",
+         "EXPLAIN command [arg ...] -- its shards, how it would be served, and what is atomic",
          "REBALANCE [STATUS] -- which keys are on the move, and how far",
          "REBALANCE PLAN file -- what would move under that configuration",
          "REBALANCE PAUSE | RESUME -- the sweep; keys that clients ask for still move",
@@ -38,9 +40,11 @@ void ProxyHelp(Call&, ReplyWriter& out) {
          "SAGAS RETRY | ROLLBACK id -- undo once more what could not be; over others' writes",
          "SAGAS SKIP id step | FORGET id reason -- leave it as it is",
          "SAGAS JOURNAL STATUS | VERIFY -- the state database",
-         "SHARDS -- state and figures of each shard", "WORKERS -- load and figures of each worker",
+         "SHARDS -- state and figures of each shard",
+         "WORKERS -- load and figures of each worker",
          "JOBS [LIST | PAUSE id | RESUME id | CANCEL id] -- background jobs in their order",
-         "LOGLEVEL [level] -- show or change what is logged", "HELP -- this text"});
+         "LOGLEVEL [level] -- show or change what is logged",
+         "HELP -- this text"});
 }
 
 void ProxyInfo(Call& call, ReplyWriter& out) {
@@ -78,6 +82,10 @@ void ProxyLocate(Call& call, ReplyWriter& out) {
   const Router& router = call.context.router;
   out.Array(call.args.size() - 2);
   for (const Bytes key : call.args.subspan(2)) out.Bulk(router.shard_name(router.ShardOf(key)));
+}
+
+void ProxyExplain(Call& call, ReplyWriter& out) {
+  out.Verbatim("txt", Explain(call.context, call.client, call.args.subspan(2)));
 }
 
 void ProxyLogLevel(Call& call, ReplyWriter& out) {
@@ -206,7 +214,7 @@ Task<std::string> ProxyRebalance(RecipeCall& call) {
 }
 
 constexpr Row kSubcommands[] = {
-    {.name = "explain", .arity = -3, .flags = kHidden, .plan = Refuse(kLater)},
+    {.name = "explain", .arity = -3, .flags = kHidden, .plan = Local(ProxyExplain)},
     {.name = "help", .arity = 2, .flags = kHidden, .plan = Local(ProxyHelp)},
     {.name = "info", .arity = 2, .flags = kHidden, .plan = Local(ProxyInfo)},
     {.name = "jobs", .arity = -2, .flags = kHidden, .plan = Recipe(ProxyJobs)},

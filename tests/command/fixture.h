@@ -167,6 +167,7 @@ class CommandTest : public testing::Test, private Sink {
     return OneLine(reply_);
   }
   ClientState& client() { return me_.state(); }
+  const CommandContext& context() const { return context_; }
 
   FakeProxy proxy_;
   FakeClient me_{5};
