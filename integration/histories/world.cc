@@ -70,7 +70,8 @@ std::string World::Yaml() const {
   return yaml + fmt::format(
                     "workers: 2\ntimeouts: {{command: 2s, connect: 500ms}}\n"
                     "schedule: {{background_share: 0.3}}\nlog: {{level: info}}\n"
-                    "saga: {{journal: \"{}\"}}\nadmin: {{listen: \"127.0.0.1:{}\"}}\n",
+                    "saga: {{journal: \"{}\", isolated_reads: true}}\nadmin: {{listen: "
+                    "\"127.0.0.1:{}\"}}\n",
                     folder_.File("state.db"), admin_.number());
 }
 
