@@ -51,6 +51,8 @@ class Search {
       }
       uint32_t next = value;
       if (!Apply(operation, &next)) continue;
+      // It need not have happened, so not in vain.
+      if (operation.outcome == Outcome::kUnknown && next == value) continue;
       done_[i] = true;
       if (From(first, next)) return true;
       done_[i] = false;
