@@ -269,6 +269,23 @@ TEST_F(MovesTest, NewShardThatIsNotEmptyIsRefusedWithTheWayOut) {
   ExpectAll(kKeys);
 }
 
+TEST_F(MovesTest, VerifyCountsEveryKeyAndNamesThoseThatAreNotWhereTheyBelong) {
+  Fill(1000);
+  const auto verified = [&] { return proxy_.Connect().CommandRaw({"PROXY", "VERIFY"}); };
+  EXPECT_NE(verified().find("\nkeys: 1000\nmisplaced: 0\n"), std::string::npos) << verified();
+  const RedisServer extra;
+  ConfigText more = proxy_.config();
+  more.pool().Shard("extra", extra.address());
+  proxy_.Reload(more);
+  ASSERT_TRUE(Settled(proxy_, "2"));
+  EXPECT_NE(verified().find("\nkeys: 1000\nmisplaced: 0\n"), std::string::npos) << verified();
+  // Twice, written past the proxy.
+  for (size_t i = 0; i < 3; ++i) cluster_.server(i).Command({"SET", "twice", "1"});
+  extra.Command({"SET", "twice", "1"});
+  EXPECT_NE(verified().find("\nkeys: 1004\nmisplaced: 3\n"), std::string::npos) << verified();
+  EXPECT_NE(verified().find("misplaced_key: twice in database 0 on shard "), std::string::npos);
+}
+
 TEST_F(MovesTest, ScanDuringAMoveSeesEveryKey) {
   constexpr int kKeys = 4000;
   Fill(kKeys);

@@ -56,6 +56,9 @@ Task<std::string> ConfigSetRecipe(RecipeCall& call);
 // statistics.cc
 Task<std::string> LatencyHistogramRecipe(RecipeCall& call);
 
+// verify.cc
+Task<std::string> ProxyVerify(RecipeCall& call);
+
 // introspection.cc
 void CommandAll(Call& call, ReplyWriter& out);
 void CommandCount(Call& call, ReplyWriter& out);

@@ -15,8 +15,6 @@
 namespace ringmaster {
 namespace {
 
-constexpr char kLater[] = "is not served by this version";
-
 void Lines(ReplyWriter& out, const std::vector<std::string>& lines) {
   out.Array(lines.size());
   for (const std::string& line : lines) out.Bulk(line);
@@ -43,6 +41,7 @@ void ProxyHelp(Call&, ReplyWriter& out) {
          "SHARDS -- state and figures of each shard",
          "WORKERS -- load and figures of each worker",
          "JOBS [LIST | PAUSE id | RESUME id | CANCEL id] -- background jobs in their order",
+         "VERIFY -- looks at every key, in the background: which are not where the ring has them",
          "LOGLEVEL [level] -- show or change what is logged",
          "HELP -- this text"});
 }
@@ -225,7 +224,7 @@ constexpr Row kSubcommands[] = {
     {.name = "ring", .arity = 2, .flags = kHidden, .plan = Local(ProxyRing)},
     {.name = "sagas", .arity = -2, .flags = kHidden, .plan = Recipe(ProxySagasRecipe)},
     {.name = "shards", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyShards)},
-    {.name = "verify", .arity = -2, .flags = kHidden, .plan = Refuse(kLater)},
+    {.name = "verify", .arity = 2, .flags = kHidden | kWaits, .plan = Recipe(ProxyVerify)},
     {.name = "workers", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyWorkers)},
 };
 
