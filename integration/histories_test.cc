@@ -70,6 +70,7 @@ void ExpectNoAnomaly(uint64_t seed, Fault fault, uint64_t moves) {
 TEST(HistoriesTest, RingChangesWithoutAPause) { ExpectNoAnomaly(1, Fault::kNone, 3); }
 TEST(HistoriesTest, ProxyIsKilled) { ExpectNoAnomaly(2, Fault::kKillProxy, 2); }
 TEST(HistoriesTest, DonorIsKilled) { ExpectNoAnomaly(3, Fault::kKillDonor, 2); }
+TEST(HistoriesTest, RecipientHasNoMemory) { ExpectNoAnomaly(5, Fault::kRecipientFull, 2); }
 TEST(HistoriesTest, LinksBreak) { ExpectNoAnomaly(4, Fault::kCutLinks, 2); }
 
 }  // namespace

@@ -226,11 +226,17 @@ void SagaSet::Running::Finish() {
             saga_.plan().command,
             saga_.result().kind == SagaResult::Kind::kCommitted ? "applied" : "not applied");
   }
-  for (auto& [index, connection] : lent_) set_.Return(std::move(connection));
-  lent_.clear();
   // Whoever called us may still look at us.
   set_.finished_.push_back(std::move(at->second));
   set_.sagas_.erase(at);
+  // An execution that was undone meanwhile may still wait there; it gets its end now, and leads
+  // back here.
+  auto lent = std::exchange(lent_, {});
+  for (auto& [index, connection] : lent) {
+    if (connection == nullptr) continue;
+    if (!connection->idle()) connection->Close("the write was undone meanwhile");
+    set_.Return(std::move(connection));
+  }
 }
 
 FencedConnection* SagaSet::Running::ConnectionFor(size_t index) {
