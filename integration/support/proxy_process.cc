@@ -69,7 +69,8 @@ std::string ProxyProcess::Yaml(const ConfigText& config) const {
   if (!config.timeouts.empty()) yaml += "timeouts: {" + config.timeouts + "}\n";
   if (!config.limits.empty()) yaml += "limits: {" + config.limits + "}\n";
   if (!config.log.empty()) yaml += "log: {" + config.log + "}\n";
-  yaml += "saga: {journal: \"" + folder_.File("state.db") + "\"}\n";
+  const std::string state = "journal: \"" + folder_.File("state.db") + "\"";
+  yaml += "saga: {" + (config.saga.empty() ? state : config.saga) + "}\n";
   yaml += "admin: {listen: \"127.0.0.1:" + std::to_string(admin_.number()) + "\"}\n";
   if (!config.more.empty()) yaml += config.more + "\n";
   return yaml;

@@ -40,6 +40,7 @@ struct ConfigText {
   std::string timeouts = {};  // "command: 300ms, connect: 200ms"
   std::string limits = {};    // "clients: 10"
   std::string log = "level: debug";
+  std::string saga = {};  // none: a state database in a folder of the proxy's own
   std::string more = {};  // whole lines
 
   PoolText& pool() { return pools.front(); }

@@ -13,6 +13,7 @@
 #include "command/statistics.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
+#include "saga/saga_set.h"
 
 namespace ringmaster {
 namespace {
@@ -108,6 +109,17 @@ InfoSection RingmasterSection(RecipeCall& call, const Figures& figures) {
          fmt::format("clients={},requests={},busy={:.3f},{}", worker.clients, worker.requests,
                      static_cast<double>(worker.busy_permille) / 1000,
                      DescribeLatency(worker.latency))});
+  }
+  if (call.context().sagas != nullptr) {
+    const SagaFigures& sagas = call.context().sagas->pool().figures;
+    const uint64_t started = sagas.started.load();
+    section.fields.push_back(
+        {"sagas", fmt::format("started={},committed={},undone={},uncertain={},conflicts={},"
+                              "poisoned={},recovered={},average_us={}",
+                              started, sagas.committed.load(), sagas.undone.load(),
+                              sagas.uncertain.load(), sagas.conflicts.load(),
+                              sagas.poisoned.load(), sagas.recovered.load(),
+                              started == 0 ? 0 : sagas.microseconds.load() / started)});
   }
   section.fields.push_back({"shards", std::to_string(figures.shards.size())});
   AddShards(call, figures, section.fields);

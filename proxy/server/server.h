@@ -100,6 +100,7 @@ class Server {
   Status Start();
   void OpenState();
   Status Recover();
+  std::string DescribeState() const;
   std::unique_ptr<LockService> MakeLocks(size_t pool);
   std::unique_ptr<SagaPool> MakeSagas(size_t pool);
   Status OpenListeners(const Config& config);

@@ -69,17 +69,19 @@ void Server::RebalanceFor(size_t worker, size_t pool, std::vector<std::string> w
   });
 }
 
+std::string Server::DescribeState() const {
+  const Database::Figures figures = state_->figures();
+  return fmt::format(
+      "path: {}\nincarnation: {}\nrecords: {}\ntransactions: {}\nfailures: {}\ntrouble: {}\n",
+      state_->path(), state_->incarnation(), figures.submissions, figures.transactions,
+      figures.failures, state_->trouble());
+}
+
 void Server::JournalFor(size_t worker, bool verify, std::function<void(Result<std::string>)> done) {
   if (state_ == nullptr) return done(Error{ErrorCode::kUnavailable, why_no_state_});
   const auto tell = [this, done = std::move(done), home = workers_[worker].get()](Status checked) {
-    Result<std::string> said = checked.error();
-    if (checked) {
-      const Database::Figures figures = state_->figures();
-      said = fmt::format(
-          "path: {}\nincarnation: {}\nrecords: {}\ntransactions: {}\nfailures: {}\ntrouble: {}\n",
-          state_->path(), state_->incarnation(), figures.submissions, figures.transactions,
-          figures.failures, state_->trouble());
-    }
+    const Result<std::string> said =
+        checked ? Result<std::string>(DescribeState()) : Result<std::string>(checked.error());
     home->mailbox().Post([done, said] { done(said); });
   };
   if (!verify) return tell(Done());

@@ -1,0 +1,223 @@
+// Writes over several shards through the proxy: all or nothing, also when a shard is down or the
+// proxy is killed at any named point (proxy/base/crash_point.h) and started again.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/cluster.h"
+#include "support/temp_folder.h"
+#include "support/wait.h"
+
+namespace ringmaster::integration {
+namespace {
+
+using Words = std::vector<std::string>;
+
+class SagasTest : public testing::TestWithParam<int> {
+ protected:
+  SagasTest() {
+    for (int i = 0; i < GetParam(); ++i) servers_.push_back(std::make_unique<RedisServer>());
+    Start();
+    Client client = proxy_->Connect();
+    for (int i = 0; keys_.size() < servers_.size(); ++i) {
+      const std::string key = "key:" + std::to_string(i);
+      const std::string shard = client.Command({"PROXY", "LOCATE", key});
+      keys_.emplace(shard, key);
+    }
+  }
+
+  void Start(const std::string& crash_at = "") {
+    proxy_.reset();
+    ConfigText config;
+    config.saga = "journal: " + folder_.File("state.db");
+    config.timeouts = "command: 1s, connect: 500ms";
+    for (size_t i = 0; i < servers_.size(); ++i) {
+      config.pool().Shard("s" + std::to_string(i), servers_[i]->address());
+    }
+    if (!crash_at.empty()) setenv("RINGMASTER_CRASH_AT", crash_at.c_str(), 1);
+    proxy_ = std::make_unique<ProxyProcess>(std::move(config));
+    unsetenv("RINGMASTER_CRASH_AT");
+  }
+
+  Words Keys() const {
+    Words keys;
+    for (const auto& [shard, key] : keys_) keys.push_back(key);
+    return keys;
+  }
+  // Each key's value, in their order.
+  std::string Values() {
+    Words words = {"MGET"};
+    for (const std::string& key : Keys()) words.push_back(key);
+    return proxy_->Command(words);
+  }
+  void Reset() {
+    Client client = proxy_->Connect();
+    client.Command({"FLUSHALL"});
+    for (const std::string& key : Keys()) client.Command({"SET", key, "old"});
+  }
+  Words Mset(const std::string& name = "MSET") {
+    Words words = {name};
+    for (const std::string& key : Keys()) {
+      words.push_back(key);
+      words.push_back("new");
+    }
+    return words;
+  }
+  void ExpectNothingOfOursIsLeft(const std::string& when) {
+    for (const auto& server : servers_) {
+      Client direct(server->port());
+      const std::string found = direct.Command({"EVAL",
+                                                "local n=0 for _,k in ipairs(redis.call('KEYS',"
+                                                "'__rm:*')) do if redis.call('GET',k)~='A' then "
+                                                "n=n+1 end end return n",
+                                                "0"});
+      EXPECT_EQ(found, "(integer) 0") << when << ", port " << server->port();
+    }
+  }
+
+  TempFolder folder_;
+  std::vector<std::unique_ptr<RedisServer>> servers_;
+  std::unique_ptr<ProxyProcess> proxy_;
+  std::map<std::string, std::string> keys_;  // one for each shard
+};
+
+TEST_P(SagasTest, AShardThatIsDownMeansThatNothingIsWritten) {
+  Reset();
+  const std::string before = Values();
+  servers_.back()->Stop();
+  const std::string reply = proxy_->Command(Mset());
+  EXPECT_TRUE(reply.starts_with("(error) NOTAPPLIED")) << reply;
+  for (size_t i = 0; i + 1 < servers_.size(); ++i) {
+    Client direct(servers_[i]->port());
+    for (const std::string& key : Keys()) {
+      const std::string value = direct.Command({"GET", key});
+      EXPECT_TRUE(value == "\"old\"" || value == "(nil)") << value;
+    }
+  }
+}
+
+TEST_P(SagasTest, ARefusedPartUndoesTheOthers) {
+  Client client = proxy_->Connect();
+  const Words keys = Keys();
+  client.Command({"SET", keys.back(), "old", "EX", "1000"});
+  EXPECT_EQ(client.Command(Mset("MSETNX")), "(integer) 0");
+  for (size_t i = 0; i + 1 < keys.size(); ++i) {
+    EXPECT_EQ(client.Command({"EXISTS", keys[i]}), "(integer) 0");
+  }
+  EXPECT_EQ(client.Command({"GET", keys.back()}), "\"old\"");
+  EXPECT_NE(client.Command({"TTL", keys.back()}), "(integer) -1");
+  EXPECT_EQ(client.Command({"PROXY", "SAGAS", "LIST"}), "\"\"");
+  ExpectNothingOfOursIsLeft("after MSETNX");
+}
+
+TEST_P(SagasTest, OperatorsSeeWhatIsThere) {
+  Client client = proxy_->Connect();
+  EXPECT_EQ(client.Command(Mset()), "OK");
+  client.Command(Mset("MSETNX"));
+  EXPECT_NE(client.Command({"INFO", "ringmaster"}).find("sagas:started=2,committed=1,undone=1"),
+            std::string::npos);
+  EXPECT_NE(client.Command({"PROXY", "SAGAS", "RECENT"}).find("command=msetnx"), std::string::npos);
+  EXPECT_NE(client.Command({"PROXY", "SAGAS", "JOURNAL", "VERIFY"}).find("incarnation: 1"),
+            std::string::npos);
+  EXPECT_TRUE(
+      client.Command({"PROXY", "SAGAS", "RETRY", "77"}).starts_with("(error) ERR there is"));
+  EXPECT_TRUE(
+      client.Command({"PROXY", "SAGAS", "NONSENSE"}).starts_with("(error) ERR PROXY SAGAS"));
+}
+
+// Killed at the point while it serves `commands`; after the next start it is all or nothing.
+TEST_P(SagasTest, KilledAtAnyPointItIsWholeOrGoneAfterTheNextStart) {
+  struct Case {
+    std::string kind;
+    std::vector<std::string> points;
+  };
+  const std::vector<Case> cases = {
+      {"mset",
+       {"saga-locked", "journal-begin", "saga-begun", "saga-step-send-0", "saga-step-send-1",
+        "saga-step-answered-0", "saga-step-answered-1", "saga-steps-done", "journal-commit",
+        "saga-committed", "saga-answer", "saga-cleanup-send-0", "saga-cleanup-send-1",
+        "saga-cleaned-0", "saga-cleaned-1", "saga-finish", "journal-end"}},
+      {"exec",
+       {"saga-begun", "saga-prepare-send-0", "saga-prepare-send-1", "saga-prepared-0",
+        "saga-prepared-1", "saga-executed-0", "saga-executed-1", "saga-steps-done",
+        "saga-committed", "saga-cleaned-1"}},
+      {"eval",
+       {"saga-prepare-send-0", "saga-prepared-0", "saga-executed-0", "saga-step-answered-0",
+        "saga-step-send-1", "saga-steps-done", "saga-answer", "saga-cleanup-send-0"}},
+      {"msetnx", {"saga-undo", "saga-undo-send-0", "saga-undone-0"}},
+  };
+  const Words keys = Keys();
+  for (const Case& each : cases) {
+    for (const std::string& point : each.points) {
+      const std::string when = each.kind + " at " + point;
+      Start();
+      Reset();
+      if (each.kind == "msetnx") {
+        for (size_t i = 0; i + 1 < keys.size(); ++i) proxy_->Command({"DEL", keys[i]});
+      }
+      const std::string before = Values();
+      Start(point);
+      Client client = proxy_->Connect();
+      std::string reply;
+      if (each.kind == "mset") reply = client.Command(Mset());
+      if (each.kind == "msetnx") reply = client.Command(Mset("MSETNX"));
+      if (each.kind == "eval") {
+        Words words = {"EVAL", "for _,k in ipairs(KEYS) do redis.call('SET',k,'new') end return 1",
+                       std::to_string(keys.size())};
+        words.insert(words.end(), keys.begin(), keys.end());
+        reply = client.Command(words);
+      }
+      if (each.kind == "exec") {
+        client.Command({"MULTI"});
+        for (const std::string& key : keys) client.Command({"SET", key, "new"});
+        reply = client.Command({"EXEC"});
+      }
+      EXPECT_TRUE(Eventually([&] { return !proxy_->running(); }))
+          << when << " was not passed: " << reply;
+      Start();
+      ASSERT_TRUE(proxy_->serving()) << when;
+      const std::string after = Values();
+      std::string whole = "[";
+      for (size_t i = 0; i < keys.size(); ++i) whole += i == 0 ? "\"new\"" : ", \"new\"";
+      whole += "]";
+      EXPECT_TRUE(after == before || (after == whole && each.kind != "msetnx"))
+          << when << ": " << after;
+      const bool acknowledged = reply == "OK" || reply == "(integer) 1";
+      if (acknowledged) {
+        EXPECT_EQ(after, whole) << when;
+      }
+      ExpectNothingOfOursIsLeft(when);
+    }
+  }
+}
+
+// What the recovery itself is killed at.
+TEST_P(SagasTest, KilledAgainWhileItRecoversItIsStillWholeOrGone) {
+  for (const std::string second : {"recovery-start", "recovery-fenced", "saga-undo-send-0",
+                                   "saga-undone-0", "recovery-done"}) {
+    Start();
+    Reset();
+    const std::string before = Values();
+    Start("saga-steps-done");
+    proxy_->Connect().Command(Mset());
+    EXPECT_TRUE(Eventually([&] { return !proxy_->running(); }));
+    // It dies before it serves, so it is not waited for.
+    const std::string file = folder_.Write("dying.yml", proxy_->Yaml(proxy_->config()));
+    setenv("RINGMASTER_CRASH_AT", second.c_str(), 1);
+    ChildProcess dying({ProxyProgram(), "--config", file}, folder_.File("dying.log"));
+    unsetenv("RINGMASTER_CRASH_AT");
+    EXPECT_EQ(dying.Wait(), 128 + 9) << second;
+    Start();
+    EXPECT_EQ(Values(), before) << second;
+    ExpectNothingOfOursIsLeft(second);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, SagasTest, testing::Values(2, 4));
+
+}  // namespace
+}  // namespace ringmaster::integration
