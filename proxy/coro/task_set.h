@@ -15,8 +15,10 @@ class TaskSet {
   TaskSet() = default;
   TaskSet(const TaskSet&) = delete;
   TaskSet& operator=(const TaskSet&) = delete;
-  // REQUIRES: none of its tasks is running, that is, we are not called from one of them.
-  ~TaskSet() {
+  ~TaskSet() { Clear(); }
+  // Destroys what is under way. REQUIRES: none of its tasks is running, that is, we are not called
+  // from one of them.
+  void Clear() {
     while (Promise* promise = tasks_.PopFront()) {
       --count_;
       std::coroutine_handle<Promise>::from_promise(*promise).destroy();

@@ -72,6 +72,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
 PoolWorker::~PoolWorker() {
   CloseClients();
   FreeClosed();
+  recipes_.Clear();
 }
 
 void PoolWorker::AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext>& tls) {
