@@ -23,10 +23,13 @@ TEST_F(ScriptCommandsTest, LoadedScriptRunsOnKeysOfEveryShard) {
     EXPECT_EQ(client_.Command({"EVALSHA", sha, "1", key}), "[\"" + key + "\", (integer) 1]");
     EXPECT_EQ(cluster_.server(shard).Command({"GET", key}), "\"1\"");
   }
-  // Known to some shards only is not known.
+  // A shard that forgot it hears of it again.
   ASSERT_EQ(cluster_.server(2).Command({"SCRIPT", "FLUSH"}), "OK");
-  EXPECT_EQ(client_.Command({"SCRIPT", "EXISTS", sha}), "[(integer) 0]");
+  EXPECT_EQ(client_.Command({"SCRIPT", "EXISTS", sha}), "[(integer) 1]");
+  EXPECT_EQ(client_.Command({"EVALSHA", sha, "1", cluster_.KeyOn(2)}),
+            "[\"" + cluster_.KeyOn(2) + "\", (integer) 2]");
   EXPECT_EQ(client_.Command({"SCRIPT", "FLUSH"}), "OK");
+  EXPECT_EQ(client_.Command({"SCRIPT", "EXISTS", sha}), "[(integer) 0]");
   EXPECT_EQ(client_.Command({"EVALSHA", sha, "1", "k"}),
             "(error) NOSCRIPT No matching script. Please use EVAL.");
 }
@@ -46,6 +49,62 @@ TEST_F(ScriptCommandsTest, FunctionLibraryServesKeysOfEveryShard) {
   EXPECT_EQ(client_.Command({"FUNCTION", "LOAD", "REPLACE", library}), "\"lib\"");
   EXPECT_EQ(client_.Command({"FUNCTION", "DELETE", "lib"}), "OK");
   EXPECT_EQ(client_.Command({"FCALL", "bump", "1", "k"}), "(error) ERR Function not found");
+}
+
+TEST_F(ScriptCommandsTest, EvaluatedScriptIsKnownByItsSumOnEveryShard) {
+  const std::string text = "return redis.sha1hex(ARGV[1])";
+  const std::string sum = client_.Command({"EVAL", text, "0", text});
+  ASSERT_EQ(sum.size(), 42U) << sum;
+  for (size_t shard = 0; shard < cluster_.size(); ++shard) {
+    EXPECT_EQ(
+        client_.Command({"EVALSHA", sum.substr(1, 40), "1", cluster_.KeyOn(shard), "a"}).size(),
+        42U);
+  }
+}
+
+TEST_F(ScriptCommandsTest, ShardThatComesBackEmptyHasScriptsAndLibrariesAgain) {
+  const std::string key = cluster_.KeyOn(1);
+  const std::string sha =
+      client_.Command({"SCRIPT", "LOAD", "return redis.call('INCR', KEYS[1])"}).substr(1, 40);
+  ASSERT_EQ(client_.Command({"FUNCTION", "LOAD",
+                             "#!lua name=lib\nredis.register_function('bump', function(keys) "
+                             "return redis.call('INCR', keys[1]) end)"}),
+            "\"lib\"");
+  ASSERT_EQ(client_.Command({"FCALL", "bump", "1", key}), "(integer) 1");
+  ASSERT_EQ(client_.Command({"EVALSHA", sha, "1", key}), "(integer) 2");
+  ASSERT_TRUE(cluster_.server(1).Restart(RedisServer::Data::kLost));
+  ASSERT_TRUE(Eventually([&] { return client_.Command({"GET", key}) == "(nil)"; }));
+  EXPECT_EQ(client_.Command({"EVALSHA", sha, "1", key}), "(integer) 1");
+  EXPECT_EQ(client_.Command({"FCALL", "bump", "1", key}), "(integer) 2");
+}
+
+TEST_F(ScriptCommandsTest, EndlessScriptLeavesOtherClientsItsShardsBusyAndIsKilled) {
+  const std::string key = cluster_.KeyOn(1);
+  ASSERT_EQ(client_.Command({"CONFIG", "SET", "busy-reply-threshold", "10"}), "OK");
+  for (const char* kill : {"SCRIPT", "FUNCTION"}) {
+    Client runs = cluster_.Connect();
+    std::vector<std::string> endless = {"EVAL", "while true do end", "1", key};
+    if (kill[0] == 'F') {
+      ASSERT_EQ(client_.Command({"FUNCTION", "LOAD",
+                                 "#!lua name=turn\nredis.register_function('turn', function() "
+                                 "while true do end end)"}),
+                "\"turn\"");
+      endless = {"FCALL", "turn", "1", key};
+    }
+    std::string request = "*" + std::to_string(endless.size()) + "\r\n";
+    for (const std::string& word : endless) {
+      request += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+    }
+    ASSERT_TRUE(runs.Send(request));
+    EXPECT_TRUE(Eventually([&] { return client_.Command({"PING"}).starts_with("(error) BUSY"); }));
+    EXPECT_TRUE(cluster_.Connect().Command({"GET", key}).starts_with("(error) BUSY"));
+    EXPECT_EQ(client_.Command({"GET", cluster_.KeyOn(0)}), "(nil)");
+    EXPECT_EQ(client_.Command({kill, "KILL"}), "OK");
+    const std::string ended = runs.Read();
+    EXPECT_TRUE(ended.find("Script killed by user") != std::string::npos) << ended;
+    EXPECT_TRUE(Eventually([&] { return client_.Command({"PING"}) == "PONG"; }));
+    EXPECT_TRUE(client_.Command({kill, "KILL"}).starts_with("(error) NOTBUSY"));
+  }
 }
 
 TEST_F(ScriptCommandsTest, ScriptReadsAndWritesItsKeysOnSeveralShards) {

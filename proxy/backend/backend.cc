@@ -10,6 +10,8 @@ namespace {
 
 // A connection nobody used for this long is closed; the next use opens it again.
 constexpr Duration kIdleAfter = std::chrono::minutes(5);
+// A script that runs for so long has its connection to itself.
+constexpr Duration kLongScript = std::chrono::milliseconds(50);
 // Lent connections kept open for the next borrower.
 constexpr size_t kSpare = 8;
 // As many are opened ahead where clients wait for data.
@@ -31,14 +33,24 @@ std::unique_ptr<Connection> TakeOut(std::vector<std::unique_ptr<Connection>>& fr
 
 Backend::Backend(BackendContext& context, std::shared_ptr<ShardLink> link, ShardMetrics& metrics,
                  int databases)
-    : context_(context), link_(std::move(link)), metrics_(metrics) {
+    : context_(context),
+      link_(std::move(link)),
+      metrics_(metrics),
+      script_timer_(context.loop, [this] { LookAfterScripts(); }) {
   shared_.resize(static_cast<size_t>(databases) * 2);
 }
 
-Backend::~Backend() = default;
+Backend::~Backend() { ScriptOver(in_script_); }
 
 Connection& Backend::MakeShared(int database, int resp) {
   auto& place = shared_[Index(database, resp)];
+  for (auto& spare : spare_) {
+    if (!spare->ready() || spare->database() != database || spare->resp() != resp) continue;
+    place = std::move(spare);
+    std::swap(spare, spare_.back());
+    spare_.pop_back();
+    return *place;
+  }
   place = std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp);
   return *place;
 }
@@ -110,10 +122,38 @@ void Backend::OnLargeReply(Connection& connection) {
   ++context_.route_epoch;
 }
 
+// One at a time: a shard runs one script, and answers what comes meanwhile.
+void Backend::LeaveScripts(TimePoint now, Duration age) {
+  for (auto& place : shared_) {
+    if (in_script_ != nullptr || place == nullptr || !place->in_script(now, age)) continue;
+    if (connections() >= link_->limits().max_connections) return;
+    in_script_ = place.get();
+    link_->OnScript(true);
+    leaving_.push_back(std::move(place));
+    ++context_.route_epoch;
+  }
+}
+
+void Backend::LookAfterScripts() {
+  const TimePoint now = context_.loop.Now();
+  LeaveScripts(now, kLongScript);
+  const bool more = std::any_of(shared_.begin(), shared_.end(), [now](const auto& place) {
+    return place != nullptr && place->in_script(now, Duration(0));
+  });
+  if (more) script_timer_.StartOnce(kLookAfterScripts);
+}
+
+void Backend::ScriptOver(const Connection* connection) {
+  if (connection == nullptr || connection != in_script_) return;
+  in_script_ = nullptr;
+  link_->OnScript(false);
+}
+
 void Backend::OnDrained(Connection& connection) {
   if (leaving_.empty()) return;
   std::unique_ptr<Connection> drained = TakeOut(leaving_, &connection);
   if (drained == nullptr) return;
+  ScriptOver(drained.get());
   auto& to = drained->ready() && spare_.size() < kSpare ? spare_ : discarded_;
   to.push_back(std::move(drained));
 }
@@ -150,10 +190,12 @@ void Backend::Tick(TimePoint now) {
       discarded_.push_back(std::move(shared_[i]));
     }
   }
+  LeaveScripts(now, kLongScript);
   for (size_t i = 0; i < leaving_.size(); ++i) leaving_[i]->Tick(now);
   for (size_t i = 0; i < lent_.size(); ++i) lent_[i]->Tick(now);
   std::erase_if(leaving_, [this](auto& connection) {
     if (!connection->idle()) return false;
+    ScriptOver(connection.get());
     discarded_.push_back(std::move(connection));
     return true;
   });

@@ -2,13 +2,15 @@
 // and connections lent to one asker at a time (large transfers, stateful modes).
 //
 // Owner: the worker's Router. A connection on which a large reply began leaves the shared place, so
-// that others do not wait behind it, and serves as a lent one when it is done.
+// that others do not wait behind it, and serves as a lent one when it is done. So does one on which
+// a script runs for long: the shard answers others, were it with -BUSY, and hears SCRIPT KILL.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "backend/connection.h"
+#include "net/timer.h"
 
 namespace ringmaster {
 
@@ -53,6 +55,13 @@ class Backend final : public Connection::Owner {
   // Gives it back to be closed, whatever state it is in.
   void Discard(Connection* connection);
 
+  // A script was sent over a shared connection: it is looked after until it is done.
+  void ExpectScript() {
+    if (!script_timer_.active()) script_timer_.StartOnce(kLookAfterScripts);
+  }
+  // Connections that wait for a script of at least `age` leave the shared place.
+  void LeaveScripts(TimePoint now, Duration age);
+
   ShardLink& link() { return *link_; }
   ShardMetrics& metrics() { return metrics_; }
   size_t connections() const;
@@ -67,11 +76,15 @@ class Backend final : public Connection::Owner {
   void Close(const std::string& why);
 
  private:
+  static constexpr Duration kLookAfterScripts = std::chrono::milliseconds(20);
+
   size_t Index(int database, int resp) const {
     return static_cast<size_t>(database) * 2 + (resp == 3 ? 1 : 0);
   }
   void KeepSpare(int database, int resp);
   Connection& MakeShared(int database, int resp);
+  void ScriptOver(const Connection* connection);
+  void LookAfterScripts();
   void OnLargeReply(Connection& connection) override;
   void OnDrained(Connection& connection) override;
 
@@ -80,10 +93,12 @@ class Backend final : public Connection::Owner {
   ShardMetrics& metrics_;
   std::vector<std::unique_ptr<Connection>> shared_;
   std::vector<std::unique_ptr<Connection>> leaving_;
+  const Connection* in_script_ = nullptr;  // of those that leave: it waits for a script
   std::vector<std::unique_ptr<Connection>> lent_;
   std::vector<std::unique_ptr<Connection>> spare_;
   std::vector<std::unique_ptr<Connection>>
       discarded_;  // freed at the next Tick, never in a callback
+  Timer script_timer_;
 };
 
 }  // namespace ringmaster

@@ -343,6 +343,7 @@ bool Connection::MaySurvive(const Exchange& exchange) const {
 }
 
 void Connection::Lose(const std::string& why, bool shard_fault) {
+  ForgetTold();
   const bool was_up = stream_ != nullptr;
   const bool was_ready = state_ == State::kReady;
   stream_.reset();
@@ -406,6 +407,14 @@ void Connection::Requeue(Exchange* survivors) {
     exchange.end = position_;
     Push(exchange);
   }
+}
+
+bool Connection::Tell(uint64_t what) {
+  constexpr size_t kMost = 16384;
+  if (told_ == nullptr || told_->size() >= kMost) {
+    told_ = std::make_unique<std::unordered_set<uint64_t>>();
+  }
+  return !told_->insert(what).second;
 }
 
 void Connection::FailWaiting(const std::string& why) {

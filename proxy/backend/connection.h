@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 
 #include "backend/exchange.h"
 #include "backend/shard_link.h"
@@ -93,15 +94,29 @@ class Connection : public ListHook<> {
   void SetPaused(bool paused);
   bool alone() const { return head_ != nullptr && head_ == tail_; }
 
+  // The request under way is a script that runs for at least `age`.
+  bool in_script(TimePoint now, Duration age) const {
+    return head_ != nullptr && head_->script && WasSent(*head_) && now - head_->queued_at >= age;
+  }
+
   bool idle() const { return head_ == nullptr; }
   // Whatever was sent until then is answered; of what was sent in the same turn that is not known.
-  bool AnsweredUpTo(TimePoint time) const { return head_ == nullptr || head_->queued_at > time; }
+  bool AnsweredUpTo(TimePoint time) const {
+    return head_ == nullptr || head_->endless || head_->queued_at > time;
+  }
   // What is asked first may wait for data without an end.
   bool waits_for_data() const { return head_ != nullptr && head_->no_timeout; }
   bool ready() const { return state_ == State::kReady; }
   State state() const { return state_; }
   // Grows with each stream that came up: what an earlier one was told (WATCH) this one forgot.
   uint32_t generation() const { return generation_; }
+  // What the shard was told over this stream for good and is not told again (scripts), as numbers
+  // of whoever tells it. True: it was told before. Forgotten with the stream.
+  bool Tell(uint64_t what);
+  void Untell(uint64_t what) {
+    if (told_ != nullptr) told_->erase(what);
+  }
+  void ForgetTold() { told_.reset(); }
   size_t queued() const { return queued_; }
   TimePoint last_used() const { return last_used_; }
   int database() const { return database_; }
@@ -178,6 +193,7 @@ class Connection : public ListHook<> {
   Exchange* head_ = nullptr;
   Exchange* tail_ = nullptr;
   size_t queued_ = 0;
+  std::unique_ptr<std::unordered_set<uint64_t>> told_;
   uint64_t position_ = 0;  // bytes ever queued for this stream
   TimePoint last_used_{};
   TimePoint progress_{};  // bytes last came or went, or the attempt to connect began

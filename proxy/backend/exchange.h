@@ -59,6 +59,9 @@ struct Exchange {
   bool streamed = false;    // its bytes were passed on as they arrived and are not kept
   bool in_parts = false;    // some of the reply was delivered already
   bool no_timeout = false;  // a blocking command: its own timeout rules
+  bool endless = false;     // its replies do not end (MONITOR), and nobody waits for them
+  bool script = false;      // may keep its shard busy for long, which then wants to be asked on
+                            // another connection
   bool bound = false;       // means nothing on another connection (behind a WATCH): never moved
   // Several requests sent as one (MULTI to EXEC): the replies still to come before the last, which
   // arrive as parts. Nobody else's request comes between them, and they are lost or sent together.

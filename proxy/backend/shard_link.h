@@ -52,6 +52,14 @@ class ShardLink {
   void OnFailure(TimePoint now, const std::string& why);
   // What the last failure was, for error replies and PROXY SHARDS; empty when healthy.
   std::string last_error() const;
+  // Connections of all workers whose script keeps them waiting: the shard may be answering -BUSY.
+  bool runs_script() const { return scripts_.load(std::memory_order_relaxed) > 0; }
+  void OnScript(bool begins) { scripts_.fetch_add(begins ? 1 : -1, std::memory_order_relaxed); }
+  // It has refused a write for its memory's limit, or was given one through the proxy.
+  bool memory_limited() const { return memory_limited_.load(std::memory_order_relaxed); }
+  void SetMemoryLimited(bool limited) {
+    if (limited != memory_limited()) memory_limited_.store(limited, std::memory_order_relaxed);
+  }
   uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
 
  private:
@@ -62,6 +70,8 @@ class ShardLink {
   std::string last_error_;  // guarded by mutex_
   std::atomic<bool> failing_{false};
   std::atomic<uint64_t> failures_{0};
+  std::atomic<int> scripts_{0};
+  std::atomic<bool> memory_limited_{false};
   LogLimiter log_limiter_;
 };
 

@@ -34,6 +34,7 @@ class RecentRequests;
 class RecipeSet;
 class SagaSet;
 struct SagaRules;
+class ScriptMemory;
 class SlowLog;
 
 // What the commands of one worker and pool share.
@@ -66,6 +67,7 @@ struct CommandContext {
   // The pool's; nullptr: there is none.
   const Pause* pause = nullptr;
   SlowLog* slow_log = nullptr;
+  ScriptMemory* scripts = nullptr;
   RecentRequests* recent = nullptr;  // this worker's; there is one exactly when there is a slow_log
 
   bool InBackground(const Command& command) const {

@@ -126,7 +126,7 @@ void AppendCommand(const Command& command, std::string& out) {
   // Most containers do nothing themselves.
   if (command.subcommands.empty() || row.flags != 0) {
     out += "| `" + NameOf(command) + "` | " + HowServed(command);
-    if (row.except.recipe != nullptr) {
+    if (row.except.recipe != nullptr && row.except.applies != nullptr) {
       out += "; some calls by the proxy, in steps";
     } else if (row.except.applies != nullptr) {
       out += "; some calls are refused: `" + RefusalText(command, row.except.why) + "`";

@@ -148,7 +148,13 @@ Task<std::string> ConfigSetRecipe(RecipeCall& call) {
     std::string error = co_await SetOnShards(call, pairs);
     if (!error.empty()) co_return error;
   }
-  for (size_t i = 0; i < args.size(); i += 2) TakeOwn(proxy, args[i], args[i + 1]);
+  for (size_t i = 0; i < args.size(); i += 2) {
+    TakeOwn(proxy, args[i], args[i + 1]);
+    if (!EqualsIgnoreCase(args[i], "maxmemory")) continue;
+    for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
+      call.router().backend(shard).link().SetMemoryLimited(args[i + 1] != "0");
+    }
+  }
   co_return "+OK\r\n";
 }
 

@@ -136,7 +136,8 @@ constexpr Row kRows[] = {
      .flags = kFast,
      .plan = Local(Ping),
      .categories = "connection",
-     .tips = "request_policy:all_shards response_policy:all_succeeded"},
+     .tips = "request_policy:all_shards response_policy:all_succeeded",
+     .except = {.recipe = PingRecipe, .in_steps = SomeShardRunsScript}},
     {.name = "quit",
      .arity = -1,
      .flags =

@@ -1,5 +1,6 @@
 #include "command/background.h"
 #include "command/call.h"
+#include "command/handlers.h"
 #include "command/keys.h"
 #include "command/lock_gate.h"
 #include "command/move_gate.h"
@@ -37,6 +38,18 @@ void SendTo(Call& call, uint32_t shard) {
       .Send(call.exchange);
 }
 
+// As SendTo; scripts are known before they are called, and may run for long.
+void SendScriptTo(Call& call, uint32_t shard) {
+  if (call.command.Is(kRunsScript)) {
+    call.exchange.script = true;
+    Backend& backend = call.context.router.backend(shard);
+    backend.ExpectScript();
+    TellScript(call.context, call.command, call.args,
+               backend.Shared(call.client.database, call.client.resp));
+  }
+  SendTo(call, shard);
+}
+
 // Any shard will do: the first that answers.
 uint32_t AnyShard(Router& router) {
   for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
@@ -70,14 +83,14 @@ void ForwardManyKeys(Call& call) {
   keys.clear();
   // Arguments that make no sense go to a shard, which says so in Redis's own words.
   const bool found = FindKeys(*call.command.row, call.args, keys);
-  if (!found || keys.empty()) return SendTo(call, AnyShard(router));
+  if (!found || keys.empty()) return SendScriptTo(call, AnyShard(router));
   const uint32_t shard = router.ShardOf(call.args[keys[0]]);
   for (const uint32_t key : keys) {
     if (router.ShardOf(call.args[key]) != shard) {
       return ForwardOverShards(call);
     }
   }
-  SendTo(call, shard);
+  SendScriptTo(call, shard);
 }
 
 void Forward(Call& call) {
@@ -177,6 +190,8 @@ void DispatchNow(Call& call) {
     case PlanKind::kEveryShard:
       return ToEveryShard(call);
     case PlanKind::kLocal:
+      if (except.in_steps != nullptr && except.in_steps(call)) [[unlikely]]
+        return call.context.recipes.Start(call, except.recipe);
       return Locally(call);
     case PlanKind::kRecipe:
       return call.context.recipes.Start(call, plan.recipe);

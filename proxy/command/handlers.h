@@ -11,6 +11,9 @@
 namespace ringmaster {
 
 class ClientView;
+class Connection;
+struct Command;
+struct CommandContext;
 
 // connection_commands.cc
 void Auth(Call& call, ReplyWriter& out);
@@ -23,6 +26,24 @@ void Quit(Call& call, ReplyWriter& out);
 void HangUp(Call& call, ReplyWriter& out);
 void Reset(Call& call, ReplyWriter& out);
 void Select(Call& call, ReplyWriter& out);
+
+// script_recipes.cc
+// Whether a client would have to be told -BUSY, were all shards one Redis.
+bool SomeShardRunsScript(const Call& call);
+Task<std::string> PingRecipe(RecipeCall& call);
+// What MULTI's client is told of a command that was queued meanwhile.
+Task<std::string> QueuedWhileBusyRecipe(RecipeCall& call);
+Task<std::string> KillScriptRecipe(RecipeCall& call);
+Task<std::string> ScriptExistsRecipe(RecipeCall& call);
+Task<std::string> ScriptFlushRecipe(RecipeCall& call);
+Task<std::string> ScriptLoadRecipe(RecipeCall& call);
+Task<std::string> ChangeFunctionsRecipe(RecipeCall& call);
+
+// script_telling.cc
+// Before a command that runs a script goes out on `connection`: sends ahead what its shard may not
+// know. Does nothing for other commands.
+void TellScript(CommandContext& context, const Command& command, std::span<const Bytes> args,
+                Connection& connection);
 
 // client_commands.cc
 // One line of CLIENT LIST, with Redis 7.0's fields in its order.

@@ -13,6 +13,9 @@ namespace {
 // Lines of one turn, and turns on their way to other workers: what is beyond is dropped.
 constexpr size_t kMostLines = 4U << 20;
 constexpr size_t kMostBatches = 64;
+// How often and how many times it is asked whether the shards show what scripts do.
+constexpr Duration kLookAgain = std::chrono::milliseconds(2);
+constexpr int kWaitForShards = 250;
 
 // As Redis's sdscatrepr.
 void AppendQuoted(std::string& out, Bytes word) {
@@ -73,15 +76,24 @@ size_t SecretFrom(const Command& command, std::span<const Bytes> args, size_t* e
   return 0;
 }
 
+// These skip MONITOR in Redis's table and are shown by their own code, in front of what they do, or
+// behind it.
+bool ShowsItself(const Command& command) {
+  return command.Is(kRunsScript) || Bytes(command.row->name) == "exec";
+}
+
 }  // namespace
+
+bool PushHub::HasRoomForLine() {
+  if (monitored_.size() <= kMostLines && monitored_batches_ <= kMostBatches) return true;
+  ++monitored_dropped_;
+  return false;
+}
 
 void PushHub::ShowToMonitors(ClientView& client, const Command& command,
                              std::span<const Bytes> args) {
-  if (command.Is(kSkipMonitor) || command.Is(kAdmin)) return;
-  if (monitored_.size() > kMostLines || monitored_batches_ > kMostBatches) {
-    ++monitored_dropped_;
-    return;
-  }
+  if (command.Is(kAdmin) || (command.Is(kSkipMonitor) && !ShowsItself(command))) return;
+  if (!HasRoomForLine()) return;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   monitored_ += fmt::format("+{}.{:06} [{} {}]", micros / 1000000, micros % 1000000,
@@ -108,8 +120,16 @@ void PushHub::EndTurn() {
       [this](std::vector<std::string>) { --monitored_batches_; });
 }
 
-void PushHub::CountMonitors(int change) {
+void PushHub::CountMonitors(int change, bool watches) {
   context_.monitors = static_cast<uint32_t>(static_cast<int>(context_.monitors) + change);
+  if (!watches || (context_.monitors != 0) == (scripts_ != nullptr)) return;
+  if (context_.monitors == 0) return scripts_.reset();
+  // By the way of all lines: so they come behind the call of the script, which went there first.
+  scripts_ = std::make_unique<ScriptMonitor>(context_.router, [this](Bytes line) {
+    if (!HasRoomForLine()) return;
+    monitored_ += line;
+    monitored_ += "\r\n";
+  });
 }
 
 void PushHub::SendToMonitors(Bytes lines) {
@@ -121,7 +141,9 @@ void PushHub::SendToMonitors(Bytes lines) {
 void PushHub::MonitorLeft() {
   if (stopping_) return;
   context_.proxy.VisitWorkers(
-      [](WorkerView& worker, std::string&) { worker.push()->CountMonitors(-1); },
+      [](WorkerView& worker, std::string&) {
+        worker.push()->CountMonitors(-1, worker.index() == 0);
+      },
       [](const std::vector<std::string>&) {});
 }
 
@@ -139,9 +161,28 @@ Task<void> PushHub::RunMonitor(std::shared_ptr<PushClient> who, Exchange& exchan
   if (!who->monitor) {
     const auto counted = std::make_shared<Event>();
     context_.proxy.VisitWorkers(
-        [](WorkerView& worker, std::string&) { worker.push()->CountMonitors(1); },
+        [](WorkerView& worker, std::string&) {
+          worker.push()->CountMonitors(1, worker.index() == 0);
+        },
         [counted](std::vector<std::string>) { counted->Set(); });
     co_await *counted;
+    for (int tries = 0; tries < kWaitForShards && who->view != nullptr && !stopping_; ++tries) {
+      const auto asked = std::make_shared<Event>();
+      const auto ready = std::make_shared<bool>(true);
+      context_.proxy.VisitWorkers(
+          [](WorkerView& worker, std::string& out) {
+            if (!worker.push()->WatchesScripts()) out = "not yet";
+          },
+          [asked, ready](const std::vector<std::string>& said) {
+            for (const std::string& each : said) *ready = *ready && each.empty();
+            asked->Set();
+          });
+      co_await *asked;
+      if (*ready) break;
+      const auto later = std::make_shared<Event>();
+      context_.proxy.After(kLookAgain, [later] { later->Set(); });
+      co_await *later;
+    }
     if (who->view != nullptr) {
       who->monitor = true;
       monitoring_.push_back(who);

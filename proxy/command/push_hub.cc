@@ -328,6 +328,7 @@ void PushHub::Publish(Call& call, PushKind kind) {
 // --- changes around us ---
 
 void PushHub::Tick(TimePoint now) {
+  if (scripts_ != nullptr) scripts_->Tick();
   for (const auto& feed : feeds_) feed->Tick(now);
   // By index: a client may be closed for what is found.
   for (size_t i = 0; i < tracking_.size(); ++i) {
@@ -359,6 +360,7 @@ void PushHub::TopologyChanged() {
   for (const auto& client : tracking_) {
     if (client->tracking != nullptr) client->tracking->TopologyChanged();
   }
+  if (scripts_ != nullptr) scripts_->TopologyChanged();
   if (feeds_.empty()) return;
   std::vector<std::unique_ptr<ShardFeed>> before = std::exchange(feeds_, {});
   MakeFeeds();

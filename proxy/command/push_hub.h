@@ -13,6 +13,7 @@
 #include "command/call.h"
 #include "command/push_client.h"
 #include "command/push_counts.h"
+#include "command/script_monitor.h"
 #include "command/shard_feed.h"
 #include "coro/task_set.h"
 
@@ -53,7 +54,10 @@ class PushHub {
   bool SendInvalid(uint64_t target, Bytes keys);
   // At the end of each turn: what monitors are to see goes to their workers.
   void EndTurn();
-  void CountMonitors(int change);
+  // `watches`: this worker is the one that looks what scripts do.
+  void CountMonitors(int change, bool watches);
+  // Not that it does, or it knows all that it will.
+  bool WatchesScripts() const { return scripts_ == nullptr || scripts_->ready(); }
   void SendToMonitors(Bytes lines);
 
   void Tick(TimePoint now);
@@ -91,6 +95,7 @@ class PushHub {
                             std::vector<std::string> names, Exchange& exchange, int resp);
   Task<void> RunMonitor(std::shared_ptr<PushClient> who, Exchange& exchange);
   void MonitorLeft();
+  bool HasRoomForLine();
   Task<void> RunTrack(std::shared_ptr<PushClient> who, TrackingOptions options, Exchange& exchange,
                       int database, int resp);
   void Invalidate(PushClient& client, Bytes keys);
@@ -114,9 +119,10 @@ class PushHub {
   NameMap<Topic> topics_[kPushKinds];
   std::vector<std::shared_ptr<PushClient>> monitoring_;
   std::vector<std::shared_ptr<PushClient>> tracking_;
-  NumberMap targets_;             // by client id
-  std::string monitored_;         // lines of this turn
-  size_t monitored_batches_ = 0;  // on their way to other workers
+  NumberMap targets_;                       // by client id
+  std::string monitored_;                   // lines of this turn
+  std::unique_ptr<ScriptMonitor> scripts_;  // while somebody monitors, on one worker
+  size_t monitored_batches_ = 0;            // on their way to other workers
   uint64_t monitored_dropped_ = 0;
   uint64_t past_losses_ = 0;
   bool stopping_ = false;

@@ -76,6 +76,8 @@ struct Exception {
   bool (*applies)(std::span<const Bytes> args, const Topology& topology) = nullptr;
   const char* why = nullptr;  // as PlanSpec::why
   RecipeFunction recipe = nullptr;
+  // kLocal: then the recipe serves it.
+  bool (*in_steps)(const Call& call) = nullptr;
 };
 
 // Redis's command flags, then ours.
@@ -112,6 +114,10 @@ enum RowFlag : uint32_t {
   kBarrier = 1U << 28,
   // Ours: may wait for long, so that its client's leaving is looked for.
   kWaits = 1U << 26,
+  // Ours: runs a script, given by its SHA1, or a function by its name, or else by its text.
+  kRunsScript = 1U << 30,
+  kScriptBySha = 1U << 20,
+  kFunctionByName = 1U << 19,
   // Ours: runs at once also between MULTI and EXEC.
   kInTransaction = 1U << 27,
   // Ours: changes every key there is, so not while some are on their way.
@@ -121,9 +127,11 @@ enum RowFlag : uint32_t {
 };
 // Each of ours has a bit of its own: what blocks is not what changes every key.
 static_assert(uint64_t{kSecret} + kMayWrite + kChannels + kChannelPatterns + kBarrier + kWaits +
-                  kInTransaction + kEveryKey + kHidden ==
+                  kInTransaction + kEveryKey + kHidden + kRunsScript + kScriptBySha +
+                  kFunctionByName ==
               (kSecret | kMayWrite | kChannels | kChannelPatterns | kBarrier | kWaits |
-               kInTransaction | kEveryKey | kHidden));
+               kInTransaction | kEveryKey | kHidden | kRunsScript | kScriptBySha |
+               kFunctionByName));
 
 struct Row {
   const char* name = nullptr;  // lower case; a subcommand alone, such as "setname"

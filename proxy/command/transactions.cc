@@ -165,24 +165,41 @@ class Execution {
 
   static std::string Last(const std::string& replies) {
     ReplyReader reader(replies);
-    Bytes last;
-    while (const std::optional<ReplyElement> element = reader.Next()) last = element->raw;
+    Bytes last, first_error;
+    while (const std::optional<ReplyElement> element = reader.Next()) {
+      if (first_error.empty() && element->is_error()) first_error = element->raw;
+      last = element->raw;
+    }
+    // What the shard refused of a queue that is all right: the client hears of it only now.
+    if (last.starts_with("-EXECABORT") && last.data() != first_error.data()) {
+      return "-EXECABORT Transaction discarded because of: " + std::string(first_error.substr(1));
+    }
     return std::string(last);
   }
 
   // The shard's own EXEC, whose reply is the client's.
   Task<std::string> Native(const Stretch& stretch, const Transaction::Watcher* watcher) {
+    const uint32_t shard = *stretch.shard == kAnyShard ? 0 : *stretch.shard;
+    Connection& connection =
+        watcher != nullptr ? *watcher->connection : call_.Shared(shard, client().database);
     std::string request = MakeRequest({"MULTI"});
+    bool script = false;
+    for (size_t i = stretch.begin; i < stretch.end; ++i) {
+      const Transaction::Queued& queued = transaction_->queue[i];
+      if (!queued.command->Is(kRunsScript)) continue;
+      script = true;
+      call_.router().backend(shard).ExpectScript();
+      const std::vector<Bytes> args = queued.views();
+      TellScript(call_.context(), *queued.command, args, connection);
+    }
     for (size_t i = stretch.begin; i < stretch.end; ++i) {
       AppendRequest(request, transaction_->queue[i].views());
     }
     request += MakeRequest({"EXEC"});
     const auto replies = static_cast<uint32_t>(stretch.end - stretch.begin + 2);
     if (watcher != nullptr) co_return co_await Ask(*watcher, std::move(request), replies);
-    const uint32_t shard = *stretch.shard == kAnyShard ? 0 : *stretch.shard;
-    Connection& shared = call_.Shared(shard, client().database);
-    const AskOptions options{.replies = replies};
-    const Answer answer = co_await call_.AskOver(shared, std::move(request), options);
+    const AskOptions options{.script = script, .replies = replies};
+    const Answer answer = co_await call_.AskOver(connection, std::move(request), options);
     co_return Last(answer.reply);
   }
 
@@ -356,6 +373,40 @@ constexpr Row kRows[] = {
 
 }  // namespace
 
+namespace {
+
+bool MayLackMemory(const Call& call) {
+  Router& router = call.context.router;
+  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
+    if (router.backend(shard).link().memory_limited()) return true;
+  }
+  return false;
+}
+
+// Whether its shard would queue it: asked by a transaction that is discarded.
+Task<std::string> QueuedWithinMemoryRecipe(RecipeCall& call) {
+  std::vector<uint32_t> keys;
+  uint32_t shard = 0;
+  if (FindKeys(*call.command().row, call.args(), keys) && !keys.empty()) {
+    shard = call.router().ShardOf(call.args()[keys[0]]);
+  }
+  std::string request = MakeRequest({"MULTI"});
+  request += call.wire();
+  request += MakeRequest({"DISCARD"});
+  const AskOptions options{.read_only = true, .replies = 3};
+  Connection& connection = call.Shared(shard, call.database());
+  const Answer answer = co_await call.AskOver(connection, std::move(request), options);
+  ReplyReader reader(answer.reply);
+  (void)reader.Next();
+  const std::optional<ReplyElement> queued = reader.Next();
+  if (!queued || !queued->raw.starts_with("-OOM ")) co_return "+QUEUED\r\n";
+  ClientState* client = call.client();
+  if (client != nullptr && client->transaction != nullptr) client->transaction->broken = true;
+  co_return std::string(queued->raw);
+}
+
+}  // namespace
+
 void Transaction::ForgetWatchers() {
   for (const Watcher& watcher : std::exchange(watchers, {})) {
     watcher.backend->Discard(watcher.connection);
@@ -382,6 +433,14 @@ bool QueueInTransaction(Call& call) {
   // After an error nothing of it will run.
   if (!transaction.broken) {
     transaction.queue.push_back({&call.command, {call.args.begin(), call.args.end()}});
+  }
+  if (SomeShardRunsScript(call) && !call.command.Is(kAllowBusy)) [[unlikely]] {
+    call.context.recipes.Start(call, QueuedWhileBusyRecipe);
+    return true;
+  }
+  if (call.command.Is(kDenyOom) && !transaction.broken && MayLackMemory(call)) [[unlikely]] {
+    call.context.recipes.Start(call, QueuedWithinMemoryRecipe);
+    return true;
   }
   Answer1(call, "+QUEUED\r\n");
   return true;

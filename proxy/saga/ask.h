@@ -24,6 +24,7 @@ struct AskOptions {
   bool read_only = false;
   bool bound = false;       // Exchange::bound
   bool no_timeout = false;  // Exchange::no_timeout
+  bool script = false;      // Exchange::script
   uint32_t replies = 1;     // that the request brings; the answer holds them one after the other
 };
 
@@ -37,6 +38,7 @@ class Question final : private Sink {
     exchange_.read_only = options.read_only;
     exchange_.bound = options.bound;
     exchange_.no_timeout = options.no_timeout;
+    exchange_.script = options.script;
     exchange_.replies_before = options.replies - 1;
     exchange_.request = Slice{request, {}};
     connection.Send(exchange_);

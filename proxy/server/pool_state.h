@@ -3,6 +3,7 @@
 
 #include "command/access_control.h"
 #include "command/pause.h"
+#include "command/script_memory.h"
 #include "command/slow_log.h"
 
 namespace ringmaster {
@@ -12,6 +13,7 @@ struct PoolState {
 
   AccessControl access;
   SlowLog slow_log;
+  ScriptMemory scripts;
   Pause pause;
 };
 

@@ -62,6 +62,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
   commands_.moves = &moves_;
   commands_.locks = &locks_;
   commands_.sagas = &sagas_;
+  commands_.scripts = &server_.state(pool_).scripts;
   if (snapshot->move != nullptr) {
     Switch(std::move(snapshot), std::move(movers));
   } else {

@@ -71,6 +71,8 @@ void Worker::EndOfTurn() {
   }
   line_.NewTurn();
   while (Session* session = line_.Next()) session->Serve();
+  // A call is shown to monitors before its shard has it.
+  for (const auto& pool : pools_) pool->EndTurn();
   while (Connection* connection = connections_to_flush_.PopFront()) connection->Flush();
   IntrusiveList<Session, FlushTag> touched;
   touched.Append(sessions_to_flush_);
@@ -79,10 +81,7 @@ void Worker::EndOfTurn() {
   while (Connection* connection = connections_to_flush_.PopFront()) connection->Flush();
   if (!departures_.empty()) [[unlikely]]
     departures_.Settle(loop_.Now());
-  for (const auto& pool : pools_) {
-    pool->EndTurn();
-    pool->FreeClosed();
-  }
+  for (const auto& pool : pools_) pool->FreeClosed();
   metrics_.in_flight.Set(requests_.live());
   const bool busy = !line_.empty() || !sessions_to_flush_.empty();
   loop_.SetBusy(busy);

@@ -10,6 +10,7 @@
 #include "command/move_gate.h"
 #include "command/pause.h"
 #include "command/push_hub.h"
+#include "command/script_memory.h"
 #include "command/slow_log.h"
 #include "command/transaction.h"
 #include "net/loop.h"
@@ -27,10 +28,16 @@ constexpr size_t kReparse = 1024;
 constexpr size_t kLoggedArgument = 256;
 
 // Whether a call may change data. A script says with its first line that it does not.
-bool Writes(const Command& command, std::span<const Bytes> args) {
+bool Writes(const ScriptMemory* scripts, const Command& command, std::span<const Bytes> args) {
   if (command.Is(kWrite)) return true;
   if (!command.Is(kMayWrite)) return false;
-  const Bytes text = args.size() > 1 ? args[1] : Bytes();
+  Bytes text = args.size() > 1 ? args[1] : Bytes();
+  if (command.Is(kFunctionByName)) return scripts == nullptr || !scripts->Reads(text);
+  ScriptMemory::Text known;
+  if (command.Is(kScriptBySha)) {
+    known = scripts == nullptr ? nullptr : scripts->Find(Lowercase(text));
+    text = known == nullptr ? Bytes() : Bytes(*known);
+  }
   if (!text.starts_with("#!")) return true;
   return text.substr(0, text.find('\n')).find("no-writes") == Bytes::npos;
 }
@@ -300,11 +307,12 @@ bool Session::HeldByPause(const Command& command, std::span<const Bytes> args) c
   const Transaction* transaction = state_.transaction.get();
   // EXEC, which runs what was queued, is what logs of single commands skip.
   if (transaction != nullptr && command.Is(kInTransaction) && command.Is(kSkipSlowlog)) {
-    return std::any_of(
-        transaction->queue.begin(), transaction->queue.end(),
-        [](const Transaction::Queued& queued) { return Writes(*queued.command, queued.views()); });
+    return std::any_of(transaction->queue.begin(), transaction->queue.end(),
+                       [scripts = context_.commands.scripts](const Transaction::Queued& queued) {
+                         return Writes(scripts, *queued.command, queued.views());
+                       });
   }
-  return Writes(command, args);
+  return Writes(context_.commands.scripts, command, args);
 }
 
 void Session::EndPause() {

@@ -55,6 +55,17 @@ void Session::Touch() {
   if (!ListHook<FlushTag>::linked()) context_.to_flush.PushBack(*this);
 }
 
+namespace {
+
+// From now on transactions ask the shards while they queue.
+void NoteMemoryLimit(Router& router) {
+  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
+    router.backend(shard).link().SetMemoryLimited(true);
+  }
+}
+
+}  // namespace
+
 void Session::OnReply(Exchange& exchange, const Slice& reply) {
   Request& request = Request::Of(exchange);
   if (&exchange == paused_) paused_ = nullptr;
@@ -68,6 +79,8 @@ void Session::OnReply(Exchange& exchange, const Slice& reply) {
   if (cut_short) request.parts.reset();
   if (!reply.bytes.empty() && reply.bytes[0] == '-' && !exchange.in_parts) {
     context_.commands.metrics.error_replies.Add();
+    if (reply.bytes.starts_with("-OOM ")) [[unlikely]]
+      NoteMemoryLimit(context_.commands.router);
     if (request.command != nullptr) {
       context_.commands.metrics.per_command[request.command->id].failed.Add();
     }
