@@ -107,6 +107,52 @@ TEST_F(ScriptCommandsTest, EndlessScriptLeavesOtherClientsItsShardsBusyAndIsKill
   }
 }
 
+TEST_F(ScriptCommandsTest, MonitorShowsWhatAScriptDoesBehindItsCall) {
+  for (size_t shard = 0; shard < cluster_.size(); ++shard) {
+    const std::string key = cluster_.KeyOn(shard);
+    Client monitor = cluster_.Connect();
+    ASSERT_EQ(monitor.Command({"MONITOR"}), "OK");
+    client_.Command({"EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", "1", key, "v"});
+    const std::string call = monitor.Read(), inside = monitor.Read();
+    EXPECT_NE(call.find("\"EVAL\""), std::string::npos) << call;
+    EXPECT_NE(inside.find(" lua] \"SET\" \"" + key + "\" \"v\""), std::string::npos) << inside;
+  }
+}
+
+TEST_F(ScriptCommandsTest, ScriptThatSaysThatItOnlyReadsPassesAPauseOfWrites) {
+  const std::string text = "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])";
+  const std::string key = cluster_.KeyOn(2);
+  client_.Command({"SET", key, "v"});
+  const std::string sha = client_.Command({"SCRIPT", "LOAD", text}).substr(1, 40);
+  client_.Command({"FUNCTION", "LOAD",
+                   "#!lua name=reads\nredis.register_function{function_name='peek', "
+                   "callback=function(keys) return redis.call('GET', keys[1]) end, "
+                   "flags={'no-writes'}}"});
+  ASSERT_EQ(client_.Command({"CLIENT", "PAUSE", "60000", "WRITE"}), "OK");
+  EXPECT_EQ(client_.Command({"EVAL", text, "1", key}), "\"v\"");
+  EXPECT_EQ(client_.Command({"EVALSHA", sha, "1", key}), "\"v\"");
+  EXPECT_EQ(client_.Command({"FCALL", "peek", "1", key}), "\"v\"");
+  Client writer = cluster_.Connect();
+  ASSERT_TRUE(writer.Send("EVAL return(1) 1 " + key + "\r\n"));
+  EXPECT_TRUE(writer.Silent(std::chrono::milliseconds(50)));
+  EXPECT_EQ(client_.Command({"CLIENT", "UNPAUSE"}), "OK");
+  EXPECT_EQ(writer.Read(), "(integer) 1");
+}
+
+TEST_F(ScriptCommandsTest, TransactionHearsOfFullMemoryWhileItQueues) {
+  const std::string key = cluster_.KeyOn(3);
+  ASSERT_EQ(client_.Command({"MULTI"}), "OK");
+  Client operates = cluster_.Connect();
+  ASSERT_EQ(operates.Command({"CONFIG", "SET", "maxmemory", "1"}), "OK");
+  EXPECT_TRUE(client_.Command({"LPUSH", key, "v"}).starts_with("(error) OOM"));
+  EXPECT_EQ(client_.Command({"GET", key}), "QUEUED");
+  EXPECT_TRUE(client_.Command({"EXEC"}).starts_with("(error) EXECABORT"));
+  ASSERT_EQ(operates.Command({"CONFIG", "SET", "maxmemory", "0"}), "OK");
+  ASSERT_EQ(client_.Command({"MULTI"}), "OK");
+  EXPECT_EQ(client_.Command({"LPUSH", key, "v"}), "QUEUED");
+  EXPECT_EQ(client_.Command({"EXEC"}), "[(integer) 1]");
+}
+
 TEST_F(ScriptCommandsTest, ScriptReadsAndWritesItsKeysOnSeveralShards) {
   const std::string a = cluster_.KeyOn(0), b = cluster_.KeyOn(1);
   client_.Command({"SET", a, "5", "EX", "1000"});

@@ -92,7 +92,12 @@ void Connection::Send(Exchange& exchange) {
   metrics_.requests.Add();
   metrics_.bytes_out.Add(size);
   Touch();
-  if (state_ == State::kIdle) Connect(now);
+  if (state_ == State::kIdle && !held_) Connect(now);
+}
+
+void Connection::SetHeld(bool held) {
+  held_ = held;
+  if (!held && head_ != nullptr && state_ == State::kIdle) Connect(context_.loop.Now());
 }
 
 void Connection::Prepare() {

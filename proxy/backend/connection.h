@@ -63,6 +63,9 @@ class Connection : public ListHook<> {
   // Whatever waits is answered first, as after a loss.
   ~Connection();
 
+  // While it is held, requests wait and it does not connect for them. Has no meaning for one that
+  // is up.
+  void SetHeld(bool held);
   // Connects ahead of the first request.
   void Prepare();
   // It is up, or on its way.
@@ -178,6 +181,7 @@ class Connection : public ListHook<> {
   const int resp_;
   State state_ = State::kIdle;
   bool paused_ = false;
+  bool held_ = false;
   bool unread_ = false;  // TLS holds bytes that came while we were paused
   bool large_reported_ = false;
   uint64_t part_bytes_ = 0;  // of the reply under way, delivered in parts

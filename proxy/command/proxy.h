@@ -43,7 +43,9 @@ class ClientView {
   // gets no more and is closed at the end of the turn.
   enum class PushOrder : uint8_t {
     kBehindReplies,   // that are here
-    kBehindRequests,  // behind the replies still to come to requests that are under way
+    // Behind those still to come to requests that take several steps, too: what comes between the
+    // steps belongs behind the whole, while the shard of a single one says itself what is first.
+    kBehindRequests,
   };
   virtual void Push(const Slice& message, PushOrder order = PushOrder::kBehindReplies) = 0;
 

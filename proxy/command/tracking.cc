@@ -160,12 +160,19 @@ void Tracking::Ask(Lane& lane, Connection& connection, std::string request,
 void Tracking::BringUp(Lane& lane, const Done& done) {
   if (lane.resp == 3 || !lane.listener_id.empty()) return SwitchOn(lane, done);
   lane.asking = true;
+  // What the client reads before its shard knows whom to tell waits.
+  lane.connection->SetHeld(true);
   Ask(lane, *lane.listener, MakeRequest({"CLIENT", "ID"}),
       [this, done](Lane& at, const std::string& reply) {
         at.asking = false;
         const ReplyElement id = ReadReply(reply);
+        if (at.connection == nullptr) return done(reply);  // it is being closed
+        if (id.type == ':') {
+          at.listener_id = std::to_string(id.count);
+          at.connection->SetPrologue(Prologue(at), 1);
+        }
+        at.connection->SetHeld(false);
         if (id.type != ':') return done(reply);
-        at.listener_id = std::to_string(id.count);
         SwitchOn(at, done);
       });
 }
@@ -224,14 +231,14 @@ Connection& Tracking::For(Backend& backend, int database, int resp) {
     return backend.Common(database, resp);
   }
   if (resp == 2 && lane->listener_id.empty()) {
-    // A lane of a database or protocol that the client did not use before: its shard answers soon.
-    // What is read meanwhile is not tracked, so the client is told to forget it.
+    // A lane of a database or protocol that the client did not use before, or whose listener was
+    // lost. What is read where nobody listens is not tracked, so the client is told to forget it.
+    const bool unheard = lane->connection->ready();
     if (!lane->asking) {
-      BringUp(*lane, [this](const std::string& error) {
-        if (error.empty()) on_invalid_(kAll);
+      BringUp(*lane, [this, unheard](const std::string& error) {
+        if (unheard || !error.empty()) on_invalid_(kAll);
       });
     }
-    return backend.Common(database, resp);
   }
   lane->clean = false;
   if (with_caching_) {

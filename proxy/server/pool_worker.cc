@@ -188,6 +188,7 @@ Pause& PoolWorker::pause() { return server_.state(pool_).pause; }
 
 void PoolWorker::ResetStatistics() {
   for (CommandMetrics& command : worker_.metrics_.per_command) command.Reset();
+  worker_.metrics_.error_replies.Set(0);
 }
 
 void PoolWorker::EndPause() {

@@ -341,7 +341,14 @@ void Session::Push(const Slice& message, PushOrder order) {
   overflowed_ = !fits();
   Touch();
   if (overflowed_) return;
-  const Request* behind = order == PushOrder::kBehindRequests ? queue_.last() : queue_.LastHeld();
+  const Request* const held = queue_.LastHeld();
+  const Request* behind = held;
+  if (order == PushOrder::kBehindRequests) {
+    for (const Request* at = queue_.front(); at != nullptr; at = queue_.next(*at)) {
+      const bool in_steps = !at->done && at->connection == nullptr;
+      if (at == held || in_steps) behind = at;
+    }
+  }
   if (behind == nullptr) return output_.Append(message);
   if (pushed_ == nullptr) pushed_ = std::make_unique<std::vector<Pushed>>();
   pushed_->push_back({behind, message.block ? message : context_.blocks.Copy(message.bytes)});
