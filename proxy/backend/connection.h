@@ -97,9 +97,14 @@ class Connection : public ListHook<> {
   void SetPaused(bool paused);
   bool alone() const { return head_ != nullptr && head_ == tail_; }
 
-  // The request under way is a script that runs for at least `age`.
+  // A script was sent at least `age` ago and is not answered. It need not be the first in line: a
+  // shard writes what it answered in the same turn only when the script is over.
   bool in_script(TimePoint now, Duration age) const {
-    return head_ != nullptr && head_->script && WasSent(*head_) && now - head_->queued_at >= age;
+    for (const Exchange* at = head_; at != nullptr && WasSent(*at); at = at->next) {
+      if (now - at->queued_at < age) return false;
+      if (at->script) return true;
+    }
+    return false;
   }
 
   bool idle() const { return head_ == nullptr; }
