@@ -105,7 +105,7 @@ TEST(RowsTest, EachRefusalGivesItsReason) {
   EXPECT_EQ(Exceptions([&](const Command& command) {
               const Row& row = *command.row;
               return (row.plan.kind != PlanKind::kRefuse || is_clause(row.plan.why)) &&
-                     (row.except.applies != nullptr) ==
+                     (row.except.applies != nullptr || row.except.in_steps != nullptr) ==
                          (row.except.why != nullptr || row.except.recipe != nullptr) &&
                      (row.except.why == nullptr || is_clause(row.except.why));
             }),
