@@ -42,7 +42,7 @@ class ClientView {
   // Small ones without a block are copied. A client whose output grows beyond limits.reply_buffer
   // gets no more and is closed at the end of the turn.
   enum class PushOrder : uint8_t {
-    kBehindReplies,   // that are here
+    kBehindReplies,  // that are here
     // Behind those still to come to requests that take several steps, too: what comes between the
     // steps belongs behind the whole, while the shard of a single one says itself what is first.
     kBehindRequests,
