@@ -8,32 +8,11 @@
 #include <thread>
 
 #include "support/cluster.h"
+#include "support/rebalance_status.h"
 #include "support/resp_text.h"
 
 namespace ringmaster::integration {
 namespace {
-
-// The value of "name: value" in PROXY REBALANCE STATUS.
-std::string StatusField(const ProxyProcess& proxy, const std::string& name) {
-  const std::string text = proxy.Connect().CommandRaw({"PROXY", "REBALANCE", "STATUS"});
-  const size_t at = text.find("\n" + name + ": ");
-  if (at == std::string::npos) return text;
-  const size_t begin = at + name.size() + 3;
-  return text.substr(begin, text.find_first_of("\r\n", begin) - begin);
-}
-
-bool Settled(const ProxyProcess& proxy, const std::string& epoch) {
-  return Eventually(
-      [&] {
-        return StatusField(proxy, "state") == "stable" && StatusField(proxy, "epoch") == epoch;
-      },
-      std::chrono::seconds(20));
-}
-
-int64_t KeysOn(const RedisServer& server) {
-  const std::string size = server.Command({"DBSIZE"});
-  return std::stoll(size.substr(size.find(' ') + 1));
-}
 
 // Counters and lists that clients write without a pause, and what they must hold in the end.
 class Writers {

@@ -4,17 +4,10 @@
 #include <thread>
 
 #include "support/cluster.h"
+#include "support/rebalance_status.h"
 
 namespace ringmaster::integration {
 namespace {
-
-std::string StatusField(const ProxyProcess& proxy, const std::string& name) {
-  const std::string text = proxy.Connect().CommandRaw({"PROXY", "REBALANCE", "STATUS"});
-  const size_t at = text.find("\n" + name + ": ");
-  if (at == std::string::npos) return text;
-  const size_t begin = at + name.size() + 3;
-  return text.substr(begin, text.find_first_of("\r\n", begin) - begin);
-}
 
 class MovesUnnoticedTest : public testing::Test {
  protected:
@@ -26,7 +19,7 @@ class MovesUnnoticedTest : public testing::Test {
     proxy_.Reload(more);
     ASSERT_TRUE(Eventually([&] { return StatusField(proxy_, "epoch") == "2"; }));
   }
-  bool Settled() {
+  bool MoveEnds() {
     return Eventually([&] { return StatusField(proxy_, "state") == "stable"; },
                       std::chrono::seconds(20));
   }
@@ -84,7 +77,7 @@ TEST_F(MovesUnnoticedTest, WhoWaitsForDataGetsItAfterTheSwitch) {
     EXPECT_NE(got.find("new"), std::string::npos) << i << ": " << got;
     EXPECT_EQ(got.find("old"), std::string::npos) << i << ": " << got;
   }
-  ASSERT_TRUE(Settled());
+  ASSERT_TRUE(MoveEnds());
 }
 
 TEST_F(MovesUnnoticedTest, WhoWaitsWhileTheMoveEndsGoesOnWaiting) {
@@ -98,7 +91,7 @@ TEST_F(MovesUnnoticedTest, WhoWaitsWhileTheMoveEndsGoesOnWaiting) {
                                    : "BRPOP a:" + n + " b:" + n + " c:" + n + " 30\r\n");
   }
   ASSERT_TRUE(BlockedClients(30));
-  ASSERT_TRUE(Settled());
+  ASSERT_TRUE(MoveEnds());
   for (int i = 0; i < 30; ++i) {
     const std::string key = "a:" + std::to_string(i);
     client_.Command({"RPUSH", key, "x"});
@@ -157,7 +150,7 @@ TEST_F(MovesUnnoticedTest, FlushDuringAMoveLeavesNothingAndIsNotRefused) {
     EXPECT_EQ(client_.Command({"GET", "key:1"}), "(nil)");
     if (!in_transaction) Fill(3000);
   }
-  ASSERT_TRUE(Settled());
+  ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 1");
 }
 

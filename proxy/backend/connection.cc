@@ -210,6 +210,11 @@ void Connection::StartHandshake() {
       ask({"AUTH", user, shard.password});
     }
   }
+  name_left_ = 0;
+  if (!shard.client_name.empty()) {
+    ask({"CLIENT", "SETNAME", shard.client_name});
+    name_left_ = 1 + (database_ != 0 ? 1 : 0) + prologue_count_ + 1;
+  }
   if (database_ != 0) ask({"SELECT", std::to_string(database_)});
   bytes += prologue_;
   handshake_left_ += prologue_count_;
@@ -229,7 +234,9 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
   }
   if (!complete) return true;
   const std::string answer = std::exchange(handshake_reply_, std::string());
-  if (answer[0] == '-' && !(handshake_left_ == 1 && IsBusy(answer))) {
+  // One without a name serves as well.
+  const bool tolerated = handshake_left_ == name_left_ || (handshake_left_ == 1 && IsBusy(answer));
+  if (answer[0] == '-' && !tolerated) {
     Lose("it refused the handshake: " + answer.substr(1, answer.find('\r') - 1), true);
     return false;
   }

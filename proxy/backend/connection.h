@@ -193,6 +193,7 @@ class Connection : public ListHook<> {
   bool streaming_ = false;   // the last exchange's bytes are still arriving
   uint32_t generation_ = 0;
   int handshake_left_ = 0;  // replies of the handshake still to come
+  int name_left_ = 0;       // as many when that to the connection's name is next
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<Stream> stream_;
   Output handshake_;  // goes out before output_

@@ -23,6 +23,8 @@ struct ShardAddress {
   std::string password;
   std::shared_ptr<TlsContext> tls;  // empty: plain
   std::string tls_server_name;
+  // How our connections are called there; empty: they have no name.
+  std::string client_name;
 };
 
 struct BackendLimits {

@@ -139,8 +139,14 @@ void ToEveryShard(Call& call) {
   const PlanSpec& spec = call.command.row->plan;
   // Only a write can be half done; what is neither (CONFIG, SCRIPT) counts as one.
   const Scatter::Plan plan{spec.merge, spec.special, call.command.Is(kReadOnly)};
-  Scatter::ToAll(call.context.scatters, call.context.router, WireOf(call).bytes, plan,
-                 call.client.database, call.client.resp, call.exchange);
+  std::string script;
+  if (spec.unmarked != nullptr && call.client.database == 0 &&
+      call.context.router.topology().epoch() > 1) {
+    script = MakeRequest({"EVAL", spec.unmarked, "0"});
+  }
+  const Bytes request = script.empty() ? WireOf(call).bytes : Bytes(script);
+  Scatter::ToAll(call.context.scatters, call.context.router, request, plan, call.client.database,
+                 call.client.resp, call.exchange);
 }
 
 void Locally(Call& call) {

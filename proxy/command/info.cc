@@ -13,6 +13,7 @@
 #include "command/statistics.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
+#include "resp/request_writer.h"
 #include "saga/saga_set.h"
 
 namespace ringmaster {
@@ -148,6 +149,34 @@ std::vector<InfoSection> Wanted(std::vector<InfoSection> own, std::span<const By
   return own;
 }
 
+// How many of the keys that the shards count are the proxy's own marks (control/ring_mark.h).
+Task<int64_t> CountMarks(RecipeCall& call) {
+  int64_t marks = 0;
+  const Router& router = call.router();
+  for (uint32_t shard = 0; router.topology().epoch() > 1 && shard < router.shard_count(); ++shard) {
+    std::string request = MakeRequest({"EXISTS", "__rm:proxy"});
+    const AskOptions options{.read_only = true};
+    const Answer answer = co_await call.AskOver(call.Shared(shard, 0), std::move(request), options);
+    const ReplyElement reply = ReadReply(answer.reply);
+    if (reply.type == ':') marks += reply.count;
+  }
+  co_return marks;
+}
+
+void HideMarks(int64_t marks, InfoSection& section) {
+  if (marks == 0 || section.fields.empty() || section.fields[0].name != "db0") return;
+  std::string& counts = section.fields[0].value;  // "keys=7,expires=..."
+  const size_t begin = counts.find('=') + 1;
+  const size_t end = std::min(counts.find(','), counts.size());
+  const std::optional<int64_t> keys = ParseInteger(Bytes(counts).substr(begin, end - begin));
+  if (!keys) return;
+  if (*keys <= marks) {
+    section.fields.erase(section.fields.begin());
+  } else {
+    counts.replace(begin, end - begin, std::to_string(*keys - marks));
+  }
+}
+
 }  // namespace
 
 // A shard that is down is missing from the sums, and our own section says that it is down.
@@ -166,7 +195,14 @@ Task<std::string> InfoRecipe(RecipeCall& call) {
   const Figures figures = co_await GatherFigures(call);
   const std::vector<CommandFigures> commands = co_await GatherCommandFigures(call);
   const CommandTable& table = call.context().table;
-  const auto finish = [&table, &commands](InfoSection& section) {
+  const auto shows_keys = [](Bytes section) {
+    return Names(section, {"keyspace", "default", "all", "everything"});
+  };
+  const bool keys_shown =
+      sections.empty() || std::any_of(sections.begin(), sections.end(), shows_keys);
+  const int64_t marks = keys_shown ? co_await CountMarks(call) : 0;
+  const auto finish = [&table, &commands, marks](InfoSection& section) {
+    if (section.title == "Keyspace") HideMarks(marks, section);
     if (section.title == "Commandstats") AddCommandStats(table, commands, section);
   };
   std::string text =

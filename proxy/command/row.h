@@ -50,6 +50,9 @@ struct PlanSpec {
   // kScatter, when it is to be all or nothing, nullptr: it never is.
   RecipeFunction over_shards = nullptr;
   const char* why = nullptr;  // kRefuse: a clause behind "ERR <command> "
+  // kEveryShard: the script that goes out in its place when shards bear the proxy's mark
+  // (control/ring_mark.h), which it leaves out.
+  const char* unmarked = nullptr;
 };
 
 constexpr PlanSpec Forward(RecipeFunction over_shards = nullptr) {
@@ -58,8 +61,8 @@ constexpr PlanSpec Forward(RecipeFunction over_shards = nullptr) {
 constexpr PlanSpec ScatterBy(Merge merge, RecipeFunction over_shards = nullptr) {
   return {.kind = PlanKind::kScatter, .merge = merge, .over_shards = over_shards};
 }
-constexpr PlanSpec EveryShard(Merge merge) {
-  return {.kind = PlanKind::kEveryShard, .merge = merge};
+constexpr PlanSpec EveryShard(Merge merge, const char* unmarked = nullptr) {
+  return {.kind = PlanKind::kEveryShard, .merge = merge, .unmarked = unmarked};
 }
 constexpr PlanSpec EveryShard(MergeFunction special) {
   return {.kind = PlanKind::kEveryShard, .merge = Merge::kSpecial, .special = special};

@@ -191,7 +191,8 @@ constexpr Row kRows[] = {
     {.name = "dbsize",
      .arity = 1,
      .flags = kReadOnly | kFast,
-     .plan = EveryShard(Merge::kSum),
+     .plan =
+         EveryShard(Merge::kSum, "return redis.call('dbsize')-redis.call('exists','__rm:proxy')"),
      .categories = "keyspace",
      .tips = "request_policy:all_shards response_policy:agg_sum"},
     {.name = "failover",

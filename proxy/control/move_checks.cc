@@ -12,7 +12,6 @@ namespace {
 
 constexpr Bytes kReserved = "__rm:";
 constexpr Bytes kProbe = "__rm:probe";
-constexpr Bytes kIdentityKey = "__rm:proxy";
 constexpr double kHeadroom = 1.2;
 constexpr size_t kNamedKeys = 3;
 
@@ -64,7 +63,10 @@ class Checks {
 
   ShardClient& At(uint32_t shard) { return *shards_[shard].client; }
   const std::string& Name(uint32_t shard) const { return options_.targets[shard].name; }
-  bool TakesPart(uint32_t shard) const { return move_.IsDonor(shard) || move_.IsRecipient(shard); }
+  bool TakesPart(uint32_t shard) const {
+    return (move_.IsDonor(shard) || move_.IsRecipient(shard)) &&
+           !options_.given_up.contains(Name(shard));
+  }
   void Say(std::string reason) { reasons_.push_back(std::move(reason)); }
   Status Verdict() const {
     if (reasons_.empty()) return Done();
@@ -81,7 +83,12 @@ class Checks {
         continue;
       }
       if (const Status ready = At(i).Ready(); !ready) {
-        Say(ready.error().text);
+        const bool leaves = move_.to()->shards()[i].absent;
+        Say(ready.error().text +
+            (leaves ? " (it leaves and its keys must move; if it is gone for good, PROXY REBALANCE "
+                      "ABANDON " +
+                          Name(i) + " gives up what it holds)"
+                    : ""));
         continue;
       }
       const ShardReply info = At(i).Ask({"INFO", "everything"});
@@ -110,16 +117,12 @@ class Checks {
     }
   }
 
-  // A shard that another proxy rebalances is left alone.
+  // A shard that another proxy works with, or whose keys lie by another ring, is left alone.
   void Identities() {
     for (uint32_t i = 0; i < shards_.size(); ++i) {
-      if (!TakesPart(i) || options_.identity.empty()) continue;
-      const ShardReply known = At(i).Ask({"GET", kIdentityKey});
-      if (known.is_text() && known.text() != options_.identity) {
-        Say(
-            fmt::format("shard {} belongs to another proxy ({}; this one is {}), whose ring may "
-                        "differ; let only one of them move keys, or DEL {} there",
-                        Name(i), known.text(), options_.identity, kIdentityKey));
+      if (!TakesPart(i)) continue;
+      if (std::string why = WhyNotOurs(At(i), options_.mark, options_.claim); !why.empty()) {
+        Say(std::move(why));
       }
     }
   }
@@ -214,6 +217,7 @@ class Checks {
   // Whether each recipient understands what each donor writes.
   void Probe() {
     for (const uint32_t from : move_.donors()) {
+      if (!TakesPart(from)) continue;
       ShardReply made = At(from).Ask({"SET", kProbe, "probe", "PX", "60000"});
       const ShardReply payload = At(from).Ask({"DUMP", kProbe});
       if (made.is_error() || !payload.is_text()) {
@@ -232,7 +236,9 @@ class Checks {
         Modules(from, to);
       }
     }
-    for (const uint32_t from : move_.donors()) At(from).Ask({"DEL", kProbe});
+    for (const uint32_t from : move_.donors()) {
+      if (TakesPart(from)) At(from).Ask({"DEL", kProbe});
+    }
   }
 
   void Modules(uint32_t from, uint32_t to) {
@@ -287,7 +293,6 @@ class Checks {
         LogWarning("the clock of shard {} differs by {} s from the others'", Name(i),
                    seconds - first);
       }
-      if (!options_.identity.empty()) At(i).Ask({"SET", kIdentityKey, options_.identity});
     }
   }
 
@@ -300,5 +305,25 @@ class Checks {
 }  // namespace
 
 Status CheckMove(const MoveCheckOptions& options) { return Checks(options).Run(); }
+
+std::string LookAtMarks(const std::vector<ShardTarget>& targets, const MoveCheckOptions& options) {
+  std::string wrong;
+  std::vector<std::unique_ptr<ShardClient>> reached;
+  for (const ShardTarget& target : targets) {
+    auto client = std::make_unique<ShardClient>(target, options.client_name,
+                                                options.connect_timeout, options.command_timeout);
+    if (!client->Ready()) continue;
+    const std::string why = WhyNotOurs(*client, options.mark, options.claim);
+    if (!why.empty()) wrong += (wrong.empty() ? "" : "; ") + why;
+    reached.push_back(std::move(client));
+  }
+  if (!wrong.empty()) return wrong;
+  for (const auto& client : reached) {
+    if (LeaveMark(*client, options.mark)) continue;
+    LogWarning("shard {} does not take the proxy's mark: another proxy may not notice this one",
+               client->target().name);
+  }
+  return "";
+}
 
 }  // namespace ringmaster

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "control/ring_mark.h"
 #include "control/shard_client.h"
 #include "ring/ring_move.h"
 
@@ -22,12 +24,17 @@ struct MoveCheckOptions {
   Duration command_timeout{};
   // Back where the keys came from: what is found on the way is left of the move before.
   bool reversal = false;
-  // Names this proxy and its ring on the shards, so that another proxy with another ring is
-  // noticed.
-  std::string identity;
+  // This proxy and its ring.
+  RingMark mark;
+  std::set<std::string> given_up;  // shards that are gone for good, with their keys
+  bool claim = false;              // what a proxy that is gone left there does not count
 };
 
-// Every reason why not, one a line; each says what to do.
+// Every reason why not; each says what to do.
 Status CheckMove(const MoveCheckOptions& options);
+
+// Whether the shards that answer follow options.mark: what is wrong, or empty; then it leaves the
+// mark on them anew. Of the options only those of connections count.
+std::string LookAtMarks(const std::vector<ShardTarget>& targets, const MoveCheckOptions& options);
 
 }  // namespace ringmaster

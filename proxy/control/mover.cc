@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "control/ring_mark.h"
 
 namespace ringmaster {
 namespace {
@@ -399,6 +400,8 @@ bool Mover::ScanMore() {
   if (++database_ < context_.databases) return true;
   pass_begun_ = false;
   if (found_in_pass_ > 0) return true;
+  // A shard that leaves has nothing of ours on it.
+  if (context_.move->to()->shards()[donor_].absent && donor.Select(0)) RemoveMark(donor);
   swept_ = true;
   Trouble("");
   {

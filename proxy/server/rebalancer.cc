@@ -7,10 +7,8 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
-#include "config/dump.h"
 #include "server/pool_worker.h"
 #include "server/server.h"
-#include "server/snapshot.h"
 
 namespace ringmaster {
 namespace {
@@ -19,22 +17,6 @@ namespace {
 constexpr Duration kFreeze = std::chrono::milliseconds(250);
 constexpr Duration kFirstRetry = std::chrono::milliseconds(250);
 constexpr Duration kLastRetry = std::chrono::seconds(15);
-
-ShardTarget TargetOf(const ShardConfig& shard) {
-  return {shard.name, shard.address, shard.username, shard.password, shard.tls.enabled};
-}
-
-// Where shards are and how to log in may change at any time; what they own may not.
-void Refresh(PoolConfig& pool, const PoolConfig& from) {
-  for (ShardConfig& shard : pool.shards) {
-    for (const ShardConfig& known : from.shards) {
-      if (known.name != shard.name) continue;
-      const uint32_t weight = shard.weight;
-      shard = known;
-      shard.weight = weight;
-    }
-  }
-}
 
 }  // namespace
 
@@ -64,7 +46,7 @@ void Rebalancer::Stop() {
   freeze_timer_.Stop();
   retry_timer_.Stop();
   settle_timer_.Stop();
-  if (checker_.joinable()) checker_.join();
+  errands_.Stop();
   if (movers_ != nullptr) retired_.push_back(std::move(movers_));
   for (const auto& set : retired_) {
     for (const auto& mover : set->movers) mover->Stop();
@@ -78,119 +60,10 @@ void Rebalancer::Post(std::function<void()> message) {
   });
 }
 
-// --- rings and snapshots ---
-
-const PoolConfig& Rebalancer::Wanted() const { return config_.pools[pool_]; }
-
-// As a configuration of its own, so that it is read by the same rules.
-std::string Rebalancer::Write(const PoolConfig& pool) const {
-  Config kept;
-  PoolConfig ring;
-  ring.name = pool.name;
-  ring.listen = {ListenConfig{Address{Address::kTcp, "127.0.0.1", 6380, ""}, {}}};  // never opened
-  ring.ring = pool.ring;
-  ring.shards = pool.shards;
-  kept.pools.push_back(std::move(ring));
-  return DumpConfig(kept, Secrets::kShown);
+void Rebalancer::Start() {
+  MarkShards();
+  Consider();
 }
-
-Result<PoolConfig> Rebalancer::Read(const std::string& text) {
-  Result<Config> config = ParseConfig(text, "the state database");
-  if (!config) return config.error();
-  return config->pools.front();
-}
-
-bool Rebalancer::SameRing(const PoolConfig& a, const PoolConfig& b) const {
-  return Write(a) == Write(b);
-}
-
-std::vector<ShardConfig> Rebalancer::ShardsOf(const RingMove& move, const PoolConfig& from,
-                                              const PoolConfig& to) {
-  std::vector<ShardConfig> shards;
-  for (const ShardSpec& spec : move.shards()) {
-    for (const PoolConfig* side : {&to, &from}) {
-      const auto at = std::find_if(side->shards.begin(), side->shards.end(),
-                                   [&](const ShardConfig& each) { return each.name == spec.name; });
-      if (at == side->shards.end()) continue;
-      shards.push_back(*at);
-      break;
-    }
-  }
-  return shards;
-}
-
-Status Rebalancer::MakeCurrent() {
-  if (move_ != nullptr) {
-    auto made = MakeSnapshot(ShardsOf(*move_, ring_.pool, next_.pool), config_, snapshot_,
-                             move_->to(), move_);
-    if (!made) return made.error();
-    snapshot_ = *made;
-    return Done();
-  }
-  auto topology = Topology::Build(SpecOf(ring_.pool), ring_.epoch);
-  if (!topology) return topology.error();
-  auto made = MakeSnapshot(ring_.pool.shards, config_, snapshot_, *topology, nullptr);
-  if (!made) return made.error();
-  snapshot_ = *made;
-  return Done();
-}
-
-void Rebalancer::PostSnapshot() {
-  server_.PostToPool(pool_, [snapshot = snapshot_](PoolWorker& worker) { worker.Use(snapshot); });
-}
-
-Status Rebalancer::Begin(const Config& config) {
-  config_ = config;
-  ring_ = {1, Wanted()};
-  if (database_ == nullptr) return MakeCurrent();
-  log_ = std::make_unique<EpochLog>(*database_, Wanted().name);
-  const Result<std::string> identity = log_->Identity();
-  if (!identity) return identity.error();
-  identity_ = *identity;
-  const Result<EpochLog::Loaded> loaded = log_->Load();
-  if (!loaded) return loaded.error();
-  bool known = loaded->settled.has_value();
-  if (known) {
-    const Result<PoolConfig> before = Read(loaded->settled->ring);
-    if (!before) return before.error();
-    known = std::any_of(before->shards.begin(), before->shards.end(), [&](const auto& shard) {
-      return std::any_of(Wanted().shards.begin(), Wanted().shards.end(), [&](const auto& now) {
-        return now.address == shard.address || now.name == shard.name;
-      });
-    });
-    if (known) {
-      ring_ = {loaded->settled->epoch, *before};
-    } else {
-      LogWarning(
-          "pool {}: the ring in {} has no shard in common with the configuration and is "
-          "forgotten",
-          Wanted().name, database_->path());
-      ring_.epoch = loaded->settled->epoch + 1;
-      if (loaded->moving) ring_.epoch = loaded->moving->epoch + 1;
-    }
-  }
-  if (!known) {
-    log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
-    return MakeCurrent();
-  }
-  Refresh(ring_.pool, Wanted());
-  if (!loaded->moving) return MakeCurrent();
-  const Result<PoolConfig> target = Read(loaded->moving->ring);
-  if (!target) return target.error();
-  next_ = {loaded->moving->epoch, *target};
-  Refresh(next_.pool, Wanted());
-  auto move = RingMove::Plan(SpecOf(ring_.pool), SpecOf(next_.pool), next_.epoch);
-  if (!move) return move.error();
-  move_ = *move;
-  LogInfo("pool {}: the move to epoch {} goes on", Wanted().name, next_.epoch);
-  if (const Status made = MakeCurrent(); !made) return made;
-  Actions actions;
-  coordinator_.Resume(move_->donors().size(), actions);
-  CarryOut(actions);
-  return Done();
-}
-
-void Rebalancer::Start() { Consider(); }
 
 // --- a reload ---
 
@@ -343,20 +216,17 @@ void Rebalancer::Do(MoveCoordinator::Action action) {
 
 void Rebalancer::Prepare() {
   const uint64_t attempt = ++attempt_;
-  if (checker_.joinable()) checker_.join();
-  MoveCheckOptions options;
+  MoveCheckOptions options = CheckOptions();
   options.move = next_move_;
   for (const ShardConfig& shard : ShardsOf(*next_move_, next_from_.pool, next_to_.pool)) {
     options.targets.push_back(TargetOf(shard));
   }
-  options.client_name = NameOf("check");
-  options.databases = static_cast<int>(Wanted().databases);
-  options.connect_timeout = config_.timeouts.connect;
-  options.command_timeout = config_.timeouts.command;
   options.reversal = coordinator_.reversing();
+  options.mark = MarkOf(next_from_, &next_to_);
+  options.claim = std::exchange(claim_, false);
+  options.given_up = given_up_;
   const auto check = [this, attempt, options] {
-    if (checker_.joinable()) checker_.join();
-    checker_ = std::thread([this, attempt, options] {
+    errands_.Run([this, attempt, options] {
       const Status result = CheckMove(options);
       Post([this, attempt, result] { EndPrepare(attempt, result); });
     });
@@ -425,12 +295,6 @@ void Rebalancer::HaltMovers() {
   }
 }
 
-ShardClientName Rebalancer::NameOf(const std::string& what) const {
-  const std::string family = "rm:" + identity_ + ":";
-  const std::string own = family + std::to_string(database_->incarnation()) + ":";
-  return {own + what, family, own};
-}
-
 void Rebalancer::MakeMovers() {
   auto set = std::make_shared<MoverSet>();
   MoverContext& context = set->context;
@@ -456,6 +320,7 @@ void Rebalancer::MakeMovers() {
       });
     };
     set->movers.push_back(std::make_unique<Mover>(context, move_->donors()[i], swept));
+    if (given_up_.contains(context.targets[move_->donors()[i]].name)) set->movers.back()->Abandon();
   }
   movers_ = std::move(set);
   moving_since_ = MonotonicNow();
@@ -474,6 +339,7 @@ void Rebalancer::PostSwitch() {
   server_.PostToPool(pool_, [snapshot = snapshot_, movers = movers_](PoolWorker& worker) {
     worker.Switch(snapshot, movers);
   });
+  MarkShards();
   last_freeze_ = MonotonicNow() - frozen_at_;
   longest_freeze_ = std::max(longest_freeze_, last_freeze_);
   ++freezes_;
@@ -506,6 +372,7 @@ void Rebalancer::PostSettle() {
   }
   ring_ = next_;
   move_.reset();
+  given_up_.clear();
   if (const Status made = MakeCurrent(); !made) {
     LogError("pool {}: {}", Wanted().name, made.error().text);
   }
@@ -524,6 +391,7 @@ void Rebalancer::PostSettle() {
         LogInfo("pool {}: no key is left on{}: safe to stop", Wanted().name, leaving);
       }
       if (!busy()) retired_.clear();
+      MarkShards();
       Consider();
     });
   });

@@ -8,8 +8,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "config/config.h"
@@ -19,6 +19,7 @@
 #include "control/mover.h"
 #include "net/timer.h"
 #include "route/router.h"
+#include "server/errands.h"
 
 namespace ringmaster {
 
@@ -33,7 +34,7 @@ class Rebalancer {
   Rebalancer(const Rebalancer&) = delete;
   Rebalancer& operator=(const Rebalancer&) = delete;
 
-  // How this process names its connections to shards. REQUIRES: there is a database, and Begin ran.
+  // How this process names its connections to shards. REQUIRES: Begin ran.
   ShardClientName NameOf(const std::string& what) const;
   // Before the workers are made: the ring that serves, from the epoch log or else `config`'s. A
   // move that was cut short goes on.
@@ -64,6 +65,15 @@ class Rebalancer {
   using Actions = MoveCoordinator::Actions;
 
   static TopologySpec SpecOf(const PoolConfig& pool);
+  static ShardTarget TargetOf(const ShardConfig& shard);
+  // Where shards are and how to log in may change at any time; what they own may not.
+  static void Refresh(PoolConfig& pool, const PoolConfig& from);
+  static std::string DigestOf(const PoolConfig& pool);
+  void TellOfMissing() const;
+  std::string WorkersName() const;
+  RingMark MarkOf(const Ring& ring, const Ring* next) const;
+  MoveCheckOptions CheckOptions() const;
+  void MarkShards();
   std::string Write(const PoolConfig& pool) const;
   static Result<PoolConfig> Read(const std::string& text);
   bool SameRing(const PoolConfig& a, const PoolConfig& b) const;
@@ -91,6 +101,8 @@ class Rebalancer {
   Result<std::string> PlanText(const std::string& file) const;
   Result<std::string> Reverse();
   Result<std::string> Abandon(const std::vector<std::string>& words);
+  Result<std::string> GiveUp(const std::string& shard);
+  Result<std::string> Claim();
   void Post(std::function<void()> message);
 
   Server& server_;
@@ -110,13 +122,16 @@ class Rebalancer {
   MoveCoordinator coordinator_;
   std::shared_ptr<MoverSet> movers_;
   std::vector<std::shared_ptr<MoverSet>> retired_;  // workers may still know them
-  std::thread checker_;
+  Errands errands_;
   uint64_t attempt_ = 0;  // tells answers of the checks apart
   Timer freeze_timer_;
   Timer retry_timer_;
   Timer settle_timer_;
   Duration retry_after_{};
-  std::string refused_;  // why the last attempt came to nothing
+  std::string refused_;             // why the last attempt came to nothing
+  std::string other_proxy_;         // who else works with the shards
+  bool claim_ = false;              // told that whoever left marks there is gone
+  std::set<std::string> given_up_;  // shards whose keys the operator gave up before they moved
   bool abandoned_ = false;
   bool stopping_ = false;
   TimePoint moving_since_{};

@@ -32,19 +32,6 @@ const char* PhaseName(MoveCoordinator::Phase phase) {
 
 }  // namespace
 
-TopologySpec Rebalancer::SpecOf(const PoolConfig& pool) {
-  TopologySpec spec;
-  spec.hash = ParseHashKind(pool.ring.hash).value_or(HashKind::kXxh3);
-  spec.distribution =
-      ParseDistributionKind(pool.ring.distribution).value_or(DistributionKind::kRing);
-  spec.virtual_nodes = pool.ring.virtual_nodes;
-  spec.hash_tag = pool.ring.hash_tag;
-  for (const ShardConfig& shard : pool.shards) {
-    spec.shards.push_back({shard.name, shard.address.ToString(), shard.weight});
-  }
-  return spec;
-}
-
 std::string Rebalancer::StatusText() const {
   const double seconds = std::chrono::duration<double>(MonotonicNow() - moving_since_).count();
   std::string text = fmt::format("state: {}\nepoch: {}\n", PhaseName(coordinator_.phase()),
@@ -54,6 +41,7 @@ std::string Rebalancer::StatusText() const {
   } else if (!refused_.empty()) {
     text += "last_refusal: " + refused_ + "\n";
   }
+  if (!other_proxy_.empty()) text += "other_proxy: " + other_proxy_ + "\n";
   if (abandoned_) text += "held: until the next reload\n";
   const RingMove* move = move_ != nullptr ? move_.get() : next_move_.get();
   if (move != nullptr) {
@@ -146,6 +134,36 @@ Result<std::string> Rebalancer::Reverse() {
   return std::string("the keys go back; edit the configuration before the next reload");
 }
 
+// A shard that shall leave and is gone already: what it holds is lost, and the others may move.
+Result<std::string> Rebalancer::GiveUp(const std::string& shard) {
+  const auto named = [&](const ShardConfig& each) { return each.name == shard; };
+  const auto& now = ring_.pool.shards;
+  const auto& wanted = Wanted().shards;
+  if (move_ != nullptr || std::none_of(now.begin(), now.end(), named) ||
+      std::any_of(wanted.begin(), wanted.end(), named)) {
+    return Error{ErrorCode::kRefused, "no keys move off a shard '" + shard +
+                                          "'; one that is to leave is taken out of the "
+                                          "configuration first"};
+  }
+  LogWarning("pool {}: told to give up all that shard {} holds", Wanted().name, shard);
+  given_up_.insert(shard);
+  retry_after_ = Duration(0);
+  Consider();
+  return "what shard " + shard + " holds is given up; the other keys move without it";
+}
+
+// The shards' marks were left by a proxy that is gone.
+Result<std::string> Rebalancer::Claim() {
+  claim_ = true;
+  retry_after_ = Duration(0);
+  other_proxy_.clear();
+  if (!busy()) Consider();
+  if (!busy()) {
+    return std::string("the next move takes the shards over, whoever moved keys on them before");
+  }
+  return std::string("this move takes the shards over, whoever moved keys on them before");
+}
+
 Result<std::string> Rebalancer::Abandon(const std::vector<std::string>& words) {
   if (words.size() > 1) {
     for (size_t i = 0; movers_ != nullptr && i < movers_->movers.size(); ++i) {
@@ -155,7 +173,7 @@ Result<std::string> Rebalancer::Abandon(const std::vector<std::string>& words) {
       mover->Abandon();
       return "what is still on shard " + words[1] + " is given up";
     }
-    return Error{ErrorCode::kRefused, "no keys move off a shard '" + words[1] + "'"};
+    return GiveUp(words[1]);
   }
   if (move_ != nullptr) {
     return Error{ErrorCode::kRefused,
@@ -176,6 +194,7 @@ Result<std::string> Rebalancer::Order(const std::vector<std::string>& words) {
   }
   if (EqualsIgnoreCase(what, "REVERSE")) return Reverse();
   if (EqualsIgnoreCase(what, "ABANDON")) return Abandon(words);
+  if (EqualsIgnoreCase(what, "CLAIM")) return Claim();
   const bool pause = EqualsIgnoreCase(what, "PAUSE");
   if (pause || EqualsIgnoreCase(what, "RESUME")) {
     if (movers_ == nullptr) return Error{ErrorCode::kRefused, "no keys are on the move"};
@@ -185,7 +204,7 @@ Result<std::string> Rebalancer::Order(const std::vector<std::string>& words) {
                              : "the sweep goes on");
   }
   return Error{ErrorCode::kInvalid,
-               "say PLAN <file>, STATUS, PAUSE, RESUME, REVERSE or ABANDON [shard]"};
+               "say PLAN <file>, STATUS, PAUSE, RESUME, REVERSE, ABANDON [shard] or CLAIM"};
 }
 
 }  // namespace ringmaster

@@ -67,6 +67,7 @@ class Server {
   Evener& evener() { return evener_; }
   Jobs& jobs() { return jobs_; }
   Mailbox& mailbox() { return mailbox_; }
+  const std::string& run_id() const { return run_id_; }
   // Runs `move` while no visit to all workers is under way, so that each of those meets every
   // client exactly once and what is posted to all workers is there before a client that moves.
   // False: not now.

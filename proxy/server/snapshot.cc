@@ -51,13 +51,13 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
   }
   auto topology = Topology::Build(spec, epoch);
   if (!topology) return topology.error();
-  return MakeSnapshot(pool.shards, config, previous, *topology, nullptr);
+  return MakeSnapshot(pool.shards, config, previous, *topology, nullptr, "");
 }
 
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const std::vector<ShardConfig>& shards, const Config& config,
     const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
-    std::shared_ptr<const RingMove> move) {
+    std::shared_ptr<const RingMove> move, const std::string& client_name) {
   auto snapshot = std::make_shared<RouteSnapshot>();
   const uint64_t epoch = topology->epoch();
   snapshot->topology = std::move(topology);
@@ -70,9 +70,10 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     if (link == nullptr) {
       Result<std::shared_ptr<TlsContext>> tls = MakeTls(shard.tls);
       if (!tls) return Error{tls.error().code, "shard " + shard.name + ": " + tls.error().text};
-      link = std::make_shared<ShardLink>(ShardAddress{shard.name, shard.address, shard.username,
-                                                      shard.password, *tls, ExpectedName(shard)},
-                                         limits, std::hash<std::string>()(shard.name) ^ epoch);
+      link = std::make_shared<ShardLink>(
+          ShardAddress{shard.name, shard.address, shard.username, shard.password, *tls,
+                       ExpectedName(shard), client_name},
+          limits, std::hash<std::string>()(shard.name) ^ epoch);
     }
     snapshot->links.push_back(std::move(link));
   }

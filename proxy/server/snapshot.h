@@ -15,10 +15,11 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const PoolConfig& pool, const Config& config,
     const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch);
 // The same for a topology that is there already, `shards` at its indexes; `move` may be empty.
+// `client_name`: how connections to the shards are called there.
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const std::vector<ShardConfig>& shards, const Config& config,
     const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
-    std::shared_ptr<const RingMove> move);
+    std::shared_ptr<const RingMove> move, const std::string& client_name);
 
 SessionLimits MakeSessionLimits(const Config& config, size_t workers);
 
