@@ -21,6 +21,7 @@ class Contender:
     pid: int
     version: str
     is_proxy: bool = True
+    config: pathlib.Path | None = None  # ringmaster's
 
 
 def _version(arguments):
@@ -69,28 +70,32 @@ def start_nutcracker(fleet, shards, mbuf_size=None):
     return Contender(NUTCRACKER, port, process.pid, version)
 
 
-def start_ringmaster(fleet, shards, program, name=RINGMASTER, workers=1, more=()):
-    """`more`: further lines of its configuration."""
-    if not pathlib.Path(program).is_file():
-        raise BenchError(f"{program} is missing: {HOW_TO_BUILD}")
-    port = free_port()
-    label = f"{name}-{port}"
-    config = fleet.folder / f"{label}.yml"
+def write_config(config, port, shards, workers=1, more=()):
+    """`shards`: with the numbers that name them; `more`: further lines."""
     addresses = ", ".join(
-        f"{{name: s{index}, address: '{HOST}:{shard.port}'}}" for index, shard in enumerate(shards)
+        f"{{name: s{index}, address: '{HOST}:{shard.port}'}}" for index, shard in shards
     )
     config.write_text(
         "pools:\n"
         f"  - name: bench\n    listen: ['{HOST}:{port}']\n    shards: [{addresses}]\n"
         f"workers: {workers}\n"
-        f"log: {{level: warning, file: '{fleet.folder / (label + '.log')}'}}\n"
-        f"saga: {{journal: '{fleet.folder / (label + '.db')}'}}\n"
+        f"log: {{level: warning, file: '{config.with_suffix('.log')}'}}\n"
+        f"saga: {{journal: '{config.with_suffix('.db')}'}}\n"
         + "".join(f"{line}\n" for line in more)
     )
+
+
+def start_ringmaster(fleet, shards, program, name=RINGMASTER, workers=1, more=()):
+    if not pathlib.Path(program).is_file():
+        raise BenchError(f"{program} is missing: {HOW_TO_BUILD}")
+    port = free_port()
+    label = f"{name}-{port}"
+    config = fleet.folder / f"{label}.yml"
+    write_config(config, port, list(enumerate(shards)), workers, more)
     program = pathlib.Path(program).resolve()
     process = fleet.start(label, [program, "--config", config])
     fleet.wait_ready(label, process, port)
-    return Contender(name, port, process.pid, _version([program, "--version"]))
+    return Contender(name, port, process.pid, _version([program, "--version"]), config=config)
 
 
 def start_all(fleet, shards, options, mbuf_size=None):

@@ -91,6 +91,8 @@ class Mover {
   // From this estimate on (of what the donor keeps for it) a collection is copied in pieces: about
   // 20 ms of a server's time if it were moved at once.
   static constexpr int64_t kLargeKey = 1 << 20;
+  static constexpr Bytes kReserved = "__rm:";
+  static constexpr Duration kTroubleDelay = std::chrono::milliseconds(500);
 
   struct Waiting {
     int database;
@@ -103,26 +105,37 @@ class Mover {
     KeyTransfer transfer;
     uint32_t to = 0;
     ShardReply payload;
+    Bytes view = {};  // the payload, while somebody keeps its reply
     int64_t ttl = -1;
     TimePoint dumped_at{};
     uint64_t size = 0;   // of what was carried
+    bool sent = false;   // its RESTORE
     bool moved = false;  // by this transfer
     bool later = false;  // too much for one batch
     std::string error;
   };
   using Items = std::vector<Item>;
+  class Ahead;
 
   void Run();
   bool GiveUp();
   bool StandStill();
   bool ServePulls();
   void SweepStep();
+  void SweepBatch();
+  void SweepAhead();
+  void EndSweepStep(Items& items, TimePoint began);
+  bool Interrupted();
   bool ScanMore();
   void Transfer(Items& items);
+  void Count(Items& items, Duration took);
   void Measure(Items& items);
   void Dump(Items& items);
   void Restore(Items& items);
   void Unlink(Items& items);
+  void AppendRestore(const Item& item, Bytes payload);
+  void TakeRestored(Item& item, const ShardReply& reply);
+  void TakeUnlinked(Item& item, const ShardReply& reply);
   Status Connect(uint32_t shard);
   void Pace(TimePoint began, size_t keys);
   void Trouble(const std::string& what);
@@ -157,6 +170,7 @@ class Mover {
   TimePoint last_look_{};
   TimePoint resume_at_{};
   bool busy_clients_ = false;
+  bool scripts_refused_ = false;  // by the donor
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -168,6 +168,14 @@ void ShardClient::Append(const Args& args) {
   ++due_;
 }
 
+void ShardClient::Flush() {
+  int done = 0;
+  while (context_ != nullptr && done == 0) {
+    if (redisBufferWrite(context_, &done) == REDIS_OK) continue;
+    Drop(context_->errstr);
+  }
+}
+
 ShardReply ShardClient::Read() {
   if (context_ == nullptr) return ShardReply();
   void* reply = nullptr;

@@ -82,6 +82,8 @@ class ShardClient {
   // REQUIRES: connected. Appends to the pipeline; each gets one Read().
   void Append(const Args& args);
   void Append(std::initializer_list<Bytes> args) { Append(Args(args)); }
+  // Sends what was appended; otherwise Read() does.
+  void Flush();
   // The next reply; lost once the connection broke, for all that are due.
   ShardReply Read();
   ShardReply Ask(const Args& args);

@@ -1,0 +1,221 @@
+// The sweep while nobody else is there: donor, recipients and the mover work at the same time, each
+// on another chunk of keys. For one key the order is as ever: its RESTORE is sent when its payload
+// is here, and its UNLINK when that is acknowledged. Nobody's pull is served before all chunks
+// under way have ended, so a key is carried by one of them alone.
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "control/mover.h"
+
+namespace ringmaster {
+namespace {
+
+// Chunks of so many batches.
+constexpr uint32_t kChunkBatches = 2;
+constexpr size_t kMaxChunks = 16;
+constexpr int64_t kChunkBytes = 2 << 20;  // by the donor's own estimate
+
+// For each key its time to live and its payload; -2: absent, -3: not now, for it is large or the
+// chunk is full.
+constexpr Bytes kDumpChunk =
+    "local large, room = tonumber(ARGV[1]), tonumber(ARGV[2]) local out = {} "
+    "for i, key in ipairs(KEYS) do "
+    "local size = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '5') "
+    "local ttl, payload = -3, false "
+    "if not size then ttl = -2 "
+    "elseif size <= large and room > 0 then room = room - size "
+    "ttl = redis.call('PTTL', key) payload = redis.call('DUMP', key) end "
+    "out[2 * i - 1] = ttl out[2 * i] = payload end return out";
+constexpr int64_t kAbsent = -2;
+constexpr int64_t kNotNow = -3;
+
+}  // namespace
+
+// Items of one call of SweepAhead, in chunks that follow each other through the steps.
+class Mover::Ahead {
+ public:
+  Ahead(Mover& mover, std::vector<Items> chunks)
+      : mover_(mover), donor_(mover.Client(mover.donor_)), chunks_(std::move(chunks)) {
+    ready_.resize(mover.clients_.size());
+  }
+
+  void Run() {
+    size_t sent = 0;
+    const auto dump_next = [&] {
+      if (sent < chunks_.size() && (sent == 0 || !mover_.Interrupted())) SendDump(sent++);
+    };
+    dump_next();
+    dump_next();
+    donor_.Flush();
+    for (size_t i = 0; i < sent; ++i) {
+      ReadUntilDumped(i);
+      dump_next();
+      donor_.Flush();
+      SendRestores(chunks_[i]);
+      if (i > 0) Acknowledge(i - 1);
+    }
+    Acknowledge(sent - 1);
+    while (!asked_.empty()) ReadNext();
+  }
+  std::vector<Items>& chunks() { return chunks_; }
+
+ private:
+  // What the donor owes a reply for.
+  struct Asked {
+    bool unlink;
+    size_t chunk;
+  };
+
+  void SendDump(size_t chunk) {
+    Items& items = chunks_[chunk];
+    const std::string count = std::to_string(items.size());
+    const std::string large = std::to_string(kLargeKey);
+    const std::string room = std::to_string(kChunkBytes);
+    ShardClient::Args args = {"EVAL", kDumpChunk, count};
+    for (const Item& item : items) args.push_back(item.key);
+    args.push_back(large);
+    args.push_back(room);
+    donor_.Append(args);
+    asked_.push_back({false, chunk});
+  }
+
+  void ReadUntilDumped(size_t chunk) {
+    while (!asked_.empty() && (asked_.front().unlink || asked_.front().chunk <= chunk)) {
+      const bool last = !asked_.front().unlink && asked_.front().chunk == chunk;
+      ReadNext();
+      if (last) return;
+    }
+  }
+
+  void ReadNext() {
+    const Asked asked = asked_.front();
+    asked_.pop_front();
+    ShardReply reply = donor_.Read();
+    if (asked.unlink) return TakeUnlinked(chunks_[asked.chunk], reply);
+    dumped_ = std::move(reply);
+    TakeDumps(chunks_[asked.chunk], dumped_);
+  }
+
+  // What got no answer, or cannot be carried in this way, stays in kDump.
+  void TakeDumps(Items& items, const ShardReply& reply) {
+    if (reply.size() != 2 * items.size()) {
+      if (reply.is_error()) mover_.scripts_refused_ = true;
+      return;
+    }
+    const TimePoint now = MonotonicNow();
+    for (size_t i = 0; i < items.size(); ++i) {
+      Item& item = items[i];
+      item.ttl = reply.at(2 * i).integer();
+      const ShardReply payload = reply.at(2 * i + 1);
+      if (item.ttl == kAbsent) {
+        item.transfer.OnReply(KeyTransfer::Reply::kAbsent);
+      } else if (item.ttl != kNotNow && payload.is_text()) {
+        item.view = payload.text();
+        item.size = item.view.size();
+        item.dumped_at = now;
+        item.transfer.OnReply(KeyTransfer::Reply::kOk);
+      }
+    }
+  }
+
+  bool Ready(uint32_t shard, Item& item) {
+    ShardClient& recipient = mover_.Client(shard);
+    if (ready_[shard] && recipient.connected()) return true;
+    // One that was lost meanwhile still owes replies.
+    const Status ready =
+        ready_[shard] ? Error{ErrorCode::kUnavailable, recipient.error()} : mover_.Connect(shard);
+    if (ready.ok() && recipient.Select(item.database)) return ready_[shard] = true;
+    item.error =
+        ready ? "shard " + recipient.target().name + ": " + recipient.error() : ready.error().text;
+    return false;
+  }
+
+  void SendRestores(Items& items) {
+    for (Item& item : items) {
+      if (item.transfer.step() != KeyTransfer::Step::kRestore) continue;
+      item.to = mover_.context_.move->Locate(item.key).owner;
+      if (!Ready(item.to, item)) {
+        item.transfer.OnReply(KeyTransfer::Reply::kRefused);
+        continue;
+      }
+      mover_.AppendRestore(item, item.view);
+      item.sent = true;
+    }
+    for (uint32_t shard = 0; shard < ready_.size(); ++shard) {
+      if (ready_[shard]) mover_.Client(shard).Flush();
+    }
+  }
+
+  void Acknowledge(size_t chunk) {
+    ShardClient::Args args = {"UNLINK"};
+    for (Item& item : chunks_[chunk]) {
+      if (!item.sent) continue;
+      mover_.TakeRestored(item, mover_.Client(item.to).Read());
+      if (item.transfer.step() == KeyTransfer::Step::kUnlink) args.push_back(item.key);
+    }
+    if (args.size() == 1) return;
+    donor_.Append(args);
+    asked_.push_back({true, chunk});
+    donor_.Flush();
+  }
+
+  void TakeUnlinked(Items& items, const ShardReply& reply) {
+    for (Item& item : items) {
+      if (item.transfer.step() == KeyTransfer::Step::kUnlink) mover_.TakeUnlinked(item, reply);
+    }
+  }
+
+  Mover& mover_;
+  ShardClient& donor_;
+  std::vector<Items> chunks_;
+  std::deque<Asked> asked_;
+  ShardReply dumped_;        // what the views of the chunk at hand point into
+  std::vector<bool> ready_;  // recipients, with the database selected
+};
+
+void Mover::SweepAhead() {
+  const TimePoint began = MonotonicNow();
+  if (!Client(donor_).Select(scanned_database_)) return SweepBatch();
+  const size_t chunk = size_t{context_.batch} * kChunkBatches;
+  const size_t most = std::min(found_.size(), chunk * kMaxChunks);
+  std::vector<Items> chunks;
+  for (size_t i = 0; i < most; ++i) {
+    if (i % chunk == 0) chunks.emplace_back();
+    Item& item = chunks.back().emplace_back();
+    item.database = scanned_database_;
+    item.key = std::move(found_[i]);
+  }
+  found_.erase(found_.begin(), found_.begin() + static_cast<std::ptrdiff_t>(most));
+  Ahead ahead(*this, std::move(chunks));
+  ahead.Run();
+  const Duration took = (MonotonicNow() - began) / ahead.chunks().size();
+  // Large keys, what a lost connection left in doubt, and what there was no time for: one by one.
+  Items rest;
+  size_t moved = 0;
+  for (Items& items : ahead.chunks()) {
+    Count(items, took);
+    for (Item& item : items) {
+      if (item.transfer.step() == KeyTransfer::Step::kHere) {
+        ++moved;
+        continue;
+      }
+      if (item.transfer.ended()) item.transfer.Retry();
+      rest.push_back(std::move(item));
+    }
+  }
+  if (rest.empty()) {
+    Trouble("");
+    return Pace(began, moved);
+  }
+  if (Interrupted()) {
+    for (auto item = rest.rbegin(); item != rest.rend(); ++item) {
+      found_.push_front(std::move(item->key));
+    }
+    return;
+  }
+  Transfer(rest);
+  EndSweepStep(rest, began);
+}
+
+}  // namespace ringmaster

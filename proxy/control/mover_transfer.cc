@@ -1,0 +1,246 @@
+// How a batch of keys is carried: one pipeline for each step.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "control/mover.h"
+
+namespace ringmaster {
+namespace {
+
+// What one batch may hold in memory, by the donor's own estimate.
+constexpr int64_t kBatchBytes = 8 << 20;
+
+}  // namespace
+
+// Each item ends as kHere, or as kFailed with its error, or is to come again later. REQUIRES: all
+// of one database.
+void Mover::Transfer(Items& items) {
+  const TimePoint began = MonotonicNow();
+  for (Item& item : items) item.to = context_.move->Locate(item.key).owner;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Measure(items);
+    Dump(items);
+    Restore(items);
+    Unlink(items);
+    bool again = false;
+    for (Item& item : items) {
+      if (item.transfer.step() != KeyTransfer::Step::kSuspect) continue;
+      // Whoever connects next puts up the fence.
+      again = true;
+      item.transfer.Retry();
+    }
+    if (!again) break;
+  }
+  for (Item& item : items) {
+    if (!item.transfer.ended() && !item.later) item.transfer.OnReply(KeyTransfer::Reply::kRefused);
+  }
+  Count(items, MonotonicNow() - began);
+}
+
+void Mover::Count(Items& items, Duration took) {
+  const std::lock_guard lock(mutex_);
+  for (const Item& item : items) {
+    if (item.transfer.step() != KeyTransfer::Step::kHere || !item.moved) continue;
+    ++figures_.keys;
+    figures_.bytes += item.size;
+    figures_.largest = std::max(figures_.largest, item.size);
+    if (took > slowest_) {
+      slowest_ = took;
+      figures_.slowest = fmt::format("{} ({} ms)", item.key.substr(0, 100), Milliseconds(took));
+    }
+  }
+}
+
+// Sorts out what is too large to be moved at once.
+void Mover::Measure(Items& items) {
+  if (const Status ready = Connect(donor_); !ready || !Client(donor_).Select(items[0].database)) {
+    for (Item& item : items) {
+      if (item.transfer.ended()) continue;
+      item.error = ready ? "shard " + Client(donor_).target().name + ": " + Client(donor_).error()
+                         : ready.error().text;
+      item.transfer.OnReply(KeyTransfer::Reply::kLost);
+    }
+    return;
+  }
+  ShardClient& donor = Client(donor_);
+  std::vector<Item*> asked;
+  for (Item& item : items) {
+    if (item.transfer.step() != KeyTransfer::Step::kDump) continue;
+    asked.push_back(&item);
+    donor.Append({"MEMORY", "USAGE", item.key, "SAMPLES", "5"});
+  }
+  std::vector<Item*> large;
+  int64_t together = 0;
+  for (Item* item : asked) {
+    const ShardReply size = donor.Read();
+    item->later = together > kBatchBytes;
+    if (item->later) continue;
+    if (size.integer() > kLargeKey) large.push_back(item);
+    together += size.integer();
+  }
+  for (Item* item : large) {
+    if (copying_ != nullptr) {
+      item->later = true;
+    } else {
+      CopyInPieces(*item);
+    }
+  }
+}
+
+void Mover::Dump(Items& items) {
+  ShardClient& donor = Client(donor_);
+  if (!donor.connected() || !donor.Select(items[0].database)) {
+    for (Item& item : items) {
+      if (item.transfer.step() != KeyTransfer::Step::kDump || item.later) continue;
+      item.error = "shard " + donor.target().name + ": " + donor.error();
+      item.transfer.OnReply(KeyTransfer::Reply::kLost);
+    }
+    return;
+  }
+  std::vector<Item*> asked;
+  for (Item& item : items) {
+    if (item.transfer.step() != KeyTransfer::Step::kDump || item.later) continue;
+    asked.push_back(&item);
+    donor.Append({"PTTL", item.key});
+    donor.Append({"DUMP", item.key});
+  }
+  for (Item* item : asked) {
+    const ShardReply ttl = donor.Read();
+    item->payload = donor.Read();
+    item->ttl = ttl.integer();
+    item->dumped_at = MonotonicNow();
+    if (item->payload.lost()) {
+      item->error = "shard " + donor.target().name + ": " + donor.error();
+      item->transfer.OnReply(KeyTransfer::Reply::kLost);
+    } else if (item->payload.is_nil()) {
+      item->transfer.OnReply(KeyTransfer::Reply::kAbsent);
+    } else if (item->payload.is_error() || ttl.is_error() || !item->payload.is_text()) {
+      item->error = "shard " + donor.target().name + ": DUMP: " + std::string(item->payload.text());
+      item->transfer.OnReply(KeyTransfer::Reply::kRefused);
+    } else {
+      item->size = item->payload.text().size();
+      item->transfer.OnReply(KeyTransfer::Reply::kOk);
+    }
+  }
+}
+
+void Mover::Restore(Items& items) {
+  std::vector<std::vector<Item*>> by_shard(clients_.size());
+  for (Item& item : items) {
+    if (item.transfer.step() == KeyTransfer::Step::kRestore) by_shard[item.to].push_back(&item);
+  }
+  for (uint32_t shard = 0; shard < by_shard.size(); ++shard) {
+    std::vector<Item*>& mine = by_shard[shard];
+    if (mine.empty()) continue;
+    ShardClient& recipient = Client(shard);
+    const Status ready = Connect(shard);
+    if (!ready || !recipient.Select(mine[0]->database)) {
+      for (Item* item : mine) {
+        item->error = ready ? "shard " + recipient.target().name + ": " + recipient.error()
+                            : ready.error().text;
+        item->transfer.OnReply(KeyTransfer::Reply::kRefused);
+      }
+      continue;
+    }
+    for (Item* item : mine) AppendRestore(*item, item->payload.text());
+    for (Item* item : mine) {
+      const ShardReply reply = recipient.Read();
+      item->payload = ShardReply();
+      TakeRestored(*item, reply);
+    }
+  }
+}
+
+void Mover::AppendRestore(const Item& item, Bytes payload) {
+  // A key that expired on its way arrives for one more millisecond.
+  const int64_t passed = Milliseconds(MonotonicNow() - item.dumped_at);
+  const int64_t left = item.ttl < 0 ? 0 : std::max<int64_t>(item.ttl - passed, 1);
+  const std::string ttl = std::to_string(left);
+  Client(item.to).Append({"RESTORE", item.key, ttl, payload});
+}
+
+void Mover::TakeRestored(Item& item, const ShardReply& reply) {
+  const ShardClient& recipient = Client(item.to);
+  if (reply.lost()) {
+    item.error = "shard " + recipient.target().name + ": " + recipient.error();
+    item.transfer.OnReply(KeyTransfer::Reply::kLost);
+  } else if (!reply.is_error()) {
+    item.moved = true;
+    item.transfer.OnReply(KeyTransfer::Reply::kOk);
+  } else if (reply.text().starts_with("BUSYKEY")) {
+    item.transfer.OnReply(KeyTransfer::Reply::kBusy);
+  } else {
+    item.error =
+        "shard " + recipient.target().name + " does not take it: " + std::string(reply.text());
+    item.transfer.OnReply(KeyTransfer::Reply::kRefused);
+  }
+}
+
+void Mover::Unlink(Items& items) {
+  ShardClient& donor = Client(donor_);
+  ShardClient::Args args = {"UNLINK"};
+  std::vector<Item*> asked;
+  for (Item& item : items) {
+    if (item.transfer.step() != KeyTransfer::Step::kUnlink) continue;
+    asked.push_back(&item);
+    args.push_back(item.key);
+  }
+  if (asked.empty()) return;
+  ShardReply reply;
+  if (donor.connected() && donor.Select(items[0].database)) reply = donor.Ask(args);
+  for (Item* item : asked) TakeUnlinked(*item, reply);
+}
+
+void Mover::TakeUnlinked(Item& item, const ShardReply& reply) {
+  const KeyTransfer::Reply outcome = reply.lost()       ? KeyTransfer::Reply::kLost
+                                     : reply.is_error() ? KeyTransfer::Reply::kRefused
+                                                        : KeyTransfer::Reply::kOk;
+  item.transfer.OnReply(outcome);
+  if (outcome == KeyTransfer::Reply::kOk) return;
+  // Both have it now. The next pull or pass finds that out; a reversal must know before.
+  const ShardClient& donor = Client(donor_);
+  doubtful_ = true;
+  item.error = "shard " + donor.target().name +
+               ": UNLINK: " + (reply.lost() ? donor.error() : std::string(reply.text()));
+}
+
+Status Mover::ResolveAll() {
+  for (int database = 0; database < context_.databases; ++database) {
+    std::string cursor = "0";
+    do {
+      while (ServePulls()) {
+      }
+      if (const Status ready = Connect(donor_); !ready) return ready;
+      ShardClient& donor = Client(donor_);
+      const auto failed = [&](const ShardClient& client) {
+        return Error{ErrorCode::kUnavailable,
+                     "shard " + client.target().name + ": " + client.error()};
+      };
+      if (!donor.Select(database)) return failed(donor);
+      const ShardReply page = donor.Ask({"SCAN", cursor, "COUNT", "512"});
+      if (page.size() != 2) return failed(donor);
+      cursor = std::string(page.at(0).text());
+      const ShardReply keys = page.at(1);
+      for (size_t i = 0; i < keys.size(); ++i) {
+        const std::string key(keys.at(i).text());
+        const RingMove::Place place = context_.move->Locate(key);
+        if (key.starts_with(kReserved) || place.old_owner != donor_ || !place.moves()) continue;
+        if (const Status ready = Connect(place.owner); !ready) return ready;
+        ShardClient& recipient = Client(place.owner);
+        if (!recipient.Select(database)) return failed(recipient);
+        const ShardReply exists = recipient.Ask({"EXISTS", key});
+        if (exists.lost() || exists.is_error()) return failed(recipient);
+        if (exists.integer() == 0) continue;
+        const ShardReply unlinked = donor.Ask({"UNLINK", key});
+        if (unlinked.lost() || unlinked.is_error()) return failed(donor);
+      }
+    } while (cursor != "0");
+  }
+  doubtful_ = false;
+  return Done();
+}
+
+}  // namespace ringmaster
