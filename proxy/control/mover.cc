@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration kRetryAfter = std::chrono::milliseconds(200);
 constexpr size_t kPullsAtOnce = 128;
+constexpr Duration kBetweenPulls = std::chrono::microseconds(800);
 
 }  // namespace
 
@@ -23,6 +24,12 @@ Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
                                                 context_.connect_timeout, context_.command_timeout);
   }
   retry_at_.resize(clients_.size());
+  last_look_ = MonotonicNow();
+  if (context_.client_commands) {
+    last_commands_ = context_.client_commands();
+  } else {
+    busy_clients_ = false;
+  }
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -220,6 +227,7 @@ Status Mover::Connect(uint32_t shard) {
   const Status ready = client.Ready();
   if (!ready) retry_at_[shard] = MonotonicNow() + kRetryAfter;
   if (ready.ok() && shard == donor_ && run_id != client.run_id()) {
+    dump_script_.clear();
     // Its SCAN cursor means nothing to another process.
     cursor_ = "0";
     database_ = 0;
@@ -232,7 +240,20 @@ Status Mover::Connect(uint32_t shard) {
 
 // --- keys that clients wait for ---
 
+// A round of questions costs all sides the same for one key or many: when one follows the other,
+// those that come meanwhile share the next.
+void Mover::GatherPulls() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (pulls_.empty()) return;
+  }
+  const TimePoint now = MonotonicNow();
+  if (now < next_pulls_at_) std::this_thread::sleep_for(next_pulls_at_ - now);
+  next_pulls_at_ = MonotonicNow() + kBetweenPulls;
+}
+
 bool Mover::ServePulls() {
+  GatherPulls();
   std::vector<Waiting> taken;
   {
     const std::lock_guard lock(mutex_);
@@ -249,6 +270,7 @@ bool Mover::ServePulls() {
     }
   }
   if (taken.empty()) return false;
+  const TimePoint began = MonotonicNow();
   // One database at a time; several may wait for one key.
   std::map<std::pair<int, std::string>, std::vector<PullDone>> waiters;
   for (Waiting& waiting : taken) {
@@ -281,6 +303,8 @@ bool Mover::ServePulls() {
     const std::lock_guard lock(mutex_);
     figures_.pulls += items.size();
   }
+  // What clients fetch themselves counts as the donor's time, too.
+  if (copying_ == nullptr) Pace(began, 0);
   if (put_back.empty()) return true;
   const std::lock_guard lock(mutex_);
   for (Waiting& waiting : put_back) pulls_.push_back(std::move(waiting));

@@ -121,6 +121,7 @@ class Mover {
   bool GiveUp();
   bool StandStill();
   bool ServePulls();
+  void GatherPulls();
   void SweepStep();
   void SweepBatch();
   void SweepAhead();
@@ -129,6 +130,10 @@ class Mover {
   bool ScanMore();
   void Transfer(Items& items);
   void Count(Items& items, Duration took);
+  bool MayScript();
+  ShardReply DumpByScript(Items& items);
+  void AppendDumpScript(const std::vector<Item*>& items, int64_t room);
+  void TakeDumps(const std::vector<Item*>& items, const ShardReply& reply);
   void Measure(Items& items);
   void Dump(Items& items);
   void Restore(Items& items);
@@ -169,8 +174,10 @@ class Mover {
   uint64_t last_commands_ = 0;
   TimePoint last_look_{};
   TimePoint resume_at_{};
-  bool busy_clients_ = false;
+  TimePoint next_pulls_at_{};
+  bool busy_clients_ = true;      // until it has looked
   bool scripts_refused_ = false;  // by the donor
+  std::string dump_script_;       // its SHA1, once the donor has it
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -16,20 +16,6 @@ constexpr uint32_t kChunkBatches = 2;
 constexpr size_t kMaxChunks = 16;
 constexpr int64_t kChunkBytes = 2 << 20;  // by the donor's own estimate
 
-// For each key its time to live and its payload; -2: absent, -3: not now, for it is large or the
-// chunk is full.
-constexpr Bytes kDumpChunk =
-    "local large, room = tonumber(ARGV[1]), tonumber(ARGV[2]) local out = {} "
-    "for i, key in ipairs(KEYS) do "
-    "local size = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '5') "
-    "local ttl, payload = -3, false "
-    "if not size then ttl = -2 "
-    "elseif size <= large and room > 0 then room = room - size "
-    "ttl = redis.call('PTTL', key) payload = redis.call('DUMP', key) end "
-    "out[2 * i - 1] = ttl out[2 * i] = payload end return out";
-constexpr int64_t kAbsent = -2;
-constexpr int64_t kNotNow = -3;
-
 }  // namespace
 
 // Items of one call of SweepAhead, in chunks that follow each other through the steps.
@@ -68,15 +54,7 @@ class Mover::Ahead {
   };
 
   void SendDump(size_t chunk) {
-    Items& items = chunks_[chunk];
-    const std::string count = std::to_string(items.size());
-    const std::string large = std::to_string(kLargeKey);
-    const std::string room = std::to_string(kChunkBytes);
-    ShardClient::Args args = {"EVAL", kDumpChunk, count};
-    for (const Item& item : items) args.push_back(item.key);
-    args.push_back(large);
-    args.push_back(room);
-    donor_.Append(args);
+    mover_.AppendDumpScript(All(chunks_[chunk]), kChunkBytes);
     asked_.push_back({false, chunk});
   }
 
@@ -94,29 +72,13 @@ class Mover::Ahead {
     ShardReply reply = donor_.Read();
     if (asked.unlink) return TakeUnlinked(chunks_[asked.chunk], reply);
     dumped_ = std::move(reply);
-    TakeDumps(chunks_[asked.chunk], dumped_);
+    mover_.TakeDumps(All(chunks_[asked.chunk]), dumped_);
   }
 
-  // What got no answer, or cannot be carried in this way, stays in kDump.
-  void TakeDumps(Items& items, const ShardReply& reply) {
-    if (reply.size() != 2 * items.size()) {
-      if (reply.is_error()) mover_.scripts_refused_ = true;
-      return;
-    }
-    const TimePoint now = MonotonicNow();
-    for (size_t i = 0; i < items.size(); ++i) {
-      Item& item = items[i];
-      item.ttl = reply.at(2 * i).integer();
-      const ShardReply payload = reply.at(2 * i + 1);
-      if (item.ttl == kAbsent) {
-        item.transfer.OnReply(KeyTransfer::Reply::kAbsent);
-      } else if (item.ttl != kNotNow && payload.is_text()) {
-        item.view = payload.text();
-        item.size = item.view.size();
-        item.dumped_at = now;
-        item.transfer.OnReply(KeyTransfer::Reply::kOk);
-      }
-    }
+  static std::vector<Item*> All(Items& items) {
+    std::vector<Item*> all;
+    for (Item& item : items) all.push_back(&item);
+    return all;
   }
 
   bool Ready(uint32_t shard, Item& item) {
@@ -176,7 +138,7 @@ class Mover::Ahead {
 
 void Mover::SweepAhead() {
   const TimePoint began = MonotonicNow();
-  if (!Client(donor_).Select(scanned_database_)) return SweepBatch();
+  if (!Client(donor_).Select(scanned_database_) || !MayScript()) return SweepBatch();
   const size_t chunk = size_t{context_.batch} * kChunkBatches;
   const size_t most = std::min(found_.size(), chunk * kMaxChunks);
   std::vector<Items> chunks;

@@ -13,6 +13,20 @@ namespace {
 // What one batch may hold in memory, by the donor's own estimate.
 constexpr int64_t kBatchBytes = 8 << 20;
 
+// For each key its time to live and its payload; -2: absent, -3: not now, for it is large or there
+// is no room for more.
+constexpr Bytes kDumpScript =
+    "local large, room = tonumber(ARGV[1]), tonumber(ARGV[2]) local out = {} "
+    "for i, key in ipairs(KEYS) do "
+    "local size = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '5') "
+    "local ttl, payload = -3, false "
+    "if not size then ttl = -2 "
+    "elseif size <= large and room > 0 then room = room - size "
+    "ttl = redis.call('PTTL', key) payload = redis.call('DUMP', key) end "
+    "out[2 * i - 1] = ttl out[2 * i] = payload end return out";
+constexpr int64_t kAbsent = -2;
+constexpr int64_t kNotNow = -3;
+
 }  // namespace
 
 // Each item ends as kHere, or as kFailed with its error, or is to come again later. REQUIRES: all
@@ -21,8 +35,14 @@ void Mover::Transfer(Items& items) {
   const TimePoint began = MonotonicNow();
   for (Item& item : items) item.to = context_.move->Locate(item.key).owner;
   for (int attempt = 0; attempt < 2; ++attempt) {
-    Measure(items);
-    Dump(items);
+    const ShardReply payloads = DumpByScript(items);
+    const bool more = std::any_of(items.begin(), items.end(), [](const Item& item) {
+      return item.transfer.step() == KeyTransfer::Step::kDump;
+    });
+    if (more) {
+      Measure(items);
+      Dump(items);
+    }
     Restore(items);
     Unlink(items);
     bool again = false;
@@ -54,11 +74,72 @@ void Mover::Count(Items& items, Duration took) {
   }
 }
 
+// The donor has the script that measures and dumps.
+bool Mover::MayScript() {
+  if (scripts_refused_) return false;
+  if (!dump_script_.empty()) return true;
+  const ShardReply loaded = Client(donor_).Ask({"SCRIPT", "LOAD", kDumpScript});
+  scripts_refused_ = loaded.is_error();
+  if (loaded.is_text()) dump_script_ = loaded.text();
+  return !dump_script_.empty();
+}
+
+void Mover::AppendDumpScript(const std::vector<Item*>& items, int64_t room) {
+  const std::string count = std::to_string(items.size());
+  const std::string large = std::to_string(kLargeKey);
+  const std::string most = std::to_string(room);
+  ShardClient::Args args = {"EVALSHA", dump_script_, count};
+  for (const Item* item : items) args.push_back(item->key);
+  args.push_back(large);
+  args.push_back(most);
+  Client(donor_).Append(args);
+}
+
+// The views of the items point into the reply. What got no answer, or cannot be carried in this
+// way, stays in kDump.
+void Mover::TakeDumps(const std::vector<Item*>& items, const ShardReply& reply) {
+  if (reply.size() != 2 * items.size()) {
+    dump_script_.clear();  // it may have forgotten it
+    if (reply.is_error() && !reply.text().starts_with("NOSCRIPT")) scripts_refused_ = true;
+    return;
+  }
+  const TimePoint now = MonotonicNow();
+  for (size_t i = 0; i < items.size(); ++i) {
+    Item& item = *items[i];
+    item.ttl = reply.at(2 * i).integer();
+    const ShardReply payload = reply.at(2 * i + 1);
+    if (item.ttl == kAbsent) {
+      item.transfer.OnReply(KeyTransfer::Reply::kAbsent);
+    } else if (item.ttl != kNotNow && payload.is_text()) {
+      item.view = payload.text();
+      item.size = item.view.size();
+      item.dumped_at = now;
+      item.transfer.OnReply(KeyTransfer::Reply::kOk);
+    }
+  }
+}
+
+// One question for all of them instead of two. What it leaves in kDump is asked for singly.
+ShardReply Mover::DumpByScript(Items& items) {
+  std::vector<Item*> asked;
+  for (Item& item : items) {
+    if (item.transfer.step() == KeyTransfer::Step::kDump && !item.later) asked.push_back(&item);
+  }
+  if (asked.empty() || !Connect(donor_) || !Client(donor_).Select(items[0].database) ||
+      !MayScript()) {
+    return ShardReply();
+  }
+  AppendDumpScript(asked, kBatchBytes);
+  ShardReply reply = Client(donor_).Read();
+  TakeDumps(asked, reply);
+  return reply;
+}
+
 // Sorts out what is too large to be moved at once.
 void Mover::Measure(Items& items) {
   if (const Status ready = Connect(donor_); !ready || !Client(donor_).Select(items[0].database)) {
     for (Item& item : items) {
-      if (item.transfer.ended()) continue;
+      if (item.transfer.step() != KeyTransfer::Step::kDump || item.later) continue;
       item.error = ready ? "shard " + Client(donor_).target().name + ": " + Client(donor_).error()
                          : ready.error().text;
       item.transfer.OnReply(KeyTransfer::Reply::kLost);
@@ -121,7 +202,8 @@ void Mover::Dump(Items& items) {
       item->error = "shard " + donor.target().name + ": DUMP: " + std::string(item->payload.text());
       item->transfer.OnReply(KeyTransfer::Reply::kRefused);
     } else {
-      item->size = item->payload.text().size();
+      item->view = item->payload.text();
+      item->size = item->view.size();
       item->transfer.OnReply(KeyTransfer::Reply::kOk);
     }
   }
@@ -145,7 +227,7 @@ void Mover::Restore(Items& items) {
       }
       continue;
     }
-    for (Item* item : mine) AppendRestore(*item, item->payload.text());
+    for (Item* item : mine) AppendRestore(*item, item->view);
     for (Item* item : mine) {
       const ShardReply reply = recipient.Read();
       item->payload = ShardReply();
