@@ -4,6 +4,7 @@
 #include <numeric>
 #include <unordered_set>
 
+#include "base/planted.h"
 #include "base/random.h"
 #include "command/handlers.h"
 #include "command/owned_keys.h"
@@ -110,7 +111,11 @@ uint32_t TagOf(const Router& router) {
 // The shards in the order of a walk. While keys move, each donor stands before every recipient, so
 // that a key is seen where it was or where it arrived.
 std::vector<uint32_t> WalkOf(const Router& router) {
-  if (router.move() != nullptr) return router.move()->walk();
+  if (router.move() != nullptr) {
+    std::vector<uint32_t> walk = router.move()->walk();
+    if (Planted("walk-reversed")) std::reverse(walk.begin(), walk.end());
+    return walk;
+  }
   std::vector<uint32_t> walk(router.shard_count());
   std::iota(walk.begin(), walk.end(), 0U);
   return walk;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "command/keys.h"
 #include "command/recipe.h"
 #include "command/transaction.h"
@@ -213,6 +214,7 @@ void MoveGate::OnRecipeEnded(uint64_t generation) {
 // Everything that was sent to a donor before the freeze is answered: a connection's FIFO is in the
 // order of sending. What a recipe would still send counts as under way.
 bool MoveGate::Drained() const {
+  if (Planted("barrier-skipped")) return true;
   if (!recipes_.empty() && recipes_.begin()->first < generation_) return false;
   // An undo on the old owner must not come when the key has left it.
   if (context_.sagas != nullptr && !context_.sagas->SettledUpTo(frozen_at_)) return false;

@@ -224,7 +224,7 @@ constexpr Row kSubcommands[] = {
     {.name = "ring", .arity = 2, .flags = kHidden, .plan = Local(ProxyRing)},
     {.name = "sagas", .arity = -2, .flags = kHidden, .plan = Recipe(ProxySagasRecipe)},
     {.name = "shards", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyShards)},
-    {.name = "verify", .arity = 2, .flags = kHidden | kWaits, .plan = Recipe(ProxyVerify)},
+    {.name = "verify", .arity = -2, .flags = kHidden | kWaits, .plan = Recipe(ProxyVerify)},
     {.name = "workers", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyWorkers)},
 };
 

@@ -1,5 +1,6 @@
-// PROXY VERIFY: looks at every key of every shard, in the background, and finds those that are not
-// where the ring has them.
+// PROXY VERIFY [DIGEST]: looks at every key of every shard, in the background, and finds those that
+// are not where the ring has them. The digest is of all keys that are, with their values and
+// whether they expire, and does not depend on where they are: equal before and after a move.
 #include <fmt/format.h>
 
 #include "command/handlers.h"
@@ -9,6 +10,7 @@
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
 #include "resp/request_writer.h"
+#include "ring/hash.h"
 
 namespace ringmaster {
 namespace {
@@ -22,6 +24,13 @@ struct Found {
   uint64_t own = 0;  // the proxy's
   uint64_t misplaced = 0;
   std::string examples;
+  uint64_t digest = 0;
+};
+
+// The two words of a page that stay for the next question.
+struct Seen {
+  std::string cursor;
+  std::vector<std::string> keys;  // in their place
 };
 
 Task<Result<Proxy::TurnOver>> MyTurn(RecipeCall& call) {
@@ -32,10 +41,11 @@ Task<Result<Proxy::TurnOver>> MyTurn(RecipeCall& call) {
   co_return co_await *turn;
 }
 
-// Counts a page's keys. The next cursor; empty: the reply is no page.
-std::string TakePage(Router& router, uint32_t shard, int database, Bytes reply, Found& found) {
+// Counts a page's keys. No cursor: the reply is no page.
+Seen TakePage(Router& router, uint32_t shard, int database, Bytes reply, Found& found) {
+  Seen seen;
   const std::vector<ReplyElement> parts = ReadArray(reply);
-  if (parts.size() != 2 || !parts[1].is_aggregate()) return "";
+  if (parts.size() != 2 || !parts[1].is_aggregate()) return seen;
   ReplyReader keys = ReplyReader::Children(parts[1]);
   while (const std::optional<ReplyElement> key = keys.Next()) {
     if (key->text.starts_with(kReservedPrefix)) {
@@ -43,18 +53,44 @@ std::string TakePage(Router& router, uint32_t shard, int database, Bytes reply, 
       continue;
     }
     ++found.keys;
-    if (ShowsKey(router, shard, key->text)) continue;
+    if (ShowsKey(router, shard, key->text)) {
+      seen.keys.emplace_back(key->text);
+      continue;
+    }
     if (found.misplaced++ >= kShownKeys) continue;
     found.examples +=
         fmt::format("misplaced_key: {} in database {} on shard {} belongs to {}\n",
                     key->text.substr(0, kShownKey), database, router.shard_name(shard),
                     router.shard_name(router.ShardOf(key->text)));
   }
-  return std::string(parts[0].text);
+  seen.cursor = parts[0].text;
+  return seen;
+}
+
+// Adds what the shard says of the values of a page's keys. False: it does not say.
+bool AddDigests(const Seen& seen, int database, Bytes reply, Found& found) {
+  const std::vector<ReplyElement> digests = ReadArray(reply);
+  if (digests.size() != seen.keys.size()) return false;
+  for (size_t i = 0; i < digests.size(); ++i) {
+    std::string one = std::to_string(database) + " " + seen.keys[i] + " ";
+    one += digests[i].text;
+    found.digest += Hash(HashKind::kXxh3, one);
+  }
+  return true;
+}
+
+std::string DigestRequest(const Seen& seen) {
+  std::string request;
+  AppendRequestHeader(request, seen.keys.size() + 2);
+  AppendRequestArg(request, "DEBUG");
+  AppendRequestArg(request, "DIGEST-VALUE");
+  for (const std::string& key : seen.keys) AppendRequestArg(request, key);
+  return request;
 }
 
 // A page a turn. An error is what went wrong.
-Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, Found& found) {
+Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, bool digest,
+                            Found& found) {
   Router& router = call.router();
   const uint64_t version = router.version();
   std::string cursor = "0";
@@ -69,9 +105,24 @@ Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, Foun
     const AskOptions options{.read_only = true};
     const Answer answer =
         co_await call.AskOver(call.Shared(shard, database), std::move(request), options);
+    if (router.version() != version) {
+      (*over)();
+      continue;
+    }
+    const Seen seen = TakePage(router, shard, database, answer.reply, found);
+    cursor = seen.cursor;
+    if (digest && !seen.keys.empty()) {
+      const Answer said =
+          co_await call.AskOver(call.Shared(shard, database), DigestRequest(seen), options);
+      if (!AddDigests(seen, database, said.reply, found)) {
+        (*over)();
+        co_return Error{ErrorCode::kRefused,
+                        "shard " + router.shard_name(shard) +
+                            " does not tell digests (enable-debug-command in its configuration): " +
+                            std::string(ReadReply(said.reply).text)};
+      }
+    }
     (*over)();
-    if (router.version() != version) continue;
-    cursor = TakePage(router, shard, database, answer.reply, found);
     if (cursor.empty()) {
       const Bytes said = ReadReply(answer.reply).text;
       co_return Error{ErrorCode::kUnavailable,
@@ -84,13 +135,15 @@ Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, Foun
 }  // namespace
 
 Task<std::string> ProxyVerify(RecipeCall& call) {
+  const bool digest = call.args().size() == 3 && EqualsIgnoreCase(call.args()[2], "digest");
+  if (call.args().size() > 2 && !digest) co_return "-ERR say PROXY VERIFY [DIGEST]\r\n";
   std::string text;
   Found all;
   const uint64_t version = call.router().version();
   for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
     Found found;
     for (int database = 0; database < call.context().proxy.facts().databases; ++database) {
-      Status looked = co_await VerifyDatabase(call, shard, database, found);
+      Status looked = co_await VerifyDatabase(call, shard, database, digest, found);
       if (looked.ok() && call.router().version() != version) {
         looked = Error{ErrorCode::kRefused, "the ring changed meanwhile; ask again"};
       }
@@ -104,7 +157,9 @@ Task<std::string> ProxyVerify(RecipeCall& call) {
     all.keys += found.keys;
     all.misplaced += found.misplaced;
     all.examples += found.examples;
+    all.digest += found.digest;
   }
+  if (digest) text += fmt::format("digest: {:016x}\n", all.digest);
   const char* moving = call.router().move() != nullptr ? "yes" : "no";
   std::string reply;
   ReplyWriter(reply, call.resp())

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/planted.h"
 #include "control/mover.h"
 
 namespace ringmaster {
@@ -140,6 +141,10 @@ void Mover::Measure(Items& items) {
   if (const Status ready = Connect(donor_); !ready || !Client(donor_).Select(items[0].database)) {
     for (Item& item : items) {
       if (item.transfer.step() != KeyTransfer::Step::kDump || item.later) continue;
+      if (Planted("absent-from-a-dead-donor")) {
+        item.transfer.OnReply(KeyTransfer::Reply::kAbsent);
+        continue;
+      }
       item.error = ready ? "shard " + Client(donor_).target().name + ": " + Client(donor_).error()
                          : ready.error().text;
       item.transfer.OnReply(KeyTransfer::Reply::kLost);
@@ -241,11 +246,15 @@ void Mover::AppendRestore(const Item& item, Bytes payload) {
   const int64_t passed = Milliseconds(MonotonicNow() - item.dumped_at);
   const int64_t left = item.ttl < 0 ? 0 : std::max<int64_t>(item.ttl - passed, 1);
   const std::string ttl = std::to_string(left);
+  if (Planted("restore-replaces")) {
+    return Client(item.to).Append({"RESTORE", item.key, ttl, payload, "REPLACE"});
+  }
   Client(item.to).Append({"RESTORE", item.key, ttl, payload});
 }
 
 void Mover::TakeRestored(Item& item, const ShardReply& reply) {
   const ShardClient& recipient = Client(item.to);
+  if (Planted("unlinked-unacknowledged")) return item.transfer.OnReply(KeyTransfer::Reply::kOk);
   if (reply.lost()) {
     item.error = "shard " + recipient.target().name + ": " + recipient.error();
     item.transfer.OnReply(KeyTransfer::Reply::kLost);

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/planted.h"
+
 namespace ringmaster {
 
 std::string MovingKeys::NameOf(int database, Bytes key) {
@@ -32,18 +34,19 @@ void MovingKeys::Thaw(Actions& out) {
 
 void MovingKeys::Switch(Actions& out) {
   state_ = State::kMoving;
-  here_.Clear();
+  if (!Planted("here-of-the-move-before")) here_.Clear();
   LookAgain(out);
 }
 
 void MovingKeys::Settle(Actions& out) {
   state_ = State::kStable;
-  here_.Clear();
+  if (!Planted("here-of-the-move-before")) here_.Clear();
   RunAll(out);
 }
 
 void MovingKeys::RunAll(Actions& out) {
   for (const auto& [token, names] : parked_) out.run.push_back(token);
+  if (Planted("parked-reversed")) std::reverse(out.run.begin(), out.run.end());
   parked_.clear();
   queues_.clear();
 }

@@ -7,6 +7,7 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "base/planted.h"
 #include "server/pool_worker.h"
 #include "server/server.h"
 
@@ -337,6 +338,7 @@ void Rebalancer::PostSwitch() {
   if (movers_ != nullptr) retired_.push_back(std::move(movers_));
   MakeMovers();
   server_.PostToPool(pool_, [snapshot = snapshot_, movers = movers_](PoolWorker& worker) {
+    if (Planted("one-worker-not-told") && worker.index() == 1) return worker.Thaw();
     worker.Switch(snapshot, movers);
   });
   MarkShards();

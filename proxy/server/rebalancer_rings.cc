@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/planted.h"
 #include "config/dump.h"
 #include "server/pool_worker.h"
 #include "server/rebalancer.h"
@@ -145,7 +146,7 @@ Status Rebalancer::Begin(const Config& config) {
   }
   Refresh(ring_.pool, Wanted());
   TellOfMissing();
-  if (!loaded->moving) return MakeCurrent();
+  if (!loaded->moving || Planted("barrier-forgotten")) return MakeCurrent();
   const Result<PoolConfig> target = Read(loaded->moving->ring);
   if (!target) return target.error();
   next_ = {loaded->moving->epoch, *target};
