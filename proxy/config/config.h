@@ -83,7 +83,7 @@ struct BalanceConfig {
 
 struct ScheduleConfig {
   uint32_t quantum = 32;
-  uint32_t window = 256;
+  uint32_t window = 512;
   double background_share = 0.05;
   std::vector<std::string> background;  // commands that wait for a quiet moment, by name
   bool operator==(const ScheduleConfig&) const = default;

@@ -32,7 +32,7 @@
 namespace ringmaster {
 
 struct WindowRule {
-  uint32_t cap = 256;
+  uint32_t cap = 512;
   uint32_t floor = 4;
   uint64_t floor_bytes = 64U << 10;  // requests and replies; of larger ones the floor is fewer
   Duration target = std::chrono::microseconds(100);

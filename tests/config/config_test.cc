@@ -72,7 +72,7 @@ TEST(ConfigTest, NeedsNothingButAShard) {
     databases: 16
 workers: 0
 balance: {push: true, pull: true, interval: 100ms, threshold: 0.15}
-schedule: {quantum: 32, window: 256, background_share: 0.05}
+schedule: {quantum: 32, window: 512, background_share: 0.05}
 rebalance: {batch: 64, max_keys_per_second: 0}
 saga: {journal: /var/lib/ringmaster/state.db, fsync: everysec, isolated_reads: false, modes: {}}
 timeouts: {connect: 1s, command: 5s, idle_client: 0s, drain: 10s}

@@ -98,7 +98,7 @@ class Model {
 TEST(WindowTest, DeepClientsAmongThemselvesHaveTheWholeCap) {
   Model model(4, 0);
   model.Run(seconds(2));
-  for (const auto& client : model.clients) EXPECT_EQ(client->window.size(), 256U);
+  for (const auto& client : model.clients) EXPECT_EQ(client->window.size(), 512U);
 }
 
 TEST(WindowTest, InteractiveClientsDoNotWaitBehindWholeWindows) {
@@ -141,7 +141,7 @@ TEST(WindowTest, WindowsGrowAgainWhenTheInteractiveClientsAreGone) {
   model.Run(seconds(2));
   model.interactive = false;
   model.Run(seconds(2));
-  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(model.clients[i]->window.size(), 256U);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(model.clients[i]->window.size(), 512U);
 }
 
 TEST(WindowTest, WhoSendsOneAtATimeIsInteractive) {
@@ -154,7 +154,7 @@ TEST(WindowTest, WhoSendsOneAtATimeIsInteractive) {
 TEST(WindowTest, OneClientAloneIsNotThrottledForItsOwnSake) {
   Model model(0, 1);
   model.Run(seconds(1));
-  EXPECT_EQ(model.clients[0]->window.size(), 256U);
+  EXPECT_EQ(model.clients[0]->window.size(), 512U);
 }
 
 TEST(WindowTest, AnInteractiveClientOfAnotherWorkerCounts) {
