@@ -27,9 +27,11 @@ class SagaScriptsTest : public testing::Test {
     plan_.steps[0].copies = std::move(copies);
   }
   std::string Redis(const std::vector<std::string>& words) { return shard_.Command(words); }
-  std::string Ask(const std::string& request) {
+  std::string Ask(const std::string& request, size_t replies = 1) {
     EXPECT_TRUE(shard_.Send(request));
-    return shard_.ReadRaw();
+    std::string all;
+    for (size_t i = 0; i < replies; ++i) all += shard_.ReadRaw();
+    return all;
   }
   StepAnswer Step(const StepWork& work) {
     std::string request;
@@ -138,6 +140,66 @@ TEST_F(SagaScriptsTest, SettingStringsIsUndoneAsAnyStep) {
   Redis({"SET", "d", "there"});
   EXPECT_EQ(set().kind, AnswerKind::kExists);
   EXPECT_EQ(Redis({"GET", "c"}), "\"old\"");
+}
+
+TEST_F(SagaScriptsTest, SettingStringsNativelyIsUndoneAsAnyStepAndKnownToTheScript) {
+  const std::string middle(1000, 'm');
+  std::vector<StepKey> keys = {{"a"}, {"b"}, {"c"}};
+  std::vector<Bytes> values = {"small", middle, "created"};
+  // More than fit the shortest form of a list.
+  std::vector<std::string> more;
+  for (int i = 0; i < 20; ++i) more.push_back("more" + std::to_string(i));
+  for (const std::string& key : more) {
+    keys.push_back({key});
+    values.emplace_back(key);
+  }
+  Redis({"RPUSH", "a", "old"});
+  Redis({"SET", "b", "old", "PX", "1000000"});
+  Plan(keys);
+  std::string request;
+  ASSERT_TRUE(CanSetNatively(plan_.steps[0], values));
+  AppendNativeSetStep(request, plan_, 0, values);
+  const StepAnswer answer =
+      ReadNativeSetStep(Ask(request, NativeSetReplies(plan_.steps[0])), plan_.steps[0]);
+  ASSERT_EQ(answer.kind, AnswerKind::kDone) << answer.error;
+  EXPECT_EQ(answer.had, "11" + std::string(21, '0'));
+  EXPECT_EQ(Redis({"MGET", "a", "c", "more7"}), "[\"small\", \"created\", \"more7\"]");
+  std::string again;
+  AppendSetStep(again, plan_, 0, values, ScriptForm::kText);
+  const StepAnswer repeated = ReadStep(Ask(again));
+  EXPECT_EQ(repeated.kind, AnswerKind::kDone) << repeated.error;
+  EXPECT_TRUE(repeated.repeated);
+  Redis({"SET", "more3", "by somebody else"});
+  EXPECT_EQ(Undo().kind, UndoKind::kConflict);
+  EXPECT_EQ(Redis({"LRANGE", "a", "0", "-1"}), "[\"old\"]");
+  EXPECT_THAT(Redis({"PTTL", "b"}), StartsWith("(integer) 99"));
+  EXPECT_EQ(Redis({"EXISTS", "c", "more7", "more19"}), "(integer) 0");
+  EXPECT_EQ(Redis({"GET", "more3"}), "\"by somebody else\"");
+}
+
+TEST_F(SagaScriptsTest, SettingStringsNativelyWhenMemoryIsShortDoesNothing) {
+  Redis({"SET", "a", "old"});
+  Redis({"CONFIG", "SET", "maxmemory", "1"});
+  Plan({{"a"}, {"b"}});
+  std::string request;
+  const std::vector<Bytes> values = {"1", "2"};
+  AppendNativeSetStep(request, plan_, 0, values);
+  const StepAnswer answer =
+      ReadNativeSetStep(Ask(request, NativeSetReplies(plan_.steps[0])), plan_.steps[0]);
+  EXPECT_EQ(answer.kind, AnswerKind::kRefused);
+  EXPECT_THAT(answer.error, StartsWith("-OOM"));
+  EXPECT_EQ(Redis({"GET", "a"}), "\"old\"");
+  EXPECT_EQ(Redis({"DBSIZE"}), "(integer) 1");
+}
+
+TEST_F(SagaScriptsTest, WhatNeedsALookIsNotSetNatively) {
+  const std::string large(5000, 'l');
+  const std::vector<Bytes> small = {"1"}, values = {large};
+  SagaStep step{.keys = {{"a", ImageKind::kCreate}}};
+  EXPECT_FALSE(CanSetNatively(step, small));
+  step.keys = {{"a"}};
+  EXPECT_TRUE(CanSetNatively(step, small));
+  EXPECT_FALSE(CanSetNatively(step, values));
 }
 
 TEST_F(SagaScriptsTest, SettingStringsWhenMemoryIsShortDoesNothing) {

@@ -103,24 +103,44 @@ TEST_P(SagasTest, AShardThatIsDownMeansThatNothingIsWritten) {
 TEST_P(SagasTest, ARefusedPartUndoesTheOthers) {
   Client client = proxy_->Connect();
   const Words keys = Keys();
-  client.Command({"SET", keys.back(), "old", "EX", "1000"});
-  EXPECT_EQ(client.Command(Mset("MSETNX")), "(integer) 0");
-  for (size_t i = 0; i + 1 < keys.size(); ++i) {
+  client.Command({"SET", keys.front(), "old", "EX", "1000"});
+  Client(servers_.back()->port()).Command({"CONFIG", "SET", "maxmemory", "1"});
+  EXPECT_TRUE(client.Command(Mset()).starts_with("(error) OOM"));
+  Client(servers_.back()->port()).Command({"CONFIG", "SET", "maxmemory", "0"});
+  for (size_t i = 1; i < keys.size(); ++i) {
     EXPECT_EQ(client.Command({"EXISTS", keys[i]}), "(integer) 0");
   }
-  EXPECT_EQ(client.Command({"GET", keys.back()}), "\"old\"");
-  EXPECT_NE(client.Command({"TTL", keys.back()}), "(integer) -1");
+  EXPECT_EQ(client.Command({"GET", keys.front()}), "\"old\"");
+  EXPECT_NE(client.Command({"TTL", keys.front()}), "(integer) -1");
   EXPECT_EQ(client.Command({"PROXY", "SAGAS", "LIST"}), "\"\"");
-  ExpectNothingOfOursIsLeft("after MSETNX");
+  ExpectNothingOfOursIsLeft("after MSET");
+}
+
+TEST_P(SagasTest, MsetnxThatIsRefusedTouchesNothing) {
+  Client client = proxy_->Connect();
+  const Words keys = Keys();
+  client.Command({"SET", keys.back(), "old"});
+  EXPECT_EQ(client.Command({"WATCH", keys.front()}), "OK");
+  EXPECT_EQ(client.Command(Mset("MSETNX")), "(integer) 0");
+  EXPECT_EQ(client.Command({"MULTI"}), "OK");
+  EXPECT_EQ(client.Command({"SET", keys.front(), "mine"}), "QUEUED");
+  EXPECT_EQ(client.Command({"EXEC"}), "[OK]");
+  client.Command({"DEL", keys.back()});
+  EXPECT_EQ(client.Command(Mset("MSETNX")), "(integer) 0");
+  client.Command({"DEL", keys.front()});
+  EXPECT_EQ(client.Command(Mset("MSETNX")), "(integer) 1");
+  EXPECT_EQ(client.Command({"DBSIZE"}), "(integer) " + std::to_string(keys.size()))
+      << "what the saga left was not counted";
 }
 
 TEST_P(SagasTest, OperatorsSeeWhatIsThere) {
   Client client = proxy_->Connect();
   EXPECT_EQ(client.Command(Mset()), "OK");
-  client.Command(Mset("MSETNX"));
+  Client(servers_.back()->port()).Command({"CONFIG", "SET", "maxmemory", "1"});
+  client.Command(Mset());
   EXPECT_NE(client.Command({"INFO", "ringmaster"}).find("sagas:started=2,committed=1,undone=1"),
             std::string::npos);
-  EXPECT_NE(client.Command({"PROXY", "SAGAS", "RECENT"}).find("command=msetnx"), std::string::npos);
+  EXPECT_NE(client.Command({"PROXY", "SAGAS", "RECENT"}).find("command=mset "), std::string::npos);
   EXPECT_NE(client.Command({"PROXY", "SAGAS", "JOURNAL", "VERIFY"}).find("incarnation: 1"),
             std::string::npos);
   EXPECT_TRUE(

@@ -155,7 +155,24 @@ Status Database::Prepare() {
                                                                  : "PRAGMA synchronous=NORMAL");
     if (!rows.ok()) return rows.error();
   }
-  return Done();
+  return OpenCheckpoints();
+}
+
+// Whoever writes would otherwise bring a full log into the database himself, and wait for the disk.
+Status Database::OpenCheckpoints() {
+  const std::string& path = options_.path;
+  if (sqlite3_open_v2(path.c_str(), &checkpoints_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                      nullptr) != SQLITE_OK) {
+    return SqlError(checkpoints_, path);
+  }
+  checkpointer_ = std::make_unique<DatabaseSession>(checkpoints_);
+  const char* const mode = options_.fsync == Fsync::kNo       ? "PRAGMA synchronous=OFF"
+                           : options_.fsync == Fsync::kAlways ? "PRAGMA synchronous=FULL"
+                                                              : "PRAGMA synchronous=NORMAL";
+  const auto synchronous = checkpointer_->Run(mode);
+  if (!synchronous.ok()) return synchronous.error();
+  const auto automatic = session_->Run("PRAGMA wal_autocheckpoint=0");
+  return automatic.ok() ? Status(Done()) : Status(automatic.error());
 }
 
 Database::~Database() {
@@ -167,6 +184,8 @@ Database::~Database() {
     wake_.notify_one();
     thread_.join();
   }
+  checkpointer_.reset();
+  if (checkpoints_ != nullptr) sqlite3_close(checkpoints_);
   session_.reset();
   if (handle_ != nullptr) sqlite3_close(handle_);
   if (lock_ >= 0) close(lock_);
@@ -187,34 +206,82 @@ void Database::Submit(Work work, Callback done) {
                                             options_.max_waiting, options_.path)});
 }
 
+// Pages of the log beyond which writers wait for a checkpoint.
+constexpr int64_t kLargeLog = 4096;
+
+std::optional<Status> Database::TryNow(const Work& work) {
+  if (options_.fsync == Fsync::kAlways) return std::nullopt;
+  const TimePoint began = MonotonicNow();
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (busy_ || stop_ || !waiting_.empty() || began < slow_until_) return std::nullopt;
+    busy_ = true;
+  }
+  Submission only{work, nullptr};
+  Status status = Transaction({&only, 1});
+  const TimePoint ended = MonotonicNow();
+  const std::lock_guard<std::mutex> guard(mutex_);
+  busy_ = false;
+  if (ended - began > kSlow) slow_until_ = ended + std::chrono::seconds(1);
+  ++figures_.submissions;
+  ++figures_.transactions;
+  if (!status.ok()) ++figures_.failures;
+  trouble_ = status.ok() ? std::string() : status.error().text;
+  // The writer looks for the time of the next checkpoint, or was kept from working.
+  if (!std::exchange(unsynced_, true) || !waiting_.empty()) wake_.notify_one();
+  return status;
+}
+
+// In synchronous=NORMAL it is the checkpoint that syncs the log, and then the database. Pages that
+// the log has.
+int64_t Database::Checkpoint() {
+  const auto done = checkpointer_->Run("PRAGMA wal_checkpoint(PASSIVE)");
+  if (!done.ok() || done->empty() || done->front().size() < 3) return 0;
+  const auto* pages = std::get_if<int64_t>(&done->front()[1]);
+  return pages == nullptr ? 0 : *pages;
+}
+
 void Database::Write() {
-  const bool syncs = options_.fsync == Fsync::kEverySecond;
-  TimePoint next_sync = MonotonicNow();
-  bool unsynced = false;
+  TimePoint next_sync = TimePoint::max();
   std::vector<Submission> group;
   std::unique_lock<std::mutex> guard(mutex_);
   for (;;) {
-    const auto ready = [&] { return stop_ || !waiting_.empty(); };
-    if (syncs && unsynced) {
+    const auto ready = [&] {
+      return !busy_ && (stop_ || !waiting_.empty() || (unsynced_ && next_sync == TimePoint::max()));
+    };
+    if (next_sync != TimePoint::max()) {
       wake_.wait_until(guard, next_sync, ready);
     } else {
       wake_.wait(guard, ready);
     }
-    if (waiting_.empty() && stop_) return;
-    group.swap(waiting_);
-    guard.unlock();
-    if (!group.empty()) {
-      if (!unsynced) next_sync = MonotonicNow() + std::chrono::seconds(1);
-      unsynced = true;
+    if (waiting_.empty() && stop_ && !busy_) return;
+    if (!busy_ && !waiting_.empty()) {
+      group.swap(waiting_);
+      busy_ = unsynced_ = true;
+      guard.unlock();
       WriteGroup(group);
       group.clear();
+      guard.lock();
+      busy_ = false;
     }
-    if (syncs && unsynced && MonotonicNow() >= next_sync) {
-      // In synchronous=NORMAL it is the checkpoint that syncs the log, and then the database.
-      static_cast<void>(session_->Run("PRAGMA wal_checkpoint(PASSIVE)"));
-      unsynced = false;
+    const TimePoint now = MonotonicNow();
+    if (now >= next_sync) {
+      next_sync = TimePoint::max();
+      unsynced_ = false;
+      guard.unlock();
+      const bool large = Checkpoint() > kLargeLog;
+      guard.lock();
+      if (large && !busy_) {
+        // The log begins anew only when all of it is in the database, for which writing must rest.
+        busy_ = true;
+        guard.unlock();
+        Checkpoint();
+        guard.lock();
+        busy_ = false;
+      }
+    } else if (unsynced_ && next_sync == TimePoint::max()) {
+      next_sync = now + std::chrono::seconds(1);
     }
-    guard.lock();
   }
 }
 

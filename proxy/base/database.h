@@ -80,7 +80,13 @@ class Database {
   // that fails is alone in that, what it shared the transaction with is done again without it.
   // `done` is short and never waits; it typically posts to a mailbox.
   void Submit(Work work, Callback done);
-  // The same, and waits for it. Not on the writer thread.
+  // Runs it in a transaction of its own on this thread, when nothing else is under way and that
+  // takes no waiting for the disk: for those to whom the way to the writer thread and back is dear.
+  // nullopt: nothing happened, submit it. Not while a commit took longer than kSlow lately, nor
+  // with kAlways.
+  std::optional<Status> TryNow(const Work& work);
+  static constexpr Duration kSlow = std::chrono::milliseconds(10);
+  // The same as Submit, and waits for it. Not on the writer thread.
   Status Execute(Work work);
   Result<std::vector<DatabaseRow>> Query(std::string sql,
                                          std::vector<DatabaseValue> parameters = {});
@@ -106,6 +112,8 @@ class Database {
 
   explicit Database(Options options) : options_(std::move(options)) {}
   Status Prepare();
+  Status OpenCheckpoints();
+  int64_t Checkpoint();
   void Write();
   void WriteGroup(std::vector<Submission>& group);
   Status Transaction(std::span<Submission> group);
@@ -113,12 +121,19 @@ class Database {
   const Options options_;
   int lock_ = -1;
   sqlite3* handle_ = nullptr;
-  std::unique_ptr<DatabaseSession> session_;
+  std::unique_ptr<DatabaseSession> session_;  // used by whoever set busy_
+  // The log is brought into the database over a connection of its own, which writers do not wait
+  // for.
+  sqlite3* checkpoints_ = nullptr;
+  std::unique_ptr<DatabaseSession> checkpointer_;
   uint64_t incarnation_ = 0;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Submission> waiting_;  // guarded by mutex_, as all below
+  bool busy_ = false;                // a transaction is under way
+  bool unsynced_ = false;            // something was written since the last checkpoint
+  TimePoint slow_until_ = TimePoint::min();
   bool stop_ = false;
   Figures figures_;
   std::string trouble_;

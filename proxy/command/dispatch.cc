@@ -176,6 +176,9 @@ void DispatchByPlan(Call& call) {
     if (call.context.locked && call.context.locks->Hold(call)) return;
     if (call.context.moving && call.context.moves->Hold(call)) return;
   }
+  if (call.command.Is(kWholeDatabase)) [[unlikely]] {
+    if (call.context.locks != nullptr && call.context.locks->HoldUntilSwept(call)) return;
+  }
   DispatchNow(call);
 }
 

@@ -7,6 +7,7 @@
 #include "command/move_gate.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
+#include "saga/saga_set.h"
 
 namespace ringmaster {
 namespace {
@@ -83,6 +84,28 @@ bool LockGate::Hold(Call& call) {
   return true;
 }
 
+bool LockGate::HoldUntilSwept(Call& call) {
+  const TimePoint now = context_.proxy.Now();
+  if (context_.sagas == nullptr || !context_.sagas->unswept()) return false;
+  if (parked_bytes_ > kMaxWaiting || context_.sagas->SweptUpTo(now)) return false;
+  auto parked = std::make_unique<Parked>(call);
+  parked->since = now;
+  parked_bytes_ += parked->bytes.size();
+  unswept_.push_back(std::move(parked));
+  return true;
+}
+
+void LockGate::RunSwept(TimePoint now) {
+  while (!unswept_.empty()) {
+    const TimePoint since = unswept_.front()->since;
+    if (!context_.sagas->SweptUpTo(since) && now - since < kLockWait) return;
+    const std::unique_ptr<Parked> parked = std::move(unswept_.front());
+    unswept_.erase(unswept_.begin());
+    parked_bytes_ -= parked->bytes.size();
+    parked->Run(context_, DispatchNow);
+  }
+}
+
 std::unique_ptr<Parked> LockGate::Take(LockedKeys::Token token) {
   const auto at = parked_.find(token);
   std::unique_ptr<Parked> parked = std::move(at->second);
@@ -91,10 +114,10 @@ std::unique_ptr<Parked> LockGate::Take(LockedKeys::Token token) {
   return parked;
 }
 
-void LockGate::Lock(LockTicket ticket, const std::vector<LockKey>& keys) {
+void LockGate::Lock(LockTicket ticket, const LockKeys& keys) {
   ++generation_;
   to_drain_.emplace(ticket, keys);
-  locked_.Lock(ticket, keys, actions_);
+  locked_.Lock(ticket, *keys, actions_);
   StateChanged();
   CarryOut();
 }
@@ -124,7 +147,7 @@ void LockGate::StartDrain(LockTicket ticket) {
   const auto at = to_drain_.find(ticket);
   if (at == to_drain_.end()) return;
   Draining drain{ticket, context_.proxy.Now(), generation_, {}, context_.router.version()};
-  for (const LockKey& key : at->second) {
+  for (const LockKey& key : *at->second) {
     const uint32_t shard = context_.router.ShardOf(key.key);
     if (std::find(drain.shards.begin(), drain.shards.end(), shard) == drain.shards.end()) {
       drain.shards.push_back(shard);
@@ -168,6 +191,7 @@ void LockGate::Poll() {
     draining_.erase(draining_.begin() + static_cast<ptrdiff_t>(i));
     service_.OnAck(ticket, worker_);
   }
+  if (!unswept_.empty()) RunSwept(context_.proxy.Now());
   if (everything_.empty() || !locked_.empty()) return;
   for (const auto& parked : std::exchange(everything_, {})) {
     parked_bytes_ -= parked->bytes.size();

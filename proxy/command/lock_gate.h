@@ -33,6 +33,9 @@ class LockGate final : public LockWorker {
 
   // True: the command was taken over; it runs later, or is answered. REQUIRES: context.locked.
   bool Hold(Call& call);
+  // The same for a call of kWholeDatabase, until nothing that was committed before it has left
+  // something on a shard; it runs all the same when that takes long.
+  bool HoldUntilSwept(Call& call);
   // Whether a write may be passed on to its shard while it arrives.
   bool MayStream(int database, Bytes key) const { return locked_.IsFree(database, key, false); }
 
@@ -43,7 +46,7 @@ class LockGate final : public LockWorker {
   void Acquire(std::vector<LockKey> keys, Done done);
 
   // LockWorker.
-  void Lock(LockTicket ticket, const std::vector<LockKey>& keys) override;
+  void Lock(LockTicket ticket, const LockKeys& keys) override;
   void Unlock(LockTicket ticket, const std::vector<LockKey>& keys) override;
 
   // A recipe that touches keys began, and ended: a lock waits for those that began before it.
@@ -52,11 +55,11 @@ class LockGate final : public LockWorker {
 
   // At the end of each turn.
   void EndTurn() {
-    if (!draining_.empty() || !everything_.empty()) [[unlikely]]
+    if (!draining_.empty() || !everything_.empty() || !unswept_.empty()) [[unlikely]]
       Poll();
   }
   void Tick(TimePoint now);
-  size_t waiting() const { return parked_.size() + everything_.size(); }
+  size_t waiting() const { return parked_.size() + everything_.size() + unswept_.size(); }
 
  private:
   struct Draining {
@@ -83,6 +86,7 @@ class LockGate final : public LockWorker {
   void StartDrain(LockTicket ticket);
   std::unique_ptr<Parked> Take(LockedKeys::Token token);
   void RefuseLate(Parked& parked);
+  void RunSwept(TimePoint now);
   void StateChanged() { context_.locked = !locked_.empty(); }
 
   CommandContext& context_;
@@ -94,11 +98,12 @@ class LockGate final : public LockWorker {
   LockedKeys::Token last_token_ = 0;
   std::map<LockedKeys::Token, std::unique_ptr<Parked>> parked_;  // in the order of arrival
   std::vector<std::unique_ptr<Parked>>
-      everything_;  // FLUSHALL and its kin, until nothing is locked
+      everything_;                                // FLUSHALL and its kin, until nothing is locked
+  std::vector<std::unique_ptr<Parked>> unswept_;  // until what sagas left is gone
   size_t parked_bytes_ = 0;
-  std::vector<LockedKeys::Key> touched_;                           // by the call at hand
-  bool reads_only_ = false;                                        // it does
-  std::unordered_map<LockTicket, std::vector<LockKey>> to_drain_;  // told to lock, not first yet
+  std::vector<LockedKeys::Key> touched_;               // by the call at hand
+  bool reads_only_ = false;                            // it does
+  std::unordered_map<LockTicket, LockKeys> to_drain_;  // told to lock, not first yet
   std::vector<Draining> draining_;
   std::map<uint64_t, Wanted> wanted_;  // in the order of asking
   uint64_t last_wanted_ = 0;

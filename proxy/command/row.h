@@ -125,15 +125,18 @@ enum RowFlag : uint32_t {
   kInTransaction = 1U << 27,
   // Ours: changes every key there is, so not while some are on their way.
   kEveryKey = 1U << 21,
+  // Ours: counts or shows the keys of a database, or gives it another number: not before what
+  // committed sagas left there is gone.
+  kWholeDatabase = 1U << 31,
   // Ours: COMMAND does not list it (PROXY).
   kHidden = 1U << 29,
 };
 // Each of ours has a bit of its own: what blocks is not what changes every key.
 static_assert(uint64_t{kSecret} + kMayWrite + kChannels + kChannelPatterns + kBarrier + kWaits +
-                  kInTransaction + kEveryKey + kHidden + kRunsScript + kScriptBySha +
-                  kFunctionByName ==
+                  kInTransaction + kEveryKey + kWholeDatabase + kHidden + kRunsScript +
+                  kScriptBySha + kFunctionByName ==
               (kSecret | kMayWrite | kChannels | kChannelPatterns | kBarrier | kWaits |
-               kInTransaction | kEveryKey | kHidden | kRunsScript | kScriptBySha |
+               kInTransaction | kEveryKey | kWholeDatabase | kHidden | kRunsScript | kScriptBySha |
                kFunctionByName));
 
 struct Row {

@@ -190,7 +190,7 @@ constexpr Row kRows[] = {
      .subcommands = kConfigSubcommands},
     {.name = "dbsize",
      .arity = 1,
-     .flags = kReadOnly | kFast,
+     .flags = kReadOnly | kFast | kWholeDatabase,
      .plan =
          EveryShard(Merge::kSum, "return redis.call('dbsize')-redis.call('exists','__rm:proxy')"),
      .categories = "keyspace",
@@ -286,7 +286,7 @@ constexpr Row kRows[] = {
      .subcommands = kSlowlogSubcommands},
     {.name = "swapdb",
      .arity = 3,
-     .flags = kWrite | kFast | kBarrier,
+     .flags = kWrite | kFast | kBarrier | kWholeDatabase,
      .plan = EveryShard(Merge::kAllSucceeded),
      .categories = "keyspace dangerous"},
     {.name = "sync",

@@ -28,11 +28,12 @@ struct AskOptions {
   uint32_t replies = 1;     // that the request brings; the answer holds them one after the other
 };
 
-// An exchange with a shard, awaited. A reply larger than `max_reply` is read to its end and
-// answered by an error.
-class Question final : private Sink {
+// An exchange with a shard that collects its reply. A reply larger than `max_reply` is read to its
+// end and answered by an error. May be used again after its answer.
+class Asking : private Sink {
  public:
-  explicit Question(size_t max_reply) : max_reply_(max_reply) { exchange_.sink = this; }
+  explicit Asking(size_t max_reply) : max_reply_(max_reply) { exchange_.sink = this; }
+  virtual ~Asking() = default;
 
   void Send(Connection& connection, Bytes request, const AskOptions& options) {
     exchange_.read_only = options.read_only;
@@ -40,11 +41,15 @@ class Question final : private Sink {
     exchange_.no_timeout = options.no_timeout;
     exchange_.script = options.script;
     exchange_.replies_before = options.replies - 1;
+    exchange_.resent = exchange_.in_parts = false;
     exchange_.request = Slice{request, {}};
     connection.Send(exchange_);
   }
-  Completion<Answer>& answer() { return answer_; }
   Exchange& exchange() { return exchange_; }
+
+ protected:
+  // Once for each Send, maybe from inside of it.
+  virtual void OnAnswer(Answer answer) = 0;
 
  private:
   void OnReplyPart(Exchange&, const Slice& part) override {
@@ -59,13 +64,26 @@ class Question final : private Sink {
     }
     OnReplyPart(exchange, reply);
     if (too_large_) collected_ = errors::ReplyTooLarge(max_reply_);
-    answer_.Complete(Answer{exchange.outcome, std::move(collected_)});
+    too_large_ = false;
+    exchange.request = {};
+    OnAnswer(Answer{exchange.outcome, std::exchange(collected_, {})});
   }
 
   const size_t max_reply_;
   Exchange exchange_;
   bool too_large_ = false;
   std::string collected_;
+};
+
+// The same, awaited. Once.
+class Question final : public Asking {
+ public:
+  using Asking::Asking;
+  Completion<Answer>& answer() { return answer_; }
+
+ private:
+  void OnAnswer(Answer answer) override { answer_.Complete(std::move(answer)); }
+
   Completion<Answer> answer_;
 };
 

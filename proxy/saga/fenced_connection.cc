@@ -9,9 +9,6 @@
 namespace ringmaster {
 namespace {
 
-// CLIENT ID and INFO server are small, and steps answer with what small markers hold.
-constexpr size_t kMaxReply = 64U << 20;
-
 std::string FieldOf(Bytes info, Bytes name) {
   const std::string prefix = std::string(name) + ":";
   const size_t at = info.find(prefix);
@@ -86,6 +83,11 @@ Task<Answer> FencedConnection::Ask(std::string request, uint32_t replies) {
   const AskOptions options{.bound = true, .replies = replies};
   question.Send(connection_, request, options);
   co_return co_await question.answer();
+}
+
+void FencedConnection::Send(Asking& asking, Bytes request, uint32_t replies) {
+  const AskOptions options{.bound = true, .replies = replies};
+  asking.Send(connection_, request, options);
 }
 
 }  // namespace ringmaster

@@ -40,6 +40,10 @@ class FencedConnection {
   Task<bool> Ready();
   // Over the stream that Ready left; never sent over another. So many replies.
   Task<Answer> Ask(std::string request, uint32_t replies);
+  // The same without a coroutine. REQUIRES: ready().
+  void Send(Asking& asking, Bytes request, uint32_t replies);
+  // Bytes of a reply beyond which it is none.
+  static constexpr size_t kMaxReply = 64U << 20;
 
   void Tick(TimePoint now) { connection_.Tick(now); }
   void Close(const std::string& why) { connection_.Close(why); }

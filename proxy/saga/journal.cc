@@ -1,8 +1,9 @@
 #include "saga/journal.h"
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
-#include <array>
+#include <algorithm>
 #include <map>
 
 #include "base/crash_point.h"
@@ -10,21 +11,27 @@
 namespace ringmaster {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
-uint32_t Crc32c(Bytes bytes) {
-  static const std::array<uint32_t, 256> table = [] {
-    std::array<uint32_t, 256> made{};
-    for (uint32_t i = 0; i < 256; ++i) {
-      uint32_t crc = i;
-      for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78U : 0);
-      made[i] = crc;
-    }
-    return made;
-  }();
-  uint32_t crc = ~0U;
-  for (char c : bytes) crc = crc >> 8 ^ table[(crc ^ static_cast<uint8_t>(c)) & 255];
-  return ~crc;
+// Rows after which those that nobody needs any more are removed.
+constexpr int64_t kTrimEvery = 512;
+
+// In front of `body`: the version and a checksum.
+std::string Sealed(Bytes body) {
+  std::string out(1, static_cast<char>(kVersion));
+  const uint64_t sum = XXH3_64bits(body.data(), body.size());
+  for (int shift = 0; shift < 64; shift += 8) out += static_cast<char>(sum >> shift);
+  return out.append(body);
+}
+
+// What Sealed was given; nullopt: it is damaged.
+std::optional<Bytes> Unseal(Bytes bytes) {
+  if (bytes.size() < 9 || bytes[0] != static_cast<char>(kVersion)) return std::nullopt;
+  uint64_t sum = 0;
+  for (size_t i = 8; i > 0; --i) sum = sum << 8 | static_cast<uint8_t>(bytes[i]);
+  bytes.remove_prefix(9);
+  if (XXH3_64bits(bytes.data(), bytes.size()) != sum) return std::nullopt;
+  return bytes;
 }
 
 void PutNumber(std::string& out, uint64_t value) {
@@ -44,6 +51,7 @@ class Decoder {
 
   bool ok() const { return ok_; }
   bool done() const { return ok_ && rest_.empty(); }
+  Bytes rest() const { return rest_; }
 
   uint64_t Number() {
     uint64_t value = 0;
@@ -97,38 +105,28 @@ SagaStep ReadSagaStep(Decoder& in) {
   return step;
 }
 
-// Kinds of rows in saga_events.
-enum Event : int64_t { kCommit = 1, kPoison = 2, kOperator = 3 };
+constexpr const char* kTable =
+    "CREATE TABLE IF NOT EXISTS saga_log (lsn INTEGER PRIMARY KEY, records BLOB NOT NULL)";
 
-constexpr const char* kSagas =
-    "CREATE TABLE IF NOT EXISTS sagas (id INTEGER PRIMARY KEY, plan BLOB NOT NULL)";
-constexpr const char* kEvents =
-    "CREATE TABLE IF NOT EXISTS saga_events (lsn INTEGER PRIMARY KEY, saga INTEGER NOT NULL, "
-    "kind INTEGER NOT NULL, step INTEGER, text BLOB)";
-constexpr const char* kEventsBySaga =
-    "CREATE INDEX IF NOT EXISTS saga_events_saga ON saga_events (saga)";
-
-Status Write(DatabaseSession& session, Bytes sql, std::initializer_list<DatabaseValue> values) {
+Status Run(DatabaseSession& session, Bytes sql, std::initializer_list<DatabaseValue> values) {
   const std::vector<DatabaseValue> parameters(values);
   const auto rows = session.Run(sql, parameters);
   if (!rows.ok()) return rows.error();
   return Done();
 }
 
-Status AddEvent(DatabaseSession& session, SagaId id, Event kind, DatabaseValue step,
-                DatabaseValue text) {
-  return Write(session, "INSERT INTO saga_events (saga, kind, step, text) VALUES (?, ?, ?, ?)",
-               {static_cast<int64_t>(id), int64_t{kind}, std::move(step), std::move(text)});
+Status Insert(DatabaseSession& session, int64_t lsn, const std::string& records) {
+  return Run(session, "INSERT INTO saga_log (lsn, records) VALUES (?, ?)", {lsn, Sealed(records)});
 }
 
-Error Damaged(int64_t id) {
+Error Damaged(int64_t lsn) {
   return {
       ErrorCode::kInvalid,
-      fmt::format("the record of saga {} is damaged. What it was about to write may be half done. "
-                  "Restore the database from a copy, or look on the shards for keys named "
-                  "__rm:{}:*, then delete the row with `sqlite3 <database> 'DELETE FROM sagas "
-                  "WHERE id={}'` and start again",
-                  id, SagaName(static_cast<SagaId>(id)), id)};
+      fmt::format("row {} of the saga log is damaged. What its sagas were about to write may be "
+                  "half done. Restore the database from a copy, or look on the shards for keys "
+                  "named __rm:*, put right what they belong to, delete the row with `sqlite3 "
+                  "<database> 'DELETE FROM saga_log WHERE lsn={}'` and start again",
+                  lsn, lsn)};
 }
 
 }  // namespace
@@ -154,19 +152,13 @@ std::string EncodePlan(const SagaPlan& plan) {
     PutNumber(body, step.copies.size());
     for (const std::string& copy : step.copies) PutText(body, copy);
   }
-  std::string out(1, static_cast<char>(kVersion));
-  const uint32_t crc = Crc32c(body);
-  for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(crc >> shift);
-  return out + body;
+  return Sealed(body);
 }
 
 std::optional<SagaPlan> DecodePlan(Bytes bytes) {
-  if (bytes.size() < 5 || bytes[0] != static_cast<char>(kVersion)) return std::nullopt;
-  uint32_t crc = 0;
-  for (int i = 4; i > 0; --i) crc = crc << 8 | static_cast<uint8_t>(bytes[static_cast<size_t>(i)]);
-  bytes.remove_prefix(5);
-  if (Crc32c(bytes) != crc) return std::nullopt;
-  Decoder in(bytes);
+  const std::optional<Bytes> body = Unseal(bytes);
+  if (!body) return std::nullopt;
+  Decoder in(*body);
   SagaPlan plan;
   plan.id = in.Number();
   plan.pool = in.Text();
@@ -177,101 +169,251 @@ std::optional<SagaPlan> DecodePlan(Bytes bytes) {
   return plan;
 }
 
+void JournalBatch::Add(Kind kind, SagaId id, size_t step, Bytes text) {
+  std::string record;
+  PutNumber(record, static_cast<uint64_t>(kind));
+  PutNumber(record, id);
+  PutNumber(record, step);
+  PutText(record, text);
+  records_.push_back({kind, id, std::move(record)});
+}
+
+void JournalBatch::Begin(const SagaPlan& plan) {
+  RM_CRASH_POINT("journal-begin");
+  Add(Kind::kBegin, plan.id, 0, EncodePlan(plan));
+}
+void JournalBatch::Commit(SagaId id) {
+  RM_CRASH_POINT("journal-commit");
+  Add(Kind::kCommit, id, 0, {});
+}
+void JournalBatch::Poison(SagaId id, size_t step, Bytes reason) {
+  RM_CRASH_POINT("journal-poison");
+  Add(Kind::kPoison, id, step, reason);
+}
+void JournalBatch::Operator(SagaId id, Bytes action) { Add(Kind::kOperator, id, 0, action); }
+void JournalBatch::End(SagaId id) {
+  RM_CRASH_POINT("journal-end");
+  Add(Kind::kEnd, id, 0, {});
+}
+
 Result<std::unique_ptr<SagaJournal>> SagaJournal::Open(Database& database) {
-  const Status made = database.Execute([](DatabaseSession& session) -> Status {
-    for (const char* table : {kSagas, kEvents, kEventsBySaga}) {
-      const auto rows = session.Run(table);
-      if (!rows.ok()) return rows.error();
-    }
+  std::unique_ptr<SagaJournal> journal(new SagaJournal(database));
+  const Status made = database.Execute([&](DatabaseSession& session) -> Status {
+    const auto table = session.Run(kTable);
+    if (!table.ok()) return table.error();
+    const auto last = session.Run("SELECT COALESCE(MAX(lsn), 0) FROM saga_log");
+    if (!last.ok()) return last.error();
+    journal->last_row_ = std::get<int64_t>(last->at(0).at(0));
     return Done();
   });
   if (!made.ok()) return made.error();
-  return std::unique_ptr<SagaJournal>(new SagaJournal(database));
+  return journal;
+}
+
+SagaJournal::~SagaJournal() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  // Callbacks of ours come before that of what is submitted behind them.
+  static_cast<void>(database_.Execute([](DatabaseSession&) { return Done(); }));
 }
 
 SagaId SagaJournal::NextId() {
   return MakeSagaId(database_.incarnation(), last_.fetch_add(1, std::memory_order_relaxed) + 1);
 }
 
-void SagaJournal::Begin(const SagaPlan& plan, Callback done) {
-  RM_CRASH_POINT("journal-begin");
+std::optional<Status> SagaJournal::Write(JournalBatch batch, Callback later) {
+  if (batch.empty()) return Done();
+  auto written = std::make_shared<const std::vector<JournalBatch::Record>>(batch.Take());
+  std::string records;
+  for (const JournalBatch::Record& record : *written) records += record.bytes;
+  int64_t row = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    row = ++last_row_;
+    for (const JournalBatch::Record& record : *written) Track(record, row);
+  }
+  const auto insert = [&](DatabaseSession& session) { return Insert(session, row, records); };
+  if (std::optional<Status> status = database_.TryNow(insert)) {
+    OnWritten(*written, status->ok());
+    return status;
+  }
+  database_.Submit([row, records = std::move(records)](
+                       DatabaseSession& session) { return Insert(session, row, records); },
+                   [this, written, later = std::move(later)](const Status& status) {
+                     OnWritten(*written, status.ok());
+                     later(status);
+                   });
+  return std::nullopt;
+}
+
+void SagaJournal::Track(const JournalBatch::Record& record, int64_t row) {
+  if (record.kind == JournalBatch::Kind::kEnd) {
+    open_.erase(record.saga);
+    return;
+  }
+  Entry& open = open_[record.saga];
+  if (record.kind == JournalBatch::Kind::kBegin) open = {row, {}, 0};
+  open.records.push_back(record.bytes);
+  ++open.unconfirmed;
+}
+
+void SagaJournal::OnWritten(const std::vector<JournalBatch::Record>& written, bool ok) {
+  std::unique_lock lock(mutex_);
+  for (const JournalBatch::Record& record : written) {
+    const auto at = open_.find(record.saga);
+    if (at == open_.end() || record.kind == JournalBatch::Kind::kEnd) continue;
+    --at->second.unconfirmed;
+    if (ok) continue;
+    if (record.kind == JournalBatch::Kind::kBegin) {
+      open_.erase(at);
+    } else {
+      std::erase(at->second.records, record.bytes);
+    }
+  }
+  if (loaded_ && !closing_ && !trimming_ && last_row_ - trimmed_ >= kTrimEvery) {
+    trimming_ = true;
+    const auto trim = PlanTrim();
+    lock.unlock();
+    Trim(trim);
+  }
+}
+
+// Rows are removed from the oldest on, so that no END goes before its BEGIN. What is open for long
+// is written again behind all others; what is not yet known to be written stays where it is.
+SagaJournal::TrimPlan SagaJournal::PlanTrim() {
+  TrimPlan plan;
+  const int64_t old = last_row_ - kTrimEvery / 2;
+  plan.row = plan.keep = ++last_row_;
+  for (auto& [id, open] : open_) {
+    if (open.row < old && open.unconfirmed == 0) {
+      for (const std::string& record : open.records) plan.again += record;
+      plan.moved.emplace_back(id, std::exchange(open.row, plan.row));
+    } else {
+      plan.keep = std::min(plan.keep, open.row);
+    }
+  }
+  return plan;
+}
+
+void SagaJournal::Trim(const TrimPlan& plan) {
   database_.Submit(
-      [id = plan.id, bytes = EncodePlan(plan)](DatabaseSession& session) {
-        return Write(session, "INSERT INTO sagas (id, plan) VALUES (?, ?)",
-                     {static_cast<int64_t>(id), bytes});
+      [plan](DatabaseSession& session) -> Status {
+        if (!plan.again.empty()) {
+          const Status inserted = Insert(session, plan.row, plan.again);
+          if (!inserted.ok()) return inserted;
+        }
+        return Run(session, "DELETE FROM saga_log WHERE lsn < ?", {plan.keep});
       },
-      std::move(done));
+      [this, plan](const Status& status) {
+        const std::lock_guard lock(mutex_);
+        trimming_ = false;
+        trimmed_ = plan.row;
+        if (status.ok()) return;
+        for (const auto& [id, before] : plan.moved) {
+          if (const auto at = open_.find(id); at != open_.end()) at->second.row = before;
+        }
+      });
 }
 
-void SagaJournal::Commit(SagaId id, Callback done) {
-  RM_CRASH_POINT("journal-commit");
-  database_.Submit(
-      [id](DatabaseSession& session) { return AddEvent(session, id, kCommit, {}, {}); },
-      std::move(done));
+void SagaJournal::WriteOne(JournalBatch batch, const Callback& done) {
+  if (const std::optional<Status> status = Write(std::move(batch), done)) done(*status);
 }
-
-void SagaJournal::Poison(SagaId id, size_t step, std::string reason, Callback done) {
-  RM_CRASH_POINT("journal-poison");
-  database_.Submit(
-      [id, step, reason = std::move(reason)](DatabaseSession& session) {
-        return AddEvent(session, id, kPoison, static_cast<int64_t>(step), reason);
-      },
-      std::move(done));
+void SagaJournal::Begin(const SagaPlan& plan, const Callback& done) {
+  JournalBatch batch;
+  batch.Begin(plan);
+  WriteOne(std::move(batch), done);
 }
-
-void SagaJournal::Operator(SagaId id, std::string action, Callback done) {
-  database_.Submit(
-      [id, action = std::move(action)](DatabaseSession& session) {
-        return AddEvent(session, id, kOperator, {}, action);
-      },
-      std::move(done));
+void SagaJournal::Commit(SagaId id, const Callback& done) {
+  JournalBatch batch;
+  batch.Commit(id);
+  WriteOne(std::move(batch), done);
 }
-
+void SagaJournal::Poison(SagaId id, size_t step, const std::string& reason, const Callback& done) {
+  JournalBatch batch;
+  batch.Poison(id, step, reason);
+  WriteOne(std::move(batch), done);
+}
+void SagaJournal::Operator(SagaId id, const std::string& action, const Callback& done) {
+  JournalBatch batch;
+  batch.Operator(id, action);
+  WriteOne(std::move(batch), done);
+}
 void SagaJournal::End(SagaId id) {
-  RM_CRASH_POINT("journal-end");
-  database_.Submit(
-      [id](DatabaseSession& session) {
-        const auto key = static_cast<int64_t>(id);
-        Status events = Write(session, "DELETE FROM saga_events WHERE saga = ?", {key});
-        if (!events.ok()) return events;
-        return Write(session, "DELETE FROM sagas WHERE id = ?", {key});
-      },
-      [](const Status&) {});
+  JournalBatch batch;
+  batch.End(id);
+  WriteOne(std::move(batch), [](const Status&) {});
 }
+
+namespace {
+
+// One record of a row, entered into what is open.
+bool ReadRecord(Decoder& in, std::map<SagaId, OpenSaga>& open, JournalBatch::Record& record) {
+  record.kind = static_cast<JournalBatch::Kind>(in.Number());
+  record.saga = in.Number();
+  const size_t step = in.Number();
+  std::string text = in.Text();
+  if (!in.ok()) return false;
+  if (record.kind == JournalBatch::Kind::kBegin) {
+    auto plan = DecodePlan(text);
+    if (!plan || plan->id != record.saga) return false;
+    OpenSaga begun;
+    begun.plan = std::move(*plan);
+    open[record.saga] = std::move(begun);
+    return true;
+  }
+  const auto found = open.find(record.saga);
+  if (found == open.end()) return true;
+  OpenSaga& saga = found->second;
+  switch (record.kind) {
+    case JournalBatch::Kind::kCommit:
+      saga.found = Saga::Found::kCommitted;
+      return true;
+    case JournalBatch::Kind::kPoison:
+      saga.found = Saga::Found::kPoisoned;
+      saga.poisoned.push_back(step);
+      saga.notes.push_back(std::move(text));
+      return true;
+    case JournalBatch::Kind::kOperator:
+      saga.notes.push_back(std::move(text));
+      return true;
+    case JournalBatch::Kind::kEnd:
+      open.erase(found);
+      return true;
+    case JournalBatch::Kind::kBegin:
+      break;
+  }
+  return false;
+}
+
+}  // namespace
 
 Result<std::vector<OpenSaga>> SagaJournal::Load() {
-  auto plans = database_.Query("SELECT id, plan FROM sagas ORDER BY id");
-  if (!plans.ok()) return plans.error();
-  auto events = database_.Query("SELECT saga, kind, step, text FROM saga_events ORDER BY lsn");
-  if (!events.ok()) return events.error();
-  std::map<int64_t, OpenSaga> open;
-  for (const DatabaseRow& row : *plans) {
-    const auto* id = std::get_if<int64_t>(&row[0]);
-    const auto* bytes = std::get_if<std::string>(&row[1]);
-    auto plan = bytes == nullptr ? std::nullopt : DecodePlan(*bytes);
-    if (id == nullptr || !plan || plan->id != static_cast<SagaId>(*id)) {
-      return Damaged(id == nullptr ? 0 : *id);
+  auto rows = database_.Query("SELECT lsn, records FROM saga_log ORDER BY lsn");
+  if (!rows.ok()) return rows.error();
+  std::map<SagaId, OpenSaga> open;
+  const std::lock_guard lock(mutex_);
+  open_.clear();
+  for (const DatabaseRow& row : *rows) {
+    const auto* lsn = std::get_if<int64_t>(&row[0]);
+    const auto* sealed = std::get_if<std::string>(&row[1]);
+    const std::optional<Bytes> body = sealed == nullptr ? std::nullopt : Unseal(*sealed);
+    if (lsn == nullptr || !body) return Damaged(lsn == nullptr ? 0 : *lsn);
+    Decoder in(*body);
+    while (!in.done()) {
+      JournalBatch::Record record;
+      const Bytes rest = in.rest();
+      if (!ReadRecord(in, open, record)) return Damaged(*lsn);
+      record.bytes = rest.substr(0, rest.size() - in.rest().size());
+      if (open.contains(record.saga) || record.kind == JournalBatch::Kind::kEnd)
+        Track(record, *lsn);
     }
-    open[*id].plan = std::move(*plan);
-  }
-  for (const DatabaseRow& row : *events) {
-    const auto* id = std::get_if<int64_t>(&row[0]);
-    const auto* kind = std::get_if<int64_t>(&row[1]);
-    if (id == nullptr || kind == nullptr) return Damaged(0);
-    const auto found = open.find(*id);
-    if (found == open.end()) continue;
-    OpenSaga& saga = found->second;
-    if (*kind == kCommit) saga.found = Saga::Found::kCommitted;
-    if (*kind == kPoison) {
-      saga.found = Saga::Found::kPoisoned;
-      const auto* step = std::get_if<int64_t>(&row[2]);
-      if (step != nullptr && *step >= 0) saga.poisoned.push_back(static_cast<size_t>(*step));
-    }
-    if (const auto* text = std::get_if<std::string>(&row[3])) saga.notes.push_back(*text);
   }
   std::vector<OpenSaga> result;
-  result.reserve(open.size());
   for (auto& [id, saga] : open) result.push_back(std::move(saga));
+  for (auto& [id, saga] : open_) saga.unconfirmed = 0;
+  loaded_ = true;
   return result;
 }
 

@@ -21,13 +21,15 @@ void Normalize(std::vector<LockKey>& keys) {
 
 }  // namespace
 
-std::string KeyLocks::Name(int database, const std::string& key) {
-  return std::to_string(database) + ":" + key;
+const std::string& KeyLocks::Name(int database, const std::string& key) const {
+  name_.assign(reinterpret_cast<const char*>(&database), sizeof(database));
+  return name_.append(key);
 }
 
 LockTicket KeyLocks::Request(std::vector<LockKey> keys, std::vector<LockAction>& out) {
   Normalize(keys);
   for (const LockKey& key : keys) {
+    if (queues_.empty()) break;
     const auto queue = queues_.find(Name(key.database, key.key));
     if (queue != queues_.end() && queue->second.size() >= max_waiting_) return 0;
   }
@@ -41,7 +43,7 @@ LockTicket KeyLocks::Request(std::vector<LockKey> keys, std::vector<LockAction>&
     if (!free) ++ticket.blocked;
     queue.push_back({id, key.shared});
   }
-  ticket.keys = std::move(keys);
+  ticket.keys = std::make_shared<const std::vector<LockKey>>(std::move(keys));
   if (ticket.blocked == 0) Lock(id, ticket, out);
   return id;
 }
@@ -111,7 +113,7 @@ void KeyLocks::Release(LockTicket id, std::vector<LockAction>& out) {
   Ticket ticket = std::move(found->second);
   tickets_.erase(found);
   std::vector<LockTicket> freed;
-  for (const LockKey& key : ticket.keys) Leave(key, id, freed);
+  for (const LockKey& key : *ticket.keys) Leave(key, id, freed);
   // The workers hear of the end first, so that what waits on them goes before the next in line.
   if (ticket.state != State::kWaiting) {
     out.push_back({LockAction::Kind::kUnlockWorkers, id, std::move(ticket.keys)});
@@ -125,19 +127,23 @@ void KeyLocks::ReleaseKeys(LockTicket id, const std::vector<LockKey>& keys,
   if (found == tickets_.end()) return;
   Ticket& ticket = found->second;
   RM_CHECK(ticket.state == State::kGranted);
-  std::vector<LockKey> gone;
-  std::erase_if(ticket.keys, [&](const LockKey& held) {
+  std::vector<LockKey> gone, kept;
+  for (const LockKey& held : *ticket.keys) {
     const bool leaves = std::any_of(keys.begin(), keys.end(), [&](const LockKey& key) {
       return key.database == held.database && key.key == held.key;
     });
-    if (leaves) gone.push_back(held);
-    return leaves;
-  });
+    (leaves ? gone : kept).push_back(held);
+  }
   if (gone.empty()) return;
   std::vector<LockTicket> freed;
   for (const LockKey& key : gone) Leave(key, id, freed);
-  out.push_back({LockAction::Kind::kUnlockWorkers, id, std::move(gone)});
-  if (ticket.keys.empty()) tickets_.erase(found);
+  out.push_back({LockAction::Kind::kUnlockWorkers, id,
+                 std::make_shared<const std::vector<LockKey>>(std::move(gone))});
+  if (kept.empty()) {
+    tickets_.erase(found);
+  } else {
+    ticket.keys = std::make_shared<const std::vector<LockKey>>(std::move(kept));
+  }
   Start(freed, out);
 }
 

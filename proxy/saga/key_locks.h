@@ -10,7 +10,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,6 +26,8 @@ struct LockKey {
 };
 
 using LockTicket = uint64_t;
+// Shared by all who carry a lock out.
+using LockKeys = std::shared_ptr<const std::vector<LockKey>>;
 
 struct LockAction {
   enum class Kind : uint8_t {
@@ -35,9 +37,7 @@ struct LockAction {
   };
   Kind kind;
   LockTicket ticket;
-  std::vector<LockKey> keys;
-
-  bool operator==(const LockAction&) const = default;
+  LockKeys keys;  // nullptr: kGranted
 };
 
 class KeyLocks {
@@ -72,17 +72,17 @@ class KeyLocks {
     LockTicket ticket;
     bool shared;
   };
-  using Queue = std::deque<Waiter>;
+  using Queue = std::vector<Waiter>;  // hardly ever more than one
   enum class State : uint8_t { kWaiting, kDraining, kGranted };
   struct Ticket {
-    std::vector<LockKey> keys;
+    LockKeys keys;
     State state = State::kWaiting;
     size_t blocked = 0;  // keys with somebody in the way
     std::vector<bool> acked;
     size_t missing = 0;
   };
 
-  static std::string Name(int database, const std::string& key);
+  const std::string& Name(int database, const std::string& key) const;
   void Lock(LockTicket id, Ticket& ticket, std::vector<LockAction>& out);
   void Leave(const LockKey& key, LockTicket ticket, std::vector<LockTicket>& freed);
   void Start(const std::vector<LockTicket>& freed, std::vector<LockAction>& out);
@@ -92,6 +92,7 @@ class KeyLocks {
   LockTicket last_ = 0;
   std::unordered_map<LockTicket, Ticket> tickets_;
   std::unordered_map<std::string, Queue> queues_;
+  mutable std::string name_;  // what Name gave last
 };
 
 }  // namespace ringmaster

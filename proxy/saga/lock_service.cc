@@ -73,7 +73,7 @@ void LockService::Do(LockAction& action) {
   const bool lock = action.kind == LockAction::Kind::kLockWorkers;
   for (size_t worker = 0; worker < workers_; ++worker) {
     post_(worker, [ticket, lock, keys = action.keys](LockWorker& at) {
-      lock ? at.Lock(ticket, keys) : at.Unlock(ticket, keys);
+      lock ? at.Lock(ticket, keys) : at.Unlock(ticket, *keys);
     });
   }
 }

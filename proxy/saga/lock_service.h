@@ -18,7 +18,7 @@ namespace ringmaster {
 class LockWorker {
  public:
   // To be answered by LockService::OnAck, maybe from inside.
-  virtual void Lock(LockTicket ticket, const std::vector<LockKey>& keys) = 0;
+  virtual void Lock(LockTicket ticket, const LockKeys& keys) = 0;
   virtual void Unlock(LockTicket ticket, const std::vector<LockKey>& keys) = 0;
 
  protected:

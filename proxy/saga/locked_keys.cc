@@ -1,36 +1,43 @@
 #include "saga/locked_keys.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace ringmaster {
 
-std::string LockedKeys::NameOf(int database, Bytes key) {
-  std::string name(sizeof(database), '\0');
-  std::memcpy(name.data(), &database, sizeof(database));
-  return name.append(key);
+const std::string& LockedKeys::NameOf(int database, Bytes key) const {
+  name_.assign(reinterpret_cast<const char*>(&database), sizeof(database));
+  return name_.append(key);
+}
+
+void LockedKeys::Line::Remove(size_t index) {
+  if (index > 0) {
+    entries_.erase(entries_.begin() + static_cast<ptrdiff_t>(first_ + index));
+  } else if (++first_ * 2 >= entries_.size()) {
+    entries_.erase(entries_.begin(), entries_.begin() + static_cast<ptrdiff_t>(first_));
+    first_ = 0;
+  }
 }
 
 // Whether it is clear.
 bool LockedKeys::Enter(Line& line, Entry entry) {
-  entry.clear = std::all_of(line.begin(), line.end(),
-                            [&](const Entry& before) { return before.shared && entry.shared; });
-  line.push_back(entry);
+  const std::span<const Entry> before = line.entries();
+  entry.clear = std::all_of(before.begin(), before.end(),
+                            [&](const Entry& each) { return each.shared && entry.shared; });
+  line.Add(entry);
   return entry.clear;
 }
 
 void LockedKeys::Lock(LockTicket ticket, const std::vector<LockKey>& keys, Actions& out) {
-  Waiter waiter;
+  size_t blocked = 0;
   for (const LockKey& key : keys) {
-    std::string name = NameOf(key.database, key.key);
-    if (!Enter(lines_[name], {ticket, true, key.shared, false})) ++waiter.blocked;
-    waiter.names.push_back(std::move(name));
+    Line& line = lines_[NameOf(key.database, key.key)];
+    if (!Enter(line, {ticket, true, key.shared, false})) ++blocked;
   }
-  if (waiter.blocked == 0) {
+  if (blocked == 0) {
     out.first.push_back(ticket);
   } else {
-    tickets_.emplace(ticket, std::move(waiter));
+    tickets_.emplace(ticket, blocked);
   }
 }
 
@@ -38,8 +45,7 @@ void LockedKeys::Unlock(LockTicket ticket, const std::vector<LockKey>& keys, Act
   for (const LockKey& key : keys) Leave(NameOf(key.database, key.key), ticket, true, out);
   RunReady(out);
   // Given back before it was first.
-  const auto at = tickets_.find(ticket);
-  if (at != tickets_.end()) tickets_.erase(at);
+  tickets_.erase(ticket);
 }
 
 bool LockedKeys::Touch(Token token, const std::vector<Key>& keys, bool reads_only) {
@@ -49,10 +55,10 @@ bool LockedKeys::Touch(Token token, const std::vector<Key>& keys, bool reads_onl
   if (free) return true;
   Waiter waiter;
   for (const Key& key : keys) {
-    std::string name = NameOf(key.database, key.key);
+    const std::string& name = NameOf(key.database, key.key);
     if (std::find(waiter.names.begin(), waiter.names.end(), name) != waiter.names.end()) continue;
     if (!Enter(lines_[name], {token, false, reads_only, false})) ++waiter.blocked;
-    waiter.names.push_back(std::move(name));
+    waiter.names.push_back(name);
   }
   tokens_.emplace(token, std::move(waiter));
   return false;
@@ -70,7 +76,8 @@ void LockedKeys::Forget(Token token, Actions& out) {
 bool LockedKeys::IsFree(int database, Bytes key, bool reads_only) const {
   const auto at = lines_.find(NameOf(database, key));
   if (at == lines_.end()) return true;
-  return reads_only && std::all_of(at->second.begin(), at->second.end(),
+  const std::span<const Entry> entries = std::as_const(at->second).entries();
+  return reads_only && std::all_of(entries.begin(), entries.end(),
                                    [](const Entry& entry) { return entry.shared; });
 }
 
@@ -79,18 +86,20 @@ void LockedKeys::Leave(const std::string& name, uint64_t id, bool ticket, Action
   const auto at = lines_.find(name);
   if (at == lines_.end()) return;
   Line& line = at->second;
-  const auto entry = std::find_if(line.begin(), line.end(), [&](const Entry& each) {
+  const std::span<Entry> before = line.entries();
+  const auto entry = std::find_if(before.begin(), before.end(), [&](const Entry& each) {
     return each.id == id && each.ticket == ticket;
   });
-  if (entry == line.end()) return;
-  line.erase(entry);
-  if (line.empty()) {
+  if (entry == before.end()) return;
+  line.Remove(static_cast<size_t>(entry - before.begin()));
+  const std::span<Entry> rest = line.entries();
+  if (rest.empty()) {
     lines_.erase(at);
     return;
   }
   bool all_shared = true;
-  for (size_t i = 0; i < line.size(); ++i) {
-    Entry& each = line[i];
+  for (size_t i = 0; i < rest.size(); ++i) {
+    Entry& each = rest[i];
     if (i > 0 && !(all_shared && each.shared)) break;
     all_shared = all_shared && each.shared;
     if (!each.clear) Clear(each, out);
@@ -99,15 +108,15 @@ void LockedKeys::Leave(const std::string& name, uint64_t id, bool ticket, Action
 
 void LockedKeys::Clear(Entry& entry, Actions& out) {
   entry.clear = true;
-  auto& waiters = entry.ticket ? tickets_ : tokens_;
-  const auto at = waiters.find(entry.id);
-  if (at == waiters.end() || --at->second.blocked > 0) return;
   if (entry.ticket) {
+    const auto at = tickets_.find(entry.id);
+    if (at == tickets_.end() || --at->second > 0) return;
     out.first.push_back(entry.id);
     tickets_.erase(at);
-  } else {
-    ready_.push_back(entry.id);
+    return;
   }
+  const auto at = tokens_.find(entry.id);
+  if (at != tokens_.end() && --at->second.blocked == 0) ready_.push_back(entry.id);
 }
 
 // A line of a thousand commands must not need a stack of a thousand calls.

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -62,13 +63,24 @@ class LockedKeys {
     bool shared;
     bool clear;  // nothing before it in this line stands in its way
   };
-  using Line = std::deque<Entry>;
+  // Hardly ever more than one, and rarely a million: a vector whose front costs nothing to take.
+  class Line {
+   public:
+    std::span<Entry> entries() { return std::span(entries_).subspan(first_); }
+    std::span<const Entry> entries() const { return std::span(entries_).subspan(first_); }
+    void Add(const Entry& entry) { entries_.push_back(entry); }
+    void Remove(size_t index);
+
+   private:
+    std::vector<Entry> entries_;
+    size_t first_ = 0;
+  };
   struct Waiter {
     std::vector<std::string> names;
     size_t blocked = 0;  // lines in which it is not clear
   };
 
-  static std::string NameOf(int database, Bytes key);
+  const std::string& NameOf(int database, Bytes key) const;
   static bool Enter(Line& line, Entry entry);
   void Leave(const std::string& name, uint64_t id, bool ticket, Actions& out);
   void Clear(Entry& entry, Actions& out);
@@ -76,8 +88,10 @@ class LockedKeys {
 
   std::unordered_map<std::string, Line> lines_;
   std::unordered_map<Token, Waiter> tokens_;
-  std::unordered_map<LockTicket, Waiter> tickets_;  // not first yet
-  std::deque<Token> ready_;                         // to be run
+  // Not first yet: lines in which they are not clear.
+  std::unordered_map<LockTicket, size_t> tickets_;
+  std::deque<Token> ready_;   // to be run
+  mutable std::string name_;  // what NameOf gave last
 };
 
 }  // namespace ringmaster

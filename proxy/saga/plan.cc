@@ -1,17 +1,45 @@
 #include "saga/plan.h"
 
-#include <fmt/format.h>
+#include <charconv>
+
+#include "base/bytes.h"
 
 namespace ringmaster {
+namespace {
 
-std::string SagaName(SagaId id) { return fmt::format("{:016x}", id); }
-
-std::string MarkerName(SagaId id, size_t step) {
-  return fmt::format("{}{:016x}:{}:m", kHiddenPrefix, id, step);
+void AppendHex(std::string& out, SagaId id) {
+  for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[id >> shift & 15];
 }
 
+void AppendNumber(std::string& out, size_t number) {
+  char digits[24];
+  out.append(digits, std::to_chars(digits, digits + sizeof(digits), number).ptr);
+}
+
+std::string NameOf(SagaId id, size_t step, Bytes what) {
+  std::string name;
+  name.reserve(40);
+  name += kHiddenPrefix;
+  AppendHex(name, id);
+  name += ':';
+  AppendNumber(name, step);
+  return name.append(what);
+}
+
+}  // namespace
+
+std::string SagaName(SagaId id) {
+  std::string name;
+  AppendHex(name, id);
+  return name;
+}
+
+std::string MarkerName(SagaId id, size_t step) { return NameOf(id, step, ":m"); }
+
 std::string ImageName(SagaId id, size_t step, size_t key) {
-  return fmt::format("{}{:016x}:{}:i{}", kHiddenPrefix, id, step, key);
+  std::string name = NameOf(id, step, ":i");
+  AppendNumber(name, key);
+  return name;
 }
 
 }  // namespace ringmaster

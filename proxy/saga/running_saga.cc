@@ -25,6 +25,7 @@ SagaSet::Running::Running(SagaSet& set, SagaPlan plan, std::shared_ptr<SagaWork>
       reply_(std::move(reply)),
       began_(set.now_()) {
   for (const SagaStep& each : saga_.plan().steps) copies_ = copies_ || !each.copies.empty();
+  MakeAsks();
 }
 
 SagaSet::Running::Running(SagaSet& set, Saga& saga, size_t index, RecoveringSagas& recovery,
@@ -39,6 +40,16 @@ SagaSet::Running::Running(SagaSet& set, Saga& saga, size_t index, RecoveringSaga
   for (const SagaStep& each : saga_.plan().steps) {
     copies_ = copies_ || !each.copies.empty();
     for (const StepKey& key : each.keys) keys_.push_back({each.database, key.key, false});
+  }
+  MakeAsks();
+}
+
+void SagaSet::Running::MakeAsks() {
+  const size_t count = saga_.plan().steps.size();
+  asks_ = std::make_unique<StepAsk[]>(count);
+  for (size_t i = 0; i < count; ++i) {
+    asks_[i].saga = this;
+    asks_[i].index = i;
   }
 }
 
@@ -89,7 +100,7 @@ void SagaSet::Running::Do(const SagaAction& action) {
     case Kind::kBegin:
       return Begin();
     case Kind::kSend:
-      return Run(Send(action.step));
+      return Send(action.step);
     case Kind::kReconnect:
       return Run(Reconnect(action.step));
     case Kind::kCommit:
@@ -99,7 +110,7 @@ void SagaSet::Running::Do(const SagaAction& action) {
     case Kind::kUndo:
       return Run(Undo(action.step, action.force));
     case Kind::kCleanup:
-      return Run(Cleanup(action.step, action.force));
+      return Cleanup(action.step, action.force);
     case Kind::kUnlock:
       return Unlock(action.keep);
     case Kind::kPoison:
@@ -108,12 +119,10 @@ void SagaSet::Running::Do(const SagaAction& action) {
       LogError("saga {} ({}): step {} on shard {} cannot be undone: {}; see PROXY SAGAS SHOW {}",
                SagaName(id()), saga_.plan().command, action.step, step(action.step).shard,
                action.text, SagaName(id()));
-      if (set_.pool_.journal != nullptr) {
-        set_.pool_.journal->Poison(id(), action.step, action.text, [](const Status&) {});
-      }
+      if (set_.pool_.journal != nullptr) set_.records_.Poison(id(), action.step, action.text);
       return;
     case Kind::kEnd:
-      if (set_.pool_.journal != nullptr) set_.pool_.journal->End(id());
+      if (set_.pool_.journal != nullptr) set_.records_.End(id());
       return;
     case Kind::kTimer:
       return set_.After(action.delay, [set = &set_, id = id(), action] {
@@ -141,31 +150,27 @@ void SagaSet::Running::Lock() {
 }
 
 void SagaSet::Running::Begin() {
-  const auto begun = [set = &set_, alive = set_.alive_, id = id()](bool durable) {
-    Running* saga = *alive ? set->Find(id) : nullptr;
-    if (saga == nullptr) return;
-    SagaActions out;
-    saga->saga_.OnBegun(durable, out);
-    saga->Take(std::move(out));
-  };
-  if (set_.pool_.journal == nullptr) return begun(true);
-  set_.pool_.journal->Begin(saga_.plan(), [post = set_.post_, begun](const Status& status) {
-    post([begun, durable = status.ok()] { begun(durable); });
-  });
+  if (set_.pool_.journal == nullptr) return OnBegun(true);
+  set_.records_.Begin(saga_.plan());
+  set_.asked_.emplace_back(id(), JournalBatch::Kind::kBegin);
+}
+
+void SagaSet::Running::OnBegun(bool durable) {
+  SagaActions out;
+  saga_.OnBegun(durable, out);
+  Take(std::move(out));
 }
 
 void SagaSet::Running::Commit() {
-  const auto committed = [set = &set_, alive = set_.alive_, id = id()](bool durable) {
-    Running* saga = *alive ? set->Find(id) : nullptr;
-    if (saga == nullptr) return;
-    SagaActions out;
-    saga->saga_.OnCommitted(durable, out);
-    saga->Take(std::move(out));
-  };
-  if (set_.pool_.journal == nullptr) return committed(true);
-  set_.pool_.journal->Commit(id(), [post = set_.post_, committed](const Status& status) {
-    post([committed, durable = status.ok()] { committed(durable); });
-  });
+  if (set_.pool_.journal == nullptr) return OnCommitted(true);
+  set_.records_.Commit(id());
+  set_.asked_.emplace_back(id(), JournalBatch::Kind::kCommit);
+}
+
+void SagaSet::Running::OnCommitted(bool durable) {
+  SagaActions out;
+  saga_.OnCommitted(durable, out);
+  Take(std::move(out));
 }
 
 void SagaSet::Running::Answer() {
@@ -178,10 +183,11 @@ void SagaSet::Running::Answer() {
                                                          : figures.undone;
   counter.fetch_add(1, std::memory_order_relaxed);
   RM_CRASH_POINT("saga-answer");
-  // A client that has its answer finds nothing of ours in DBSIZE: what is committed is cleaned up
-  // first, as far as one attempt gets.
-  if (kind != SagaResult::Kind::kCommitted) return Reply();
-  cleanups_ = saga_.plan().steps.size();
+  if (kind == SagaResult::Kind::kCommitted) {
+    committed_at_ = set_.now_();
+    ++set_.unswept_;
+  }
+  Reply();
 }
 
 void SagaSet::Running::Reply() {
@@ -213,6 +219,7 @@ void SagaSet::Running::ReleaseAll() {
 void SagaSet::Running::Finish() {
   const auto at = set_.sagas_.find(id());
   if (at == set_.sagas_.end()) return;
+  if (committed_at_) --set_.unswept_;
   ReleaseAll();
   if (recovery_ != nullptr || saga_.result().kind != SagaResult::Kind::kCommitted) {
     constexpr size_t kRecent = 64;
@@ -249,43 +256,113 @@ void SagaSet::Running::Stepped(size_t index, StepOutcome outcome, const std::str
   Take(std::move(out));
 }
 
-Task<void> SagaSet::Running::Send(size_t index) {
-  return step(index).kind == StepKind::kExecute ? SendExecution(index) : SendScript(index);
+void SagaSet::Running::Send(size_t index) {
+  if (step(index).kind == StepKind::kExecute) return Run(SendExecution(index));
+  Ask(index, StepAsk::What::kScript, false);
 }
 
-Task<void> SagaSet::Running::SendScript(size_t index) {
+// What is cheap, and what nobody waits for, waits for the next request to the same shard.
+void SagaSet::Running::Cleanup(size_t index, bool force) {
   FencedConnection* connection = ConnectionFor(index);
-  if (connection == nullptr || !co_await connection->Ready()) {
-    co_return Stepped(index, StepOutcome::kNotSent, {});
+  if (!force && recovery_ == nullptr && !copies_ && connection != nullptr) {
+    RM_CRASH_POINT("saga-cleanup-send", index);
+    return set_.SweepLater(*connection, saga_.plan(), index, asks_[index].had);
   }
-  for (const ScriptForm form : {ScriptForm::kSha, ScriptForm::kText}) {
-    std::string request;
-    if (!work_->AppendStep(request, saga_.plan(), index, form)) {
-      co_return Stepped(index, StepOutcome::kDone, connection->run_id());
-    }
-    RM_CRASH_POINT("saga-step-send", index);
-    ++sent_[index].times;
-    sent_[index].stream = connection->generation();
-    const ringmaster::Answer answer = co_await connection->Ask(std::move(request), 1);
-    if (answer.outcome == Outcome::kNotApplied) {
-      co_return Stepped(index, StepOutcome::kNotSent, {});
-    }
-    if (answer.outcome == Outcome::kUncertain) co_return Stepped(index, StepOutcome::kLost, {});
-    if (form == ScriptForm::kSha && IsNoScript(answer.reply)) {
-      --sent_[index].times;  // it did nothing
-      continue;
-    }
-    ++sent_[index].answered;
-    const StepAnswer said = ReadStep(answer.reply);
-    work_->OnAnswer(index, said);
-    StepOutcome outcome = StepOutcome::kLost;
-    if (said.kind == StepAnswer::Kind::kDone) outcome = StepOutcome::kDone;
-    if (said.kind == StepAnswer::Kind::kAborted) outcome = StepOutcome::kAborted;
-    if (said.kind == StepAnswer::Kind::kExists || said.kind == StepAnswer::Kind::kRefused) {
-      outcome = StepOutcome::kRefused;
-    }
-    co_return Stepped(index, outcome, connection->run_id());
+  Ask(index, StepAsk::What::kCleanup, force);
+}
+
+void SagaSet::Running::Ask(size_t index, StepAsk::What what, bool force) {
+  StepAsk& ask = asks_[index];
+  ask.what = what;
+  ask.force = force;
+  ask.connection = ConnectionFor(index);
+  if (ask.connection == nullptr) return NotAsked(ask);
+  if (!ask.connection->ready()) return Run(AskWhenReady(index, what, force));
+  what == StepAsk::What::kCleanup ? AskCleanup(ask, ScriptForm::kSha)
+                                  : AskStep(ask, ScriptForm::kSha);
+}
+
+Task<void> SagaSet::Running::AskWhenReady(size_t index, StepAsk::What what, bool force) {
+  if (!co_await asks_[index].connection->Ready()) co_return NotAsked(asks_[index]);
+  Ask(index, what, force);
+}
+
+void SagaSet::Running::NotAsked(StepAsk& ask) {
+  ask.what == StepAsk::What::kCleanup ? Cleaned(ask.index, false)
+                                      : Stepped(ask.index, StepOutcome::kNotSent, {});
+}
+
+void SagaSet::Running::AskStep(StepAsk& ask, ScriptForm form) {
+  std::string request;
+  size_t replies = 0;
+  if (ask.times == 0) replies = work_->AppendNativeStep(request, saga_.plan(), ask.index);
+  ask.what = replies > 0 ? StepAsk::What::kNative : StepAsk::What::kScript;
+  if (replies == 0 && !work_->AppendStep(request, saga_.plan(), ask.index, form)) {
+    return Stepped(ask.index, StepOutcome::kDone, ask.connection->run_id());
   }
+  RM_CRASH_POINT("saga-step-send", ask.index);
+  ask.form = form;
+  ++ask.times;
+  ask.stream = ask.connection->generation();
+  ++busy_;
+  ask.connection->Send(ask, request, static_cast<uint32_t>(std::max<size_t>(replies, 1)));
+  set_.SweepWith(*ask.connection);
+}
+
+void SagaSet::Running::AskCleanup(StepAsk& ask, ScriptForm form) {
+  std::string request;
+  AppendCleanup(request, saga_.plan(), ask.index, ask.force, form);
+  RM_CRASH_POINT("saga-cleanup-send", ask.index);
+  ask.form = form;
+  ++busy_;
+  ask.connection->Send(ask, request, 1);
+}
+
+void SagaSet::Running::OnAnswer(StepAsk& ask, ringmaster::Answer answer) {
+  --busy_;
+  ask.what == StepAsk::What::kCleanup ? OnCleanupAnswer(ask, answer) : OnStepAnswer(ask, answer);
+}
+
+void SagaSet::Running::OnStepAnswer(StepAsk& ask, const ringmaster::Answer& answer) {
+  if (answer.outcome == Outcome::kNotApplied) {
+    return Stepped(ask.index, StepOutcome::kNotSent, {});
+  }
+  if (answer.outcome == Outcome::kUncertain) return Stepped(ask.index, StepOutcome::kLost, {});
+  const bool native = ask.what == StepAsk::What::kNative;
+  if (!native && ask.form == ScriptForm::kSha && IsNoScript(answer.reply)) {
+    --ask.times;  // it did nothing
+    return ask.connection->ready() ? AskStep(ask, ScriptForm::kText) : NotAsked(ask);
+  }
+  ++ask.answered;
+  const StepAnswer said =
+      native ? work_->ReadNativeStep(answer.reply, step(ask.index)) : ReadStep(answer.reply);
+  ask.had = said.had;
+  Answered(ask.index, said, ask.connection->run_id());
+}
+
+void SagaSet::Running::OnCleanupAnswer(StepAsk& ask, const ringmaster::Answer& answer) {
+  if (answer.outcome != Outcome::kReplied) return Cleaned(ask.index, false);
+  if (ask.form == ScriptForm::kSha && IsNoScript(answer.reply) && ask.connection->ready()) {
+    return AskCleanup(ask, ScriptForm::kText);
+  }
+  Cleaned(ask.index, ReadCleanup(answer.reply, nullptr));
+}
+
+void SagaSet::Running::Cleaned(size_t index, bool done) {
+  SagaActions out;
+  saga_.OnCleanup(index, done, out);
+  Take(std::move(out));
+}
+
+void SagaSet::Running::Answered(size_t index, const StepAnswer& said, const std::string& run_id) {
+  work_->OnAnswer(index, said);
+  StepOutcome outcome = StepOutcome::kLost;
+  if (said.kind == StepAnswer::Kind::kDone) outcome = StepOutcome::kDone;
+  if (said.kind == StepAnswer::Kind::kAborted) outcome = StepOutcome::kAborted;
+  if (said.kind == StepAnswer::Kind::kExists || said.kind == StepAnswer::Kind::kRefused) {
+    outcome = StepOutcome::kRefused;
+  }
+  Stepped(index, outcome, run_id);
 }
 
 Task<void> SagaSet::Running::SendExecution(size_t index) {
@@ -298,9 +375,9 @@ Task<void> SagaSet::Running::SendExecution(size_t index) {
     co_return Stepped(index, StepOutcome::kNotSent, {});
   }
   const std::string run_id = connection->run_id();
-  ++sent_[index].times;
+  ++asks_[index].times;
   const StepOutcome outcome = co_await work_->Execute(saga_.plan(), index, *connection);
-  if (outcome != StepOutcome::kLost) ++sent_[index].answered;
+  if (outcome != StepOutcome::kLost) ++asks_[index].answered;
   Stepped(index, outcome, outcome == StepOutcome::kDone ? run_id : std::string());
 }
 
@@ -327,7 +404,7 @@ Task<void> SagaSet::Running::Undo(size_t index, bool force) {
       std::string request;
       // What was not answered, or sent by a former process, may still be under way; unless it is
       // before us in the same stream.
-      const Sent& sent = sent_[index];
+      const StepAsk& sent = asks_[index];
       const bool before_us = sent.times == 1 && sent.stream == connection->generation() &&
                              step(index).kind == StepKind::kScript;
       const bool settled = before_us || (sent.times > 0 && sent.times == sent.answered);
@@ -359,29 +436,6 @@ Task<void> SagaSet::Running::Undo(size_t index, bool force) {
   SagaActions out;
   saga_.OnUndo(index, outcome, out);
   Take(std::move(out));
-}
-
-Task<void> SagaSet::Running::Cleanup(size_t index, bool force) {
-  bool done = false;
-  FencedConnection* connection = ConnectionFor(index);
-  if (connection != nullptr && co_await connection->Ready()) {
-    for (const ScriptForm form : {ScriptForm::kSha, ScriptForm::kText}) {
-      std::string request;
-      AppendCleanup(request, saga_.plan(), index, force, form);
-      RM_CRASH_POINT("saga-cleanup-send", index);
-      const ringmaster::Answer answer = co_await connection->Ask(std::move(request), 1);
-      if (answer.outcome != Outcome::kReplied) break;
-      if (form == ScriptForm::kSha && IsNoScript(answer.reply)) continue;
-      std::string error;
-      done = ReadCleanup(answer.reply, &error);
-      break;
-    }
-  }
-  SagaActions out;
-  saga_.OnCleanup(index, done, out);
-  const bool tried = cleanups_ > 0 && --cleanups_ == 0;
-  Take(std::move(out));
-  if (tried) Reply();
 }
 
 void SagaSet::Running::OnTimer(SagaAction::Timer kind, size_t index) {
@@ -436,7 +490,7 @@ Result<std::string> SagaSet::Running::Carry(const SagaOrder& order) {
   }
   if (!problem.empty()) return Error{ErrorCode::kInvalid, problem};
   notes_.push_back("operator: " + what);
-  if (set_.pool_.journal != nullptr) set_.pool_.journal->Operator(id(), what, [](const Status&) {});
+  if (set_.pool_.journal != nullptr) set_.records_.Operator(id(), what);
   Take(std::move(out));
   return std::string("OK");
 }

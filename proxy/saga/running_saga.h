@@ -26,13 +26,18 @@ class SagaSet::Running {
   void Start();
   // Of a recovered one, when the recovery lets it.
   void CarryOut(SagaAction action);
+  void OnBegun(bool durable);
+  void OnCommitted(bool durable);
   void OnTimer(SagaAction::Timer kind, size_t step);
   void OnConnectionLost(const std::string& shard) { saga_.OnConnectionLost(shard); }
   void OnRunId(const std::string& shard, const std::string& run_id);
-  // A task of ours is under way: we cannot be freed.
+  // Something of ours is under way: we cannot be freed.
   bool busy() const { return busy_ > 0; }
   TimePoint began() const { return began_; }
   bool settled() const { return saga_.settled(); }
+  // What it left on the shards is there until it ends. Empty: it is not committed.
+  std::optional<TimePoint> committed_at() const { return committed_at_; }
+  void Cleaned(size_t index, bool done);
   void AddConnections(std::vector<FencedConnection*>& all) const;
   SagaRecord Record(TimePoint now) const;
   Result<std::string> Carry(const SagaOrder& order);
@@ -54,12 +59,42 @@ class SagaSet::Running {
   FencedConnection* ConnectionFor(size_t index);
   void Run(Task<void> task);
   Task<void> Guarded(Task<void> task);
-  Task<void> Send(size_t index);
-  Task<void> SendScript(size_t index);
+  // What one step has sent, and is being asked. Steps and cleanups come by the thousand, so they do
+  // without coroutines.
+  struct StepAsk final : Asking {
+    enum class What : uint8_t { kNative, kScript, kCleanup };
+
+    StepAsk() : Asking(FencedConnection::kMaxReply) {}
+    void OnAnswer(ringmaster::Answer answer) override { saga->OnAnswer(*this, std::move(answer)); }
+
+    Running* saga = nullptr;
+    size_t index = 0;
+    What what = What::kScript;
+    ScriptForm form = ScriptForm::kSha;
+    bool force = false;
+    FencedConnection* connection = nullptr;  // there while it answers
+    size_t times = 0;                        // the step was sent
+    size_t answered = 0;                     // of them
+    uint32_t stream = 0;                     // that the last one went over, of a script
+    std::string had;                         // of a step that was answered
+  };
+
+  void MakeAsks();
+  void Send(size_t index);
+  void Cleanup(size_t index, bool force);
+  // Over the shard's connection, at once or when it is up.
+  void Ask(size_t index, StepAsk::What what, bool force);
+  Task<void> AskWhenReady(size_t index, StepAsk::What what, bool force);
+  void AskStep(StepAsk& ask, ScriptForm form);
+  void AskCleanup(StepAsk& ask, ScriptForm form);
+  void NotAsked(StepAsk& ask);
+  void OnAnswer(StepAsk& ask, ringmaster::Answer answer);
+  void OnStepAnswer(StepAsk& ask, const ringmaster::Answer& answer);
+  void OnCleanupAnswer(StepAsk& ask, const ringmaster::Answer& answer);
   Task<void> SendExecution(size_t index);
   Task<void> Reconnect(size_t index);
   Task<void> Undo(size_t index, bool force);
-  Task<void> Cleanup(size_t index, bool force);
+  void Answered(size_t index, const StepAnswer& said, const std::string& run_id);
   void Stepped(size_t index, StepOutcome outcome, const std::string& run_id);
 
   SagaSet& set_;
@@ -74,17 +109,12 @@ class SagaSet::Running {
   const TimePoint began_;
   bool copies_ =
       false;  // foreign ones lie on a shard until they are cleaned up: locked until the end
-  size_t cleanups_ = 0;  // of a committed one, not yet tried once
+  std::optional<TimePoint> committed_at_;  // then the client had its answer
   std::deque<SagaAction> actions_;
   bool taking_ = false;
   bool over_ = false;  // the last action came by
   size_t busy_ = 0;
-  struct Sent {
-    size_t times = 0;
-    size_t answered = 0;
-    uint32_t stream = 0;  // that the last one went over, of a script
-  };
-  std::map<size_t, Sent> sent_;                               // by step
+  std::unique_ptr<StepAsk[]> asks_;                           // by step
   std::map<size_t, std::unique_ptr<FencedConnection>> lent_;  // by kExecute step, until the end
   std::vector<std::string> notes_;
 };

@@ -36,6 +36,7 @@ SagaSet::~SagaSet() {
 
 void SagaSet::Close() {
   closed_ = true;
+  EndTurn();
   for (FencedConnection* connection : Connections()) {
     connection->Close("the proxy is shutting down");
   }
@@ -115,6 +116,12 @@ Task<std::string> SagaSet::RunIdOf(uint32_t shard, int database) {
   co_return connection->run_id();
 }
 
+const std::string* SagaSet::KnownRunId(uint32_t shard, int database) {
+  const auto at = shared_.find({router_.link(shard).get(), database});
+  if (at == shared_.end() || !at->second->ready()) return nullptr;
+  return &at->second->run_id();
+}
+
 Task<SagaResult> SagaSet::Run(SagaPlan plan, std::shared_ptr<SagaWork> work, LockTicket ticket,
                               std::vector<LockKey> keys) {
   const SagaId id = plan.id;
@@ -174,6 +181,62 @@ FencedConnection* SagaSet::Reach(const std::string& shard, const std::string& ad
   return place.get();
 }
 
+void SagaSet::SweepLater(FencedConnection& connection, const SagaPlan& plan, size_t step,
+                         Bytes had) {
+  std::unique_ptr<Sweep>& sweep = sweeps_[&connection];
+  if (sweep == nullptr) {
+    sweep = std::make_unique<Sweep>([this](SagaId id, size_t index, bool gone) {
+      if (Running* saga = Find(id)) saga->Cleaned(index, gone);
+    });
+  }
+  sweep->Add(plan, step, had);
+  if (sweep->full() && connection.ready()) sweep->Go(connection);
+}
+
+void SagaSet::SweepWith(FencedConnection& connection) {
+  const auto at = sweeps_.find(&connection);
+  if (at != sweeps_.end()) at->second->Go(connection);
+}
+
+void SagaSet::SweepAll() {
+  for (const auto& [connection, sweep] : sweeps_) {
+    if (sweep->empty()) continue;
+    if (connection->ready()) {
+      sweep->Go(*connection);
+    } else {
+      Spawn(Reopen(*connection));
+    }
+  }
+}
+
+// Whoever waits for it goes on at the next tick.
+Task<void> SagaSet::Reopen(FencedConnection& connection) {
+  static_cast<void>(co_await connection.Ready());
+}
+
+void SagaSet::WriteRecords() {
+  // What comes of it may bring more.
+  for (int i = 0; i < 4 && !records_.empty(); ++i) {
+    auto asked = std::exchange(asked_, {});
+    const auto later = [this, alive = alive_, post = post_, asked](const Status& status) {
+      post([this, alive, asked, ok = status.ok()] {
+        if (*alive) OnRecordsWritten(asked, ok);
+      });
+    };
+    const std::optional<Status> now = pool_.journal->Write(std::exchange(records_, {}), later);
+    if (now) OnRecordsWritten(asked, now->ok());
+  }
+}
+
+void SagaSet::OnRecordsWritten(const std::vector<std::pair<SagaId, JournalBatch::Kind>>& asked,
+                               bool ok) {
+  for (const auto& [id, kind] : asked) {
+    Running* saga = Find(id);
+    if (saga == nullptr) continue;
+    kind == JournalBatch::Kind::kBegin ? saga->OnBegun(ok) : saga->OnCommitted(ok);
+  }
+}
+
 void SagaSet::Tick(TimePoint now) {
   std::erase_if(finished_, [](const auto& saga) { return !saga->busy(); });
   while (!timers_.empty() && timers_.begin()->first <= now) {
@@ -181,13 +244,18 @@ void SagaSet::Tick(TimePoint now) {
     timers_.erase(timers_.begin());
     then();
   }
+  SweepAll();
   for (FencedConnection* connection : Connections()) connection->Tick(now);
   const auto unused = [&](const auto& connection) {
     return connection->idle() && now - connection->last_used() > kIdleAfter;
   };
   std::erase_if(spare_, unused);
   if (sagas_.empty()) {
-    std::erase_if(shared_, [&](const auto& each) { return unused(each.second); });
+    std::erase_if(shared_, [&](const auto& each) {
+      if (!unused(each.second)) return false;
+      sweeps_.erase(each.second.get());
+      return true;
+    });
   }
 }
 
@@ -196,10 +264,21 @@ size_t SagaSet::running() const {
       sagas_.begin(), sagas_.end(), [](const auto& each) { return !each.second->settled(); }));
 }
 
-bool SagaSet::SettledUpTo(TimePoint time) const {
-  return std::all_of(sagas_.begin(), sagas_.end(), [time](const auto& each) {
+bool SagaSet::SettledUpTo(TimePoint time) {
+  const bool settled = std::all_of(sagas_.begin(), sagas_.end(), [time](const auto& each) {
     return each.second->settled() || each.second->began() > time;
   });
+  if (!settled) SweepAll();  // somebody waits
+  return settled;
+}
+
+bool SagaSet::SweptUpTo(TimePoint time) {
+  const bool swept = std::none_of(sagas_.begin(), sagas_.end(), [time](const auto& each) {
+    const std::optional<TimePoint> committed = each.second->committed_at();
+    return committed && *committed <= time;
+  });
+  if (!swept) SweepAll();
+  return swept;
 }
 
 void SagaSet::Describe(TimePoint now, bool recent, std::vector<SagaRecord>& out) const {

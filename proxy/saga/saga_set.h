@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "coro/completion.h"
@@ -18,16 +19,16 @@
 #include "coro/task_set.h"
 #include "route/router.h"
 #include "saga/fenced_connection.h"
+#include "saga/journal.h"
 #include "saga/lock_service.h"
 #include "saga/saga.h"
 #include "saga/saga_record.h"
 #include "saga/scripts.h"
+#include "saga/sweep.h"
 
 namespace ringmaster {
 
 class RecoveringSagas;
-class SagaJournal;
-struct OpenSaga;
 
 // What a saga says to its shards, beside its plan.
 class SagaWork {
@@ -35,6 +36,10 @@ class SagaWork {
   virtual ~SagaWork() = default;
   // Appends the request of a kScript step. False: there is nothing to do, it counts as done.
   virtual bool AppendStep(std::string& out, const SagaPlan& plan, size_t step, ScriptForm form) = 0;
+  // The first request of a kScript step, when it can do without a script: appends it and says how
+  // many replies it brings. 0: it cannot.
+  virtual size_t AppendNativeStep(std::string&, const SagaPlan&, size_t /*step*/) { return 0; }
+  virtual StepAnswer ReadNativeStep(Bytes /*replies*/, const SagaStep&) { return {}; }
   virtual void OnAnswer(size_t /*step*/, const StepAnswer& /*answer*/) {}
   // The protocol version that executions speak.
   virtual int resp() const { return 2; }
@@ -70,6 +75,8 @@ class SagaSet {
   SagaPool& pool() { return pool_; }
   // The run id of the server behind the shard; empty when it cannot be reached.
   Task<std::string> RunIdOf(uint32_t shard, int database);
+  // The same at once, when it is known; or nullptr.
+  const std::string* KnownRunId(uint32_t shard, int database);
   // Runs it, under locks that are released when it allows it. The result is the client's; the saga
   // goes on behind it. `keys`: all that the ticket locks.
   Task<SagaResult> Run(SagaPlan plan, std::shared_ptr<SagaWork> work, LockTicket ticket,
@@ -78,13 +85,22 @@ class SagaSet {
   // Takes up what a former process left open. `opened` runs when the listeners may open. Once.
   void Recover(std::vector<OpenSaga> open, std::function<void()> opened);
 
+  // At the end of each turn: what it brought for the journal goes there together.
+  void EndTurn() {
+    if (!records_.empty()) [[unlikely]]
+      WriteRecords();
+  }
   void Tick(TimePoint now);
   // For good: what is under way is left as it is, as by a kill; the next process finds it.
   void Close();
   // Sagas that may still send something.
   size_t running() const;
   // None of those that began until then.
-  bool SettledUpTo(TimePoint time) const;
+  bool SettledUpTo(TimePoint time);
+  // Committed ones may have left something on the shards.
+  bool unswept() const { return unswept_ > 0; }
+  // None of those that were committed until then has.
+  bool SweptUpTo(TimePoint time);
   // Those that are open, or the last that were undone or recovered.
   void Describe(TimePoint now, bool recent, std::vector<SagaRecord>& out) const;
   // The operator's orders; what came of it, or an error.
@@ -109,6 +125,12 @@ class SagaSet {
   void CarryOut(SagaId id, SagaAction action);
   FencedConnection* Reach(const std::string& shard, const std::string& address);
   Running* Find(SagaId id);
+  void SweepLater(FencedConnection& connection, const SagaPlan& plan, size_t step, Bytes had);
+  void SweepWith(FencedConnection& connection);
+  void SweepAll();
+  Task<void> Reopen(FencedConnection& connection);
+  void WriteRecords();
+  void OnRecordsWritten(const std::vector<std::pair<SagaId, JournalBatch::Kind>>& asked, bool ok);
 
   SagaPool& pool_;
   BackendContext& context_;
@@ -123,6 +145,11 @@ class SagaSet {
   std::multimap<TimePoint, std::function<void()>> timers_;
   std::unique_ptr<RecoveringSagas> recovering_;
   std::deque<SagaRecord> recent_;
+  std::map<FencedConnection*, std::unique_ptr<Sweep>> sweeps_;  // of those in shared_
+  size_t unswept_ = 0;
+  JournalBatch records_;  // of this turn
+  // Whose BEGIN and COMMIT are among them, to be told when they are durable.
+  std::vector<std::pair<SagaId, JournalBatch::Kind>> asked_;
   bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   TaskSet tasks_;

@@ -1,7 +1,10 @@
 #include "saga/scripts.h"
 
+#include <openssl/evp.h>
+
+#include <algorithm>
 #include <array>
-#include <bit>
+#include <optional>
 
 #include "base/check.h"
 #include "resp/request_writer.h"
@@ -40,6 +43,54 @@ const Script& UndoScript() {
 const Script& CleanupScript() {
   static const Script script(std::string(lua::kAllowOom) + lua::kCleanup);
   return script;
+}
+
+// Beyond that the proxy would spend on fingerprints what the shard saves.
+constexpr size_t kNativeValue = 4096;
+constexpr size_t kNativeKeys = 1000;
+
+// MessagePack (its specification at github.com/msgpack), as much of it as a marker takes.
+void PutList(std::string& out, size_t count) {
+  if (count < 16) {
+    out += static_cast<char>(0x90 | count);
+  } else {
+    out += '\xdc';
+    out += static_cast<char>(count >> 8);
+    out += static_cast<char>(count);
+  }
+}
+void PutString(std::string& out, size_t size) {
+  if (size < 32) {
+    out += static_cast<char>(0xa0 | size);
+  } else {
+    out += '\xda';
+    out += static_cast<char>(size >> 8);
+    out += static_cast<char>(size);
+  }
+}
+
+// What kSetStep would leave, but for what it looks up.
+std::string NativeMarker(std::span<const Bytes> values) {
+  std::string marker = "\x97\xa1\x44";  // seven entries, the first "D"
+  PutList(marker, values.size());
+  for (size_t i = 0; i < values.size(); ++i) marker += "\xa1?";
+  PutList(marker, values.size());
+  marker.append(values.size(), '\xff');  // -1
+  PutList(marker, values.size());
+  for (const Bytes value : values) {
+    if (value.size() <= 40) {
+      PutString(marker, 2 + value.size());
+      marker.append("s=").append(value);
+    } else {
+      const std::string print = Sha1Hex(value);
+      PutString(marker, 1 + print.size());
+      marker.append("s").append(print);
+    }
+  }
+  PutList(marker, values.size());
+  marker.append(values.size(), '\0');
+  marker += "\xa0\x90";
+  return marker;
 }
 
 // Lua can hand on so many words of one command and no more; ours have a handful.
@@ -115,6 +166,41 @@ void AppendSetStep(std::string& out, const SagaPlan& plan, size_t index,
   for (Bytes value : values) AppendRequestArg(out, value);
 }
 
+bool CanSetNatively(const SagaStep& step, std::span<const Bytes> values) {
+  return step.keys.size() <= kNativeKeys &&
+         std::all_of(step.keys.begin(), step.keys.end(),
+                     [](const StepKey& key) { return key.image == ImageKind::kOverwrite; }) &&
+         std::all_of(values.begin(), values.end(),
+                     [](Bytes value) { return value.size() <= kNativeValue; });
+}
+
+void AppendNativeSetStep(std::string& out, const SagaPlan& plan, size_t index,
+                         std::span<const Bytes> values) {
+  const SagaStep& step = plan.steps[index];
+  RM_CHECK(values.size() == step.keys.size());
+  out += "*1\r\n$5\r\nMULTI\r\n";
+  for (size_t i = 0; i < step.keys.size(); ++i) {
+    // Where there is no such key it answers with an error, and all goes on.
+    AppendRequestHeader(out, 3);
+    AppendRequestArg(out, "RENAME");
+    AppendRequestArg(out, step.keys[i].key);
+    AppendRequestArg(out, ImageName(plan.id, index, i));
+  }
+  AppendRequestHeader(out, 3);
+  AppendRequestArg(out, "SET");
+  AppendRequestArg(out, MarkerName(plan.id, index));
+  AppendRequestArg(out, NativeMarker(values));
+  AppendRequestHeader(out, 1 + 2 * values.size());
+  AppendRequestArg(out, "MSET");
+  for (size_t i = 0; i < values.size(); ++i) {
+    AppendRequestArg(out, step.keys[i].key);
+    AppendRequestArg(out, values[i]);
+  }
+  out += "*1\r\n$4\r\nEXEC\r\n";
+}
+
+size_t NativeSetReplies(const SagaStep& step) { return step.keys.size() + 4; }
+
 void AppendPrepare(std::string& out, const SagaPlan& plan, size_t index,
                    std::span<const CopyPayload> copies, const StepLimits& limits, ScriptForm form) {
   const SagaStep& step = plan.steps[index];
@@ -176,19 +262,32 @@ void AppendUndo(std::string& out, const SagaPlan& plan, size_t index, bool force
   AppendRequestArg(out, tombstone ? "1" : "0");
 }
 
+size_t AppendLeftNames(std::string& words, const SagaPlan& plan, size_t index, Bytes had) {
+  const size_t images = plan.steps[index].keys.size();
+  const bool known = had.size() == images && had.find('?') == Bytes::npos;
+  size_t count = 1;
+  AppendRequestArg(words, MarkerName(plan.id, index));
+  for (size_t i = 0; i < images; ++i) {
+    if (known && had[i] == '0') continue;
+    AppendRequestArg(words, ImageName(plan.id, index, i));
+    ++count;
+  }
+  return count;
+}
+
 void AppendCleanup(std::string& out, const SagaPlan& plan, size_t index, bool tombstone,
                    ScriptForm form) {
   const SagaStep& step = plan.steps[index];
   const size_t images = step.keys.size();
-  if (tombstone || !step.copies.empty()) {
-    AppendCall(out, CleanupScript(), form, 1 + images + step.copies.size(), 2);
-  } else {  // names of ours alone: the cheap way
+  if (!tombstone && step.copies.empty()) {  // names of ours alone: the cheap way
     AppendRequestHeader(out, 2 + images);
     AppendRequestArg(out, "UNLINK");
+    AppendLeftNames(out, plan, index, {});
+    return;
   }
+  AppendCall(out, CleanupScript(), form, 1 + images + step.copies.size(), 2);
   AppendRequestArg(out, MarkerName(plan.id, index));
   for (size_t i = 0; i < images; ++i) AppendRequestArg(out, ImageName(plan.id, index, i));
-  if (!tombstone && step.copies.empty()) return;
   for (const std::string& copy : step.copies) AppendRequestArg(out, copy);
   AppendRequestArg(out, std::to_string(images));
   AppendRequestArg(out, tombstone ? "1" : "0");
@@ -213,6 +312,33 @@ StepAnswer ReadStep(Bytes reply) {
     ReplyReader replies = ReplyReader::Children(parts[2]);
     while (auto each = replies.Next()) answer.replies.emplace_back(each->raw);
   }
+  return answer;
+}
+
+StepAnswer ReadNativeSetStep(Bytes replies, const SagaStep& step) {
+  ReplyReader reader(replies);
+  std::optional<ReplyElement> last;
+  StepAnswer refusal;
+  for (size_t i = 0; i < NativeSetReplies(step); ++i) {
+    last = reader.Next();
+    if (!last) return {};
+    if (last->is_error() && refusal.error.empty()) refusal = ErrorAnswer(last->raw);
+  }
+  // EXEC says EXECABORT then, and nothing ran.
+  if (!refusal.error.empty()) return refusal;
+  if (!last->is_aggregate() || last->is_null()) return {};
+  StepAnswer answer;
+  ReplyReader results = ReplyReader::Children(*last);
+  for (size_t i = 0; i < step.keys.size(); ++i) {
+    const std::optional<ReplyElement> renamed = results.Next();
+    if (!renamed) return {};
+    answer.had += renamed->is_error() ? '0' : '1';
+  }
+  for (int i = 0; i < 2; ++i) {
+    const std::optional<ReplyElement> set = results.Next();
+    if (!set || set->text != "OK") return {};
+  }
+  answer.kind = StepAnswer::Kind::kDone;
   return answer;
 }
 
@@ -284,38 +410,14 @@ bool ReadCleanup(Bytes reply, std::string* error) {
 }
 
 std::string Sha1Hex(Bytes text) {
-  std::array<uint32_t, 5> state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-  std::string padded(text);
-  padded += '\x80';
-  while (padded.size() % 64 != 56) padded += '\0';
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    padded += static_cast<char>((uint64_t{text.size()} * 8) >> shift);
-  }
-  std::array<uint32_t, 80> w;
-  for (size_t at = 0; at < padded.size(); at += 64) {
-    for (size_t i = 0; i < 16; ++i) {
-      w[i] = 0;
-      for (size_t j = 0; j < 4; ++j)
-        w[i] = w[i] << 8 | static_cast<uint8_t>(padded[at + 4 * i + j]);
-    }
-    for (size_t i = 16; i < 80; ++i)
-      w[i] = std::rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    auto [a, b, c, d, e] = state;
-    for (size_t i = 0; i < 80; ++i) {
-      const uint32_t mix = i < 20   ? (b & c) | (~b & d)
-                           : i < 40 ? b ^ c ^ d
-                           : i < 60 ? (b & c) | (b & d) | (c & d)
-                                    : b ^ c ^ d;
-      static constexpr std::array<uint32_t, 4> kRound = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc,
-                                                         0xca62c1d6};
-      const uint32_t next = std::rotl(a, 5) + mix + e + kRound[i / 20] + w[i];
-      e = d, d = c, c = std::rotl(b, 30), b = a, a = next;
-    }
-    state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e;
-  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  RM_CHECK(EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) == 1);
   std::string hex;
-  for (uint32_t word : state) {
-    for (int shift = 28; shift >= 0; shift -= 4) hex += "0123456789abcdef"[word >> shift & 15];
+  hex.reserve(size_t{2} * size);
+  for (unsigned i = 0; i < size; ++i) {
+    hex += "0123456789abcdef"[digest[i] >> 4];
+    hex += "0123456789abcdef"[digest[i] & 15];
   }
   return hex;
 }

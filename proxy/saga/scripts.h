@@ -56,6 +56,19 @@ void AppendStep(std::string& out, const SagaPlan& plan, size_t step, const StepW
 void AppendSetStep(std::string& out, const SagaPlan& plan, size_t step,
                    std::span<const Bytes> values, ScriptForm form);
 
+// The same without a script, for a third of what it costs the shard: MULTI, RENAME of each key to
+// its image, SET of the marker, MSET, EXEC. It does not look for an abort mark or a former attempt,
+// so it may only be the first that is sent of a step, over a connection whose loss is fenced before
+// anything else is sent for that step: an UNDO then comes behind it in the same stream, or when it
+// can no longer arrive. What is sent again is the script, which finds the marker. Whether a key
+// existed is not in the marker: UNDO deletes one whose image is gone, be it that the old value
+// expired or was evicted as an image, or that there was none.
+bool CanSetNatively(const SagaStep& step, std::span<const Bytes> values);
+void AppendNativeSetStep(std::string& out, const SagaPlan& plan, size_t step,
+                         std::span<const Bytes> values);
+// How many replies it brings.
+size_t NativeSetReplies(const SagaStep& step);
+
 // A copy of a foreign key. `step.copies` and these are the same keys in the same order.
 struct CopyPayload {
   Bytes dump;          // of DUMP; empty: there is none, but the execution may make one
@@ -76,6 +89,9 @@ void AppendUndo(std::string& out, const SagaPlan& plan, size_t step, bool force,
 // Drops images, copies and the marker. `tombstone`: an abort mark takes the marker's place, for
 // steps that may have been sent twice and for recovery, where a copy of the request may still be
 // under way.
+// What a step without copies left behind, as words of a request, and how many they are. `had`: what
+// the step said, or empty when that is not known.
+size_t AppendLeftNames(std::string& words, const SagaPlan& plan, size_t step, Bytes had);
 void AppendCleanup(std::string& out, const SagaPlan& plan, size_t step, bool tombstone,
                    ScriptForm form);
 
@@ -94,6 +110,8 @@ struct StepAnswer {
   std::string error;
 };
 StepAnswer ReadStep(Bytes reply);
+// What the replies to AppendNativeSetStep say.
+StepAnswer ReadNativeSetStep(Bytes replies, const SagaStep& step);
 // All of PrepareReplies. kDone: go on with the execution. kRefused with NOSCRIPT: the same again
 // with ScriptForm::kText.
 StepAnswer ReadPrepare(std::span<const std::string> replies);

@@ -2,10 +2,11 @@
 //
 // A marker is 'A' (aborted: the step never runs any more), or cmsgpack of
 //   {state, had, ttls, prints, expiries, marks, replies}
-// with one entry for each key: state 'P' prepared or 'D' done; had '1' when the key existed, and
-// its PTTL then; the fingerprint of what the step left, and when that expires (0: never); marks of
-// a partial undo ('u' undone). A 'P' marker with an 'X' appended to it: the client's commands ran,
-// and SEAL did not. cmsgpack.unpack returns that X as a second value.
+// with one entry for each key: state 'P' prepared or 'D' done; had '1' when the key existed, '0'
+// when not, '?' when nobody looked (AppendNativeSetStep), and its PTTL then; the fingerprint of
+// what the step left, and when that expires (0: never); marks of a partial undo ('u' undone). A 'P'
+// marker with an 'X' appended to it: the client's commands ran, and SEAL did not. cmsgpack.unpack
+// returns that X as a second value.
 #pragma once
 
 namespace ringmaster::lua {
@@ -239,7 +240,7 @@ for i=1,n do
     elseif redis.call('EXISTS',img)==1 then
       redis.call('RENAME',img,k)
       mark='u'
-    elseif s[2][i]=='0' or s[3][i]>=0 then
+    elseif s[2][i]~='1' or s[3][i]>=0 then
       redis.call('UNLINK',k)
       mark='u'
     else

@@ -58,6 +58,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void CheckIdle(TimePoint now);
   void EndTurn() {
     locks_.EndTurn();
+    sagas_.EndTurn();
     push_.EndTurn();
   }
   LockWorker& lock_worker() { return locks_; }

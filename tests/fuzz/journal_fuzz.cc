@@ -1,5 +1,7 @@
 // A record of the saga journal, however damaged: it is understood or refused, and what is
 // understood is written in the same bytes again.
+#include <xxhash.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -13,13 +15,8 @@ namespace {
 std::string WithRightChecksum(ringmaster::Bytes body) {
   std::string record = ringmaster::EncodePlan({});
   record.resize(1);
-  uint32_t crc = ~0U;
-  for (char c : body) {
-    crc ^= static_cast<uint8_t>(c);
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78U : 0);
-  }
-  crc = ~crc;
-  for (int shift = 0; shift < 32; shift += 8) record += static_cast<char>(crc >> shift);
+  const uint64_t sum = XXH3_64bits(body.data(), body.size());
+  for (int shift = 0; shift < 64; shift += 8) record += static_cast<char>(sum >> shift);
   return record.append(body);
 }
 

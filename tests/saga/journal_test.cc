@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include "base/random.h"
 #include "support/temp_folder.h"
 
@@ -86,14 +89,94 @@ TEST_F(SagaJournalTest, NamesAreNeverUsedTwice) {
   EXPECT_LT(second, third);
 }
 
-TEST_F(SagaJournalTest, DamagedRecordIsRefusedAndNamed) {
-  const SagaId id = journal_->NextId();
-  journal_->Begin(SomePlan(id), Ok());
-  ASSERT_TRUE(database_->Query("UPDATE sagas SET plan = ?", {std::string("\x01 nonsense")}).ok());
+TEST_F(SagaJournalTest, DamagedRowIsRefusedAndNamed) {
+  journal_->Begin(SomePlan(journal_->NextId()), Ok());
+  const auto row = database_->Query("SELECT lsn, records FROM saga_log");
+  ASSERT_TRUE(row.ok());
+  const int64_t lsn = std::get<int64_t>(row->at(0).at(0));
+  std::string records = std::get<std::string>(row->at(0).at(1));
+  records.back() = static_cast<char>(records.back() ^ 1);
+  ASSERT_TRUE(database_->Query("UPDATE saga_log SET records = ?", {records}).ok());
   const auto open = journal_->Load();
   ASSERT_FALSE(open.ok());
-  EXPECT_THAT(open.error().text, HasSubstr(std::to_string(id)));
-  EXPECT_THAT(open.error().text, HasSubstr("__rm:" + SagaName(id)));
+  EXPECT_THAT(open.error().text, HasSubstr("lsn=" + std::to_string(lsn)));
+  EXPECT_THAT(open.error().text, HasSubstr("__rm:"));
+}
+
+TEST_F(SagaJournalTest, BatchIsThereAsAWhole) {
+  const SagaId first = journal_->NextId(), second = journal_->NextId(), third = journal_->NextId();
+  JournalBatch batch;
+  for (SagaId id : {first, second, third}) batch.Begin(SomePlan(id));
+  batch.Commit(second);
+  batch.End(first);
+  size_t calls = 0;
+  const auto count = [&](const Status& status) { calls += status.ok() ? 1 : 100; };
+  if (const auto now = journal_->Write(std::move(batch), count)) count(*now);
+  Reopen();
+  EXPECT_EQ(calls, 1u);
+  const std::vector<OpenSaga> open = Load();
+  ASSERT_EQ(open.size(), 2u);
+  EXPECT_EQ(open[0].plan.id, second);
+  EXPECT_EQ(open[0].found, Saga::Found::kCommitted);
+  EXPECT_EQ(open[1].plan.id, third);
+}
+
+// Thousands of sagas come and go while some stay open, in all states, over several restarts: the
+// log stays small and forgets none of those that are open.
+TEST_F(SagaJournalTest, LogStaysSmallAndKeepsWhatIsOpen) {
+  Random random(7);
+  struct Known {
+    Saga::Found found = Saga::Found::kBegun;
+    size_t notes = 0;
+  };
+  std::map<SagaId, Known> open;
+  size_t most = 0;
+  for (int life = 0; life < 4; ++life) {
+    const std::vector<OpenSaga> loaded = Load();
+    ASSERT_EQ(loaded.size(), open.size());
+    for (const OpenSaga& saga : loaded) {
+      ASSERT_TRUE(open.contains(saga.plan.id));
+      EXPECT_EQ(saga.plan, SomePlan(saga.plan.id));
+      EXPECT_EQ(saga.found, open[saga.plan.id].found);
+      EXPECT_EQ(saga.notes.size(), open[saga.plan.id].notes);
+    }
+    for (int turn = 0; turn < 3000; ++turn) {
+      JournalBatch batch;
+      for (int i = 0; i < 2; ++i) {
+        const SagaId id = journal_->NextId();
+        batch.Begin(SomePlan(id));
+        open[id] = {};
+      }
+      for (auto each = open.begin(); each != open.end();) {
+        auto& [id, known] = *each;
+        const bool stays = id % 1000 == 0;
+        if (known.found == Saga::Found::kBegun && random.Below(2) == 0) {
+          batch.Commit(id);
+          known.found = Saga::Found::kCommitted;
+        } else if (stays && known.notes < 3) {
+          batch.Operator(id, "looked at");
+          ++known.notes;
+        } else if (!stays && random.Below(3) == 0) {
+          batch.End(id);
+          each = open.erase(each);
+          continue;
+        }
+        ++each;
+      }
+      const auto now = journal_->Write(std::move(batch), Ok());
+      EXPECT_TRUE(!now || now->ok());
+      // No more than fit the queue.
+      if (turn % 100 == 0) {
+        ASSERT_TRUE(database_->Query("SELECT 1").ok());
+      }
+    }
+    const auto rows = database_->Query("SELECT COUNT(*) FROM saga_log");
+    ASSERT_TRUE(rows.ok());
+    most = std::max(most, static_cast<size_t>(std::get<int64_t>(rows->at(0).at(0))));
+    Reopen();
+  }
+  EXPECT_GT(open.size(), 10u);
+  EXPECT_LT(most, 3000u);
 }
 
 TEST_F(SagaJournalTest, BeginThatFailsIsReportedAndIsNotThere) {

@@ -35,7 +35,7 @@ class KeyLocksTest : public testing::Test {
       static const char* const kNames[] = {"lock ", "granted ", "unlock "};
       std::string text = kNames[static_cast<size_t>(action.kind)] + std::to_string(action.ticket);
       if (action.kind == Kind::kUnlockWorkers) {
-        for (const LockKey& key : action.keys) text += " " + key.key;
+        for (const LockKey& key : *action.keys) text += " " + key.key;
       }
       words.push_back(text);
     }

@@ -59,6 +59,23 @@ StepOutcome ModelShard::Step(const SagaPlan& plan, size_t index, const std::vect
   return StepOutcome::kDone;
 }
 
+StepOutcome ModelShard::SetNatively(const SagaPlan& plan, size_t index,
+                                    const std::vector<Value>& values) {
+  const SagaStep& step = plan.steps[index];
+  Remember(plan.id);
+  Marker marker;
+  marker.state = Marker::State::kDone;
+  for (size_t i = 0; i < step.keys.size(); ++i) {
+    const std::string& key = step.keys[i].key;
+    if (const Value old = Get(key)) state_.images[ImageName(plan.id, index, i)] = *old;
+    Put(key, values[i]);
+    Log(key, values[i], plan.id);
+    marker.prints.push_back(values[i]);
+  }
+  state_.markers[MarkerName(plan.id, index)] = marker;
+  return StepOutcome::kDone;
+}
+
 StepOutcome ModelShard::Prepare(const SagaPlan& plan, size_t index) {
   const SagaStep& step = plan.steps[index];
   const std::string name = MarkerName(plan.id, index);
@@ -142,7 +159,7 @@ UndoOutcome ModelShard::Undo(const SagaPlan& plan, size_t index) {
       Put(key, kept->second);
       state_.images.erase(kept);
       marker.marks[i] = 'u';
-    } else if (!marker.had[i]) {
+    } else if (marker.had.empty() || !marker.had[i]) {
       Put(key, {});
       marker.marks[i] = 'u';
     } else {

@@ -49,6 +49,8 @@ class ModelShard {
   void Set(const std::string& key, const std::string& value);
 
   StepOutcome Step(const SagaPlan& plan, size_t step, const std::vector<Value>& values);
+  // AppendNativeSetStep: looks neither for a marker nor at what was there.
+  StepOutcome SetNatively(const SagaPlan& plan, size_t step, const std::vector<Value>& values);
   StepOutcome Prepare(const SagaPlan& plan, size_t step);
   StepOutcome Execute(const SagaPlan& plan, size_t step, const std::vector<Value>& values);
   UndoOutcome Undo(const SagaPlan& plan, size_t step);
@@ -74,7 +76,7 @@ class ModelShard {
  private:
   struct Marker {
     enum class State { kPrepared, kRan, kDone, kAborted } state = State::kAborted;
-    std::vector<bool> had;
+    std::vector<bool> had;  // empty: nobody looked
     std::vector<Value> prints;
     std::vector<uint64_t> versions;  // of the keys that the execution watches
     std::string marks;

@@ -332,7 +332,7 @@ void ProxyModel::Locks(std::vector<LockAction> actions) {
     for (size_t worker = 0; worker < kWorkers; ++worker) {
       Post(worker, [worker, lock, ticket = action.ticket, keys = action.keys](ProxyModel& self) {
         WorkerModel& mine = self.workers_[worker];
-        for (const LockKey& key : keys) {
+        for (const LockKey& key : *keys) {
           if (lock) {
             mine.locked[key.key].insert(ticket);
           } else if (mine.locked[key.key].erase(ticket), mine.locked[key.key].empty()) {
@@ -340,7 +340,7 @@ void ProxyModel::Locks(std::vector<LockAction> actions) {
           }
         }
         if (lock) {
-          mine.draining.emplace_back(ticket, keys);
+          mine.draining.emplace_back(ticket, *keys);
           self.TryAcks(worker);
         } else {
           std::erase_if(mine.draining, [&](const auto& each) { return each.first == ticket; });
@@ -523,12 +523,21 @@ void ProxyModel::SendStep(SagaId id, size_t step) {
   };
   const auto got = [self = shared_from_this(), id, step, answer](ConnectionPtr at) {
     if (!at) return answer(StepOutcome::kNotSent, "");
-    const Running& running = self->sagas_.at(id);
-    at->Send([plan = running.saga.plan(), values = running.values[step],
-              step](ModelShard& server) { return Reply{.step = server.Step(plan, step, values)}; },
-             [answer, run_id = at->run_id](std::optional<Reply> reply) {
-               answer(reply ? reply->step : StepOutcome::kLost, reply ? run_id : "");
-             });
+    Running& running = self->sagas_.at(id);
+    const SagaStep& what = running.saga.plan().steps[step];
+    const bool native = running.sent.insert(step).second && self->stage_.options.fences &&
+                        std::all_of(what.keys.begin(), what.keys.end(), [](const StepKey& key) {
+                          return key.image == ImageKind::kOverwrite;
+                        });
+    at->Send(
+        [plan = running.saga.plan(), values = running.values[step], step,
+         native](ModelShard& server) {
+          return Reply{.step = native ? server.SetNatively(plan, step, values)
+                                      : server.Step(plan, step, values)};
+        },
+        [answer, run_id = at->run_id](std::optional<Reply> reply) {
+          answer(reply ? reply->step : StepOutcome::kLost, reply ? run_id : "");
+        });
   };
   Later(Duration(1),
         [shard, got](ProxyModel& self) { self.WithConnection(shard, kSagaSlot, got); });

@@ -135,6 +135,7 @@ class ProxyModel : public std::enable_shared_from_this<ProxyModel> {
     LockTicket ticket = 0;
     size_t recovery_index = SIZE_MAX;
     std::vector<std::pair<size_t, int>> executions = {};  // connections kept until the end
+    std::set<size_t> sent = {};                           // steps of which one attempt was sent
   };
 
   void Later(Duration delay, std::function<void(ProxyModel&)> what);
