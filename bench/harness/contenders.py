@@ -81,6 +81,7 @@ def write_config(config, port, shards, workers=1, more=()):
         f"workers: {workers}\n"
         f"log: {{level: warning, file: '{config.with_suffix('.log')}'}}\n"
         f"saga: {{journal: '{config.with_suffix('.db')}'}}\n"
+        "admin: {listen: ''}\n"
         + "".join(f"{line}\n" for line in more)
     )
 

@@ -71,7 +71,8 @@ std::string ProxyProcess::Yaml(const ConfigText& config) const {
   if (!config.log.empty()) yaml += "log: {" + config.log + "}\n";
   const std::string state = "journal: \"" + folder_.File("state.db") + "\"";
   yaml += "saga: {" + (config.saga.empty() ? state : config.saga) + "}\n";
-  yaml += "admin: {listen: \"127.0.0.1:" + std::to_string(admin_.number()) + "\"}\n";
+  const std::string own = "127.0.0.1:" + std::to_string(admin_.number());
+  yaml += "admin: {listen: \"" + config.admin.value_or(own) + "\"}\n";
   if (!config.more.empty()) yaml += config.more + "\n";
   return yaml;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,9 @@ struct ConfigText {
   std::string timeouts = {};  // "command: 300ms, connect: 200ms"
   std::string limits = {};    // "clients: 10"
   std::string log = "level: debug";
-  std::string saga = {};  // none: a state database in a folder of the proxy's own
-  std::string more = {};  // whole lines
+  std::string saga = {};                  // none: a state database in a folder of the proxy's own
+  std::optional<std::string> admin = {};  // admin.listen; none: a port of the proxy's own
+  std::string more = {};                  // whole lines
 
   PoolText& pool() { return pools.front(); }
 };
@@ -71,6 +73,7 @@ class ProxyProcess {
   std::string ReloadText(const std::string& yaml);
   std::string Yaml(const ConfigText& config) const;
 
+  uint16_t admin_port() const { return admin_.number(); }
   pid_t pid() const { return process_.pid(); }
   bool running() { return process_.running(); }
   void Signal(int signal) const { process_.Signal(signal); }

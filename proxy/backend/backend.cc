@@ -164,6 +164,14 @@ size_t Backend::connections() const {
   return count;
 }
 
+size_t Backend::queued() const {
+  size_t sum = 0;
+  for (const auto& connection : shared_) sum += connection != nullptr ? connection->queued() : 0;
+  for (const auto& connection : leaving_) sum += connection->queued();
+  for (const auto& connection : lent_) sum += connection->queued();
+  return sum;
+}
+
 bool Backend::idle() const {
   const auto is_idle = [](const auto& connection) {
     return connection == nullptr || connection->idle();

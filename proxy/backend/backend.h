@@ -65,6 +65,8 @@ class Backend final : public Connection::Owner {
   ShardLink& link() { return *link_; }
   ShardMetrics& metrics() { return metrics_; }
   size_t connections() const;
+  // Requests without a reply, on all connections.
+  size_t queued() const;
   // Nothing waits for any reply and no connection is lent.
   bool idle() const;
   // Whatever was sent until then is answered, on all connections; maybe but for those that wait for

@@ -59,6 +59,7 @@ class Background {
 
   std::vector<BackgroundQueue::Job> List() const { return queue_.List(); }
   size_t size() const { return queue_.size(); }
+  const BackgroundQueue& queue() const { return queue_; }
   // Share of the time that the background may take just now.
   double pace() const { return queue_.pace(); }
   void set_rule(const BackgroundRule& rule) { queue_.set_rule(rule); }

@@ -109,6 +109,7 @@ struct ShardMetrics {
   Counter not_applied;
   Counter uncertain;
   Counter connections;  // open now
+  Counter in_flight;    // requests without a reply when last looked at
   Histogram latency;    // from queueing to reply
 };
 
@@ -136,6 +137,7 @@ struct WorkerMetrics {
   Counter moved_in;   // clients that came from other workers
   Counter pulled_in;  // of those, how many this worker had asked for
   Counter moved_out;
+  Counter stayed;                           // clients that were to move and did not
   Histogram latency;                        // from parsing to the last byte handed to the socket
   std::vector<CommandMetrics> per_command;  // by Row::id
 };

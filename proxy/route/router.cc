@@ -30,12 +30,22 @@ ShardMetrics& Router::MetricsOf(const std::string& name) {
   for (const NamedMetrics& known : metrics_) {
     if (known.name == name) return *known.metrics;
   }
+  const std::lock_guard lock(metrics_mutex_);
   metrics_.push_back({name, std::make_unique<ShardMetrics>()});
   return *metrics_.back().metrics;
 }
 
+void Router::EachMetrics(
+    const std::function<void(const std::string& shard, const ShardMetrics&)>& visit) const {
+  const std::lock_guard lock(metrics_mutex_);
+  for (const NamedMetrics& known : metrics_) visit(known.name, *known.metrics);
+}
+
 void Router::Tick(TimePoint now) {
-  for (const auto& backend : backends_) backend->Tick(now);
+  for (const auto& backend : backends_) {
+    backend->Tick(now);
+    backend->metrics().in_flight.Set(backend->queued());
+  }
   for (const auto& backend : leaving_) backend->Tick(now);
   std::erase_if(leaving_, [](const auto& backend) { return backend->idle(); });
 }

@@ -4,7 +4,9 @@
 // replaces.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -48,12 +50,14 @@ class Router {
   // For good: answers everything, and whatever is asked from then on is refused.
   void Close(const std::string& why);
   // Figures of all backends that ever were, by shard name, for this worker. Any thread may read the
-  // metrics; the list itself belongs to the worker's thread.
+  // metrics; the list itself belongs to the worker's thread, and others go through EachMetrics.
   struct NamedMetrics {
     std::string name;
     std::unique_ptr<ShardMetrics> metrics;
   };
   const std::vector<NamedMetrics>& metrics() const { return metrics_; }
+  void EachMetrics(
+      const std::function<void(const std::string& shard, const ShardMetrics&)>& visit) const;
 
  private:
   ShardMetrics& MetricsOf(const std::string& name);
@@ -63,6 +67,7 @@ class Router {
   std::shared_ptr<const RouteSnapshot> snapshot_;
   const Topology* topology_ = nullptr;
   uint64_t version_ = 0;
+  mutable std::mutex metrics_mutex_;   // whoever adds to the list, or reads it elsewhere
   std::vector<NamedMetrics> metrics_;  // before the backends, which count until their very end
   std::vector<std::unique_ptr<Backend>> backends_;
   std::vector<std::unique_ptr<Backend>> leaving_;

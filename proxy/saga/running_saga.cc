@@ -176,7 +176,7 @@ void SagaSet::Running::OnCommitted(bool durable) {
 void SagaSet::Running::Answer() {
   SagaFigures& figures = set_.pool_.figures;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(set_.now_() - began_);
-  figures.microseconds.fetch_add(static_cast<uint64_t>(took.count()), std::memory_order_relaxed);
+  figures.Took(static_cast<uint64_t>(std::max<int64_t>(0, took.count())));
   const SagaResult::Kind kind = saga_.result().kind;
   auto& counter = kind == SagaResult::Kind::kCommitted   ? figures.committed
                   : kind == SagaResult::Kind::kUncertain ? figures.uncertain

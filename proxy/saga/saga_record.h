@@ -2,7 +2,10 @@
 // (PROTOCOLS.md 5.7).
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -21,7 +24,15 @@ struct SagaFigures {
   std::atomic<uint64_t> conflicts{0};     // steps that others wrote over since
   std::atomic<uint64_t> poisoned{0};      // steps that cannot be undone
   std::atomic<uint64_t> recovered{0};     // left open by a former process, and settled
-  std::atomic<uint64_t> microseconds{0};  // from the locks to the answer, of all started
+  std::atomic<uint64_t> microseconds{0};  // from the locks to the answer, of all answered
+  // Of them, how many took at most 2^n microseconds and more than 2^(n-1); the last: more.
+  std::array<std::atomic<uint64_t>, 26> buckets{};
+
+  void Took(uint64_t micros) {
+    microseconds.fetch_add(micros, std::memory_order_relaxed);
+    const size_t bucket = micros <= 1 ? 0 : static_cast<size_t>(std::bit_width(micros - 1));
+    buckets[std::min(bucket, buckets.size() - 1)].fetch_add(1, std::memory_order_relaxed);
+  }
 };
 
 struct SagaRecord {

@@ -72,7 +72,7 @@ Result<BackgroundQueue::JobId> BackgroundQueue::Add(std::string name, uint64_t t
     return Error{ErrorCode::kLimit, "too many background jobs are waiting; cancel some first"};
   }
   const JobId id = next_id_++;
-  jobs_.push_back(Entry{.id = id, .name = std::move(name), .total = total});
+  jobs_.push_back(Entry{.id = id, .name = std::move(name), .total = total, .added_at = now});
   Settle(now);
   return id;
 }
@@ -133,6 +133,8 @@ bool BackgroundQueue::EndStep(uint64_t units, TimePoint now) {
   RM_CHECK(stepping_ != 0);
   Accrue(now);
   const Duration took = std::max(now - step_began_, Duration(1));
+  ++steps_;
+  step_time_ += took;
   busy_time_ += now - std::max(step_began_, p99_at_);
   // Time that nobody else wanted is not held against the background.
   const Duration least = guaranteed_ ? -kMostOverdrawn : std::min(owed_, Duration(0));
@@ -185,6 +187,7 @@ std::vector<BackgroundQueue::Job> BackgroundQueue::List() const {
     shown.total = job.total;
     shown.steps = job.steps;
     shown.rate = job.rate;
+    shown.added_at = job.added_at;
     if (job.total > 0 && job.rate > 0) {
       const uint64_t rest = job.total > job.done ? job.total - job.done : 0;
       const double seconds = std::min(static_cast<double>(rest) / job.rate, 1e9);

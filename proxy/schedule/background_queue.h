@@ -48,7 +48,8 @@ class BackgroundQueue {
     uint64_t done = 0;
     uint64_t total = 0;  // 0: not known
     uint64_t steps = 0;
-    double rate = 0;               // units a second, while it was the one to run
+    double rate = 0;  // units a second, while it was the one to run
+    TimePoint added_at{};
     std::optional<Duration> left;  // until it is finished, at this rate
   };
 
@@ -90,6 +91,10 @@ class BackgroundQueue {
   JobId stepping() const { return stepping_; }
 
   std::vector<Job> List() const;
+  // Since the start.
+  uint64_t added() const { return next_id_ - 1; }
+  uint64_t steps() const { return steps_; }
+  Duration step_time() const { return step_time_; }
   size_t size() const { return jobs_.size(); }
   double pace() const { return pace_; }
   Duration baseline() const { return baseline_; }
@@ -100,6 +105,7 @@ class BackgroundQueue {
     JobId id;
     std::string name;
     uint64_t total;
+    TimePoint added_at;
     uint64_t done = 0;
     uint64_t steps = 0;
     double rate = 0;
@@ -115,6 +121,8 @@ class BackgroundQueue {
   BackgroundRule rule_;
   std::deque<Entry> jobs_;
   JobId next_id_ = 1;
+  uint64_t steps_ = 0;
+  Duration step_time_{};
   double pace_;
   Duration owed_{};  // of the guaranteed share
   TimePoint accrued_at_ = TimePoint::min();

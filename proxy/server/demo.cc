@@ -41,6 +41,16 @@ Result<uint16_t> FreePort() {
   return ntohs(name.sin_port);
 }
 
+bool IsFree(uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  const sockaddr_in name = Loopback(port);
+  const bool free = bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0;
+  close(fd);
+  return free;
+}
+
 bool Answers(uint16_t port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in name = Loopback(port);
@@ -136,6 +146,8 @@ Config DemoServers::MakeConfig(uint16_t port) const {
     pool.shards.push_back(std::move(shard));
   }
   config.pools.push_back(std::move(pool));
+  // A second demo is welcome to do without its pages.
+  if (config.admin.listen && !IsFree(config.admin.listen->port)) config.admin.listen.reset();
   config.saga.journal = folder_ + "/state.db";
   return config;
 }

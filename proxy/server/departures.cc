@@ -28,7 +28,12 @@ void Departures::Begin(const std::vector<MoveOrder>& orders, TimePoint now) {
       wanted.erase(found);
     });
   }
-  for (const auto& [id, order] : wanted) server_.NoteStayed(id);
+  for (const auto& [id, order] : wanted) Stays(id);
+}
+
+void Departures::Stays(uint64_t client) {
+  worker_.NoteStayed();
+  server_.NoteStayed(client);
 }
 
 // Moves one whose time has come. False: it has to stay.
@@ -51,7 +56,7 @@ void Departures::Settle(TimePoint now) {
       return false;
     }
     leaving.session->SetLeaving(false);
-    server_.NoteStayed(leaving.order.id);
+    Stays(leaving.order.id);
     return true;
   });
 }
@@ -59,7 +64,7 @@ void Departures::Settle(TimePoint now) {
 void Departures::CancelAll() {
   for (const Leaving& leaving : leaving_) {
     leaving.session->SetLeaving(false);
-    server_.NoteStayed(leaving.order.id);
+    Stays(leaving.order.id);
   }
   leaving_.clear();
 }

@@ -49,6 +49,7 @@ class Departures {
     TimePoint until;
   };
   bool Go(const Leaving& leaving);
+  void Stays(uint64_t client);
 
   Worker& worker_;
   Server& server_;

@@ -48,7 +48,7 @@ void Rebalancer::Stop() {
   retry_timer_.Stop();
   settle_timer_.Stop();
   errands_.Stop();
-  if (movers_ != nullptr) retired_.push_back(std::move(movers_));
+  RetireMovers();
   for (const auto& set : retired_) {
     for (const auto& mover : set->movers) mover->Stop();
   }
@@ -209,9 +209,7 @@ void Rebalancer::Do(MoveCoordinator::Action action) {
     case Action::kPostSettle:
       return PostSettle();
     case Action::kStopMovers:
-      retired_.push_back(std::move(movers_));
-      movers_.reset();
-      return;
+      return RetireMovers();
   }
 }
 
@@ -327,6 +325,18 @@ void Rebalancer::MakeMovers() {
   moving_since_ = MonotonicNow();
 }
 
+void Rebalancer::RetireMovers() {
+  if (movers_ == nullptr) return;
+  for (const auto& mover : movers_->movers) {
+    const MoverFigures each = mover->figures();
+    retired_figures_.keys += each.keys;
+    retired_figures_.bytes += each.bytes;
+    retired_figures_.pulls += each.pulls;
+  }
+  retired_.push_back(std::move(movers_));
+  movers_.reset();
+}
+
 void Rebalancer::PostSwitch() {
   RM_CRASH_POINT("move-barrier");
   ring_ = next_from_;
@@ -335,7 +345,7 @@ void Rebalancer::PostSwitch() {
   if (const Status made = MakeCurrent(); !made) {
     LogError("pool {}: {}", Wanted().name, made.error().text);
   }
-  if (movers_ != nullptr) retired_.push_back(std::move(movers_));
+  RetireMovers();
   MakeMovers();
   server_.PostToPool(pool_, [snapshot = snapshot_, movers = movers_](PoolWorker& worker) {
     if (Planted("one-worker-not-told") && worker.index() == 1) return worker.Thaw();
@@ -372,6 +382,7 @@ void Rebalancer::PostSettle() {
   for (uint32_t i = 0; i < move_->shards().size(); ++i) {
     if (move_->to()->shards()[i].absent) leaving += " " + move_->shards()[i].name;
   }
+  ++moves_;
   ring_ = next_;
   move_.reset();
   given_up_.clear();

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "admin/overview.h"
 #include "config/config.h"
 #include "control/epoch_log.h"
 #include "control/move_checks.h"
@@ -51,6 +52,8 @@ class Rebalancer {
 
   // PROXY REBALANCE.
   Result<std::string> Order(const std::vector<std::string>& words);
+  // For operators: the same as figures.
+  void Describe(RebalanceOverview& out) const;
   // For the shutdown: no mover works after it.
   void Stop();
   // Keys are on the move, or about to be.
@@ -97,6 +100,7 @@ class Rebalancer {
   void PostFreeze();
   void MakeMovers();
   void HaltMovers();
+  void RetireMovers();
   std::string StatusText() const;
   Result<std::string> PlanText(const std::string& file) const;
   Result<std::string> Reverse();
@@ -122,6 +126,7 @@ class Rebalancer {
   MoveCoordinator coordinator_;
   std::shared_ptr<MoverSet> movers_;
   std::vector<std::shared_ptr<MoverSet>> retired_;  // workers may still know them
+  MoverFigures retired_figures_;                    // keys, bytes and pulls of all that were
   Errands errands_;
   uint64_t attempt_ = 0;  // tells answers of the checks apart
   Timer freeze_timer_;
@@ -139,6 +144,7 @@ class Rebalancer {
   Duration last_freeze_{};
   Duration longest_freeze_{};
   uint64_t freezes_ = 0;
+  uint64_t moves_ = 0;        // that ended
   std::string last_moved_;    // what came of the last move
   std::string safe_to_stop_;  // shards that left
 };

@@ -74,6 +74,37 @@ std::string Rebalancer::StatusText() const {
   return text;
 }
 
+void Rebalancer::Describe(RebalanceOverview& out) const {
+  out.pool = Wanted().name;
+  out.state = PhaseName(coordinator_.phase());
+  out.epoch = move_ != nullptr ? next_.epoch : ring_.epoch;
+  const RingMove* move = move_ != nullptr ? move_.get() : next_move_.get();
+  if (move != nullptr) out.share_moving = move->share();
+  out.refused = refused_;
+  out.other_proxy = other_proxy_;
+  out.keys = retired_figures_.keys;
+  out.bytes = retired_figures_.bytes;
+  out.pulls = retired_figures_.pulls;
+  out.moves = moves_;
+  out.freezes = freezes_;
+  out.last_freeze_seconds = std::chrono::duration<double>(last_freeze_).count();
+  out.longest_freeze_seconds = std::chrono::duration<double>(longest_freeze_).count();
+  out.last_moved = last_moved_;
+  out.safe_to_stop = safe_to_stop_;
+  if (movers_ == nullptr) return;
+  out.paused = movers_->context.paused;
+  out.seconds = std::chrono::duration<double>(MonotonicNow() - moving_since_).count();
+  for (const auto& mover : movers_->movers) {
+    const MoverFigures each = mover->figures();
+    out.keys += each.keys;
+    out.bytes += each.bytes;
+    out.pulls += each.pulls;
+    out.donors.push_back({out.pool, movers_->context.targets[mover->donor()].name, each.swept,
+                          each.keys, each.bytes, each.pulls, each.passes, each.scanned,
+                          each.largest, each.slowest, each.trouble});
+  }
+}
+
 Result<std::string> Rebalancer::PlanText(const std::string& file) const {
   const Result<Config> next = LoadConfig(file);
   if (!next) return next.error();

@@ -60,13 +60,15 @@ Server::Server(Config config, std::string config_file)
       mailbox_(loop_),
       drain_deadline_(loop_, [this] { Stop(true); }),
       evener_(*this, loop_),
-      jobs_(*this, loop_) {
+      jobs_(*this, loop_),
+      observer_(*this, loop_) {
   worker_count_ =
       config_.workers != 0 ? config_.workers : std::max(1U, std::thread::hardware_concurrency());
 }
 
 Server::~Server() {
   listening_.clear();
+  observer_.Stop();
   if (waiter_.joinable()) waiter_.join();
   {
     const std::lock_guard lock(moves_);
@@ -144,6 +146,9 @@ Status Server::Start() {
   if (const Status recovered = Recover(); !recovered) return recovered.error();
   const Status opened = OpenListeners(config_);
   if (!opened) return opened.error();
+  auto admin = observer_.Open(config_.admin.listen);
+  if (!admin) return admin.error();
+  observer_.Use(std::move(*admin));
   for (const auto& rebalancer : rebalancers_) rebalancer->Start();
   evener_.Configure(config_.balance);
   return Done();
@@ -301,7 +306,7 @@ void Server::Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls)
   if (clients >= config_.limits.clients) {
     static LogLimiter limiter;
     uint64_t held = 0;
-    ++refused_;
+    workers_[0]->NoteRefused();
     if (limiter.Allow(MonotonicNow(), &held)) {
       LogWarning("refused a client: limits.clients ({}) is reached ({} more)",
                  config_.limits.clients, held);
@@ -353,6 +358,12 @@ Status Server::CheckReload(const Config& next) const {
 }
 
 Result<std::string> Server::Reload() {
+  const Result<std::string> taken = TakeReload();
+  ++(taken ? reloads_ : reloads_refused_);
+  return taken;
+}
+
+Result<std::string> Server::TakeReload() {
   if (config_file_.empty()) {
     return Error{ErrorCode::kInvalid, "there is no configuration file to read again"};
   }
@@ -375,7 +386,10 @@ Result<std::string> Server::Reload() {
     users[i] = std::move(*made);
     new_users[i] = next->pools[i].users != config_.pools[i].users;
   }
+  auto admin = observer_.Open(next->admin.listen);
+  if (!admin) return admin.error();
   if (const Status opened = OpenListeners(*next); !opened) return opened.error();
+  observer_.Use(std::move(*admin));
   if (const Status logged = OpenLog(next->log); !logged) return logged.error();
   ++epoch_;
   std::string changes;
@@ -429,6 +443,7 @@ void Server::Run() {
               rebalancers_[i]->snapshot()->links.size(), worker_count_);
     }
   }
+  if (config_.admin.listen) LogInfo("admin pages at {}", config_.admin.listen->ToString());
   loop_.Run();
   signals_.clear();
 }

@@ -27,6 +27,7 @@
 #include "saga/saga_set.h"
 #include "server/evener.h"
 #include "server/jobs.h"
+#include "server/observer.h"
 #include "server/pool_state.h"
 #include "server/rebalancer.h"
 #include "server/worker.h"
@@ -91,6 +92,7 @@ class Server {
   SagaPool& sagas(size_t pool) { return *sagas_[pool]; }
 
  private:
+  friend class Observer;  // reads what it shows
   struct Listening {
     std::unique_ptr<Listener> listener;
     std::shared_ptr<TlsContext> tls;
@@ -108,6 +110,7 @@ class Server {
   void Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls);
   Worker& LeastLoaded();
   Result<std::string> Reload();
+  Result<std::string> TakeReload();
   Status CheckReload(const Config& next) const;
   ProxyFacts FactsOf(const PoolConfig& pool) const;
   void EndVisit();
@@ -146,8 +149,10 @@ class Server {
   size_t next_worker_ = 0;
   uint64_t next_client_ = 1;
   uint64_t epoch_ = 1;
-  uint64_t refused_ = 0;
+  uint64_t reloads_ = 0;
+  uint64_t reloads_refused_ = 0;
   bool stopping_ = false;
+  Observer observer_;
   // Waits for the workers, so that the main thread's loop still hears a second signal meanwhile.
   std::thread waiter_;
 };

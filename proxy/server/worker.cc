@@ -1,8 +1,10 @@
 #include "server/worker.h"
 
 #include <malloc.h>
+#include <pthread.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "server/pool_worker.h"
 #include "server/server.h"
@@ -55,6 +57,16 @@ void Worker::Start() {
 
 void Worker::Join() {
   if (thread_.joinable()) thread_.join();
+}
+
+Duration Worker::ProcessorTime() {
+  clockid_t clock;
+  timespec spent{};
+  if (!thread_.joinable() || pthread_getcpuclockid(thread_.native_handle(), &clock) != 0 ||
+      clock_gettime(clock, &spent) != 0) {
+    return Duration(0);
+  }
+  return std::chrono::seconds(spent.tv_sec) + std::chrono::nanoseconds(spent.tv_nsec);
 }
 
 void Worker::Run() {

@@ -47,6 +47,10 @@ class Worker {
 
   void Start();
   void Join();
+  // Of its thread. REQUIRES: it runs, and nobody joins it meanwhile.
+  Duration ProcessorTime();
+  // A client was turned away before any worker had it; counted here. One thread, the main one.
+  void NoteRefused() { metrics_.refused.Add(); }
   // On its thread, or before Start.
   void SetSchedule(const ScheduleConfig& schedule);
   // When one of its interactive clients was last served. Any thread.
@@ -58,6 +62,7 @@ class Worker {
   CostReport TakeCosts();
   void Move(const std::vector<MoveOrder>& orders) { departures_.Begin(orders, loop_.Now()); }
   void MoveAll(size_t to);
+  void NoteStayed() { metrics_.stayed.Add(); }
 
   // On its thread: lets clients finish what they asked, then ends; at once when `now`.
   void Drain(bool now);

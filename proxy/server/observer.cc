@@ -1,0 +1,390 @@
+#include "server/observer.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <utility>
+
+#include "control/shard_client.h"
+#include "server/pool_worker.h"
+#include "server/server.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr Duration kPatience = std::chrono::seconds(2);
+constexpr Duration kLookAgain = std::chrono::milliseconds(50);
+constexpr Duration kProbe = std::chrono::milliseconds(500);  // each of connecting and answering
+
+double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+const char* KindOf(const Command& command) {
+  if (command.Is(kRunsScript)) return "script";
+  if (command.Is(kPubSub)) return "pubsub";
+  if (command.Is(kAdmin)) return "admin";
+  if (command.Is(kWrite)) return "write";
+  if (command.Is(kReadOnly)) return "read";
+  return "other";
+}
+
+const char* StateName(BackgroundQueue::State state) {
+  switch (state) {
+    case BackgroundQueue::State::kWaiting:
+      return "waiting";
+    case BackgroundQueue::State::kRunning:
+      return "running";
+    case BackgroundQueue::State::kPaused:
+      return "paused";
+  }
+  return "";
+}
+
+void FillProcess(Overview& out) {
+  out.pid = getpid();
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  out.cpu_seconds = seconds(used.ru_utime) + seconds(used.ru_stime);
+  std::ifstream statm("/proc/self/statm");
+  uint64_t size = 0, resident = 0;
+  if (statm >> size >> resident) {
+    out.resident_bytes = resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  }
+  std::error_code ignored;
+  for (auto at = std::filesystem::directory_iterator("/proc/self/fd", ignored);
+       at != std::filesystem::directory_iterator(); at.increment(ignored)) {
+    ++out.open_files;
+  }
+}
+
+WorkerOverview Read(const WorkerMetrics& metrics) {
+  WorkerOverview out;
+  out.clients = metrics.clients.value();
+  out.blocked = metrics.blocked.value();
+  out.paused = metrics.paused.value();
+  out.accepted = metrics.accepted.value();
+  out.closed = metrics.closed.value();
+  out.requests = metrics.requests.value();
+  out.in_flight = metrics.in_flight.value();
+  out.bytes_in = metrics.bytes_in.value();
+  out.bytes_out = metrics.bytes_out.value();
+  out.error_replies = metrics.error_replies.value();
+  out.protocol_errors = metrics.protocol_errors.value();
+  out.slow_readers = metrics.slow_readers.value();
+  out.idle_closed = metrics.idle_closed.value();
+  out.memory_refused = metrics.memory_refused.value();
+  out.buffer_bytes = metrics.memory.value();
+  out.moved_in = metrics.moved_in.value();
+  out.pulled_in = metrics.pulled_in.value();
+  out.moved_out = metrics.moved_out.value();
+  out.stayed = metrics.stayed.value();
+  out.busy_ratio = static_cast<double>(metrics.busy_permille.value()) / 1000;
+  out.latency.Add(metrics.latency);
+  return out;
+}
+
+void Add(const ShardMetrics& metrics, ShardOverview& out) {
+  out.connections += metrics.connections.value();
+  out.in_flight += metrics.in_flight.value();
+  out.requests += metrics.requests.value();
+  out.replies += metrics.replies.value();
+  out.bytes_out += metrics.bytes_out.value();
+  out.bytes_in += metrics.bytes_in.value();
+  out.connects += metrics.connects.value();
+  out.losses += metrics.losses.value();
+  out.timeouts += metrics.timeouts.value();
+  out.resent += metrics.resent.value();
+  out.not_applied += metrics.not_applied.value();
+  out.uncertain += metrics.uncertain.value();
+  out.latency.Add(metrics.latency);
+}
+
+}  // namespace
+
+// Whether clients of a pool find anybody behind it.
+struct Observer::Reach {
+  std::string pool;
+  bool connected = false;            // some shard is up as far as the workers know
+  std::vector<ShardTarget> targets;  // otherwise: whom to ask
+};
+
+Observer::Observer(Server& server, Loop& loop)
+    : server_(server),
+      loop_(loop),
+      started_unix_(Seconds(std::chrono::system_clock::now().time_since_epoch())) {}
+
+Observer::~Observer() { Stop(); }
+
+Result<Observer::Opened> Observer::Open(const std::optional<Address>& address) {
+  if (!address) return Opened(std::unique_ptr<Listener>());
+  if (listener_ != nullptr && listener_->address() == *address) return Opened();
+  auto opened = Listener::Open(loop_, *address, [this](int fd) { admin_->Serve(fd); });
+  if (!opened) {
+    return Error{opened.error().code, "admin.listen: " + opened.error().text +
+                                          "; choose another address, or '' for none"};
+  }
+  return Opened(std::move(*opened));
+}
+
+void Observer::Use(Opened opened) {
+  if (!opened) return;
+  listener_ = std::move(*opened);
+  if (admin_ != nullptr || listener_ == nullptr) return;
+  admin_ = std::make_unique<Admin>(
+      AdminSource{.overview = [this](AdminSource::Sagas sagas) { return Take(sagas); },
+                  .ready = [this] { return CheckReady(); }});
+}
+
+void Observer::Stop() {
+  stopping_ = true;
+  listener_.reset();
+  admin_.reset();
+}
+
+// The main thread may be busy, or at its end: then nobody waits for it forever.
+template <typename Value>
+Result<Value> Observer::FromMainThread(std::function<void(std::function<void(Value)>)> make) {
+  struct Answer {
+    std::mutex mutex;
+    std::condition_variable came;
+    std::optional<Value> value;
+  };
+  auto answer = std::make_shared<Answer>();
+  server_.mailbox().Post([make = std::move(make), answer] {
+    make([answer](Value value) {
+      const std::lock_guard lock(answer->mutex);
+      answer->value = std::move(value);
+      answer->came.notify_one();
+    });
+  });
+  const TimePoint until = MonotonicNow() + kPatience;
+  std::unique_lock lock(answer->mutex);
+  while (!answer->value && !stopping_ && MonotonicNow() < until) {
+    answer->came.wait_for(lock, kLookAgain);
+  }
+  if (answer->value) return std::move(*answer->value);
+  return Error{ErrorCode::kUnavailable,
+               stopping_ ? "the proxy is stopping" : "the proxy is too busy to tell; try again"};
+}
+
+Result<Overview> Observer::Take(AdminSource::Sagas sagas) {
+  Result<Overview> overview =
+      FromMainThread<Overview>([this, sagas](std::function<void(Overview)> done) {
+        Overview out;
+        Fill(out);
+        if (sagas == AdminSource::Sagas::kCounts) return done(std::move(out));
+        AskForSagas(std::move(out), std::move(done));
+      });
+  if (overview) FillProcess(*overview);
+  return overview;
+}
+
+// A shard that workers are connected to is up; those that nobody has needed yet are asked here.
+Status Observer::CheckReady() {
+  const auto reaches = FromMainThread<std::vector<Reach>>(
+      [this](const std::function<void(std::vector<Reach>)>& done) { done(Reaches()); });
+  if (!reaches) return reaches.error();
+  if (reaches->empty()) return Error{ErrorCode::kUnavailable, "the proxy is stopping"};
+  const TimePoint until = MonotonicNow() + kPatience;
+  for (const Reach& reach : *reaches) {
+    bool reached = reach.connected;
+    std::string why = "it has no shard";
+    for (size_t i = 0; i < reach.targets.size() && !reached && !stopping_ && MonotonicNow() < until;
+         ++i) {
+      // Shards behind TLS are not spoken to from here: what the workers know has to do.
+      ShardClient client(reach.targets[i], ShardClientName(), kProbe, kProbe);
+      const Status answers = client.Ready();
+      reached = answers.ok();
+      if (!answers) why = answers.error().text;
+    }
+    if (!reached) {
+      return Error{ErrorCode::kUnavailable,
+                   "no shard of pool '" + reach.pool + "' can be reached: " + why};
+    }
+  }
+  return Done();
+}
+
+std::vector<Observer::Reach> Observer::Reaches() const {
+  std::vector<Reach> reaches;
+  if (server_.stopping_) return reaches;
+  Overview all;
+  FillShards(all);
+  for (const PoolConfig& pool : server_.config_.pools) {
+    Reach& reach = reaches.emplace_back();
+    reach.pool = pool.name;
+    for (const ShardOverview& shard : all.shards) {
+      if (shard.pool != pool.name || !shard.in_ring) continue;
+      if (!shard.failing && shard.connections > 0) reach.connected = true;
+    }
+    for (const ShardConfig& shard : pool.shards) {
+      if (!shard.tls.enabled) {
+        reach.targets.push_back({shard.name, shard.address, shard.username, shard.password, false});
+      } else if (std::any_of(all.shards.begin(), all.shards.end(), [&](const ShardOverview& each) {
+                   return each.pool == pool.name && each.name == shard.name && !each.failing;
+                 })) {
+        reach.connected = true;
+      }
+    }
+  }
+  return reaches;
+}
+
+void Observer::Fill(Overview& out) const {
+  const ProxyFacts facts = server_.FactsOf(server_.config_.pools.front());
+  out.version = facts.version;
+  out.run_id = facts.run_id;
+  out.config_file = facts.config_file;
+  out.max_clients = facts.max_clients;
+  out.uptime_seconds = Seconds(MonotonicNow() - server_.started_at_);
+  out.started_unix = started_unix_;
+  out.serving = !server_.stopping_;
+  out.reloads = server_.reloads_;
+  out.reloads_refused = server_.reloads_refused_;
+  FillWorkers(out);
+  FillCommands(out);
+  FillShards(out);
+  FillSagas(out);
+  FillBackground(out);
+  for (const auto& rebalancer : server_.rebalancers_) {
+    rebalancer->Describe(out.rebalances.emplace_back());
+  }
+}
+
+void Observer::FillWorkers(Overview& out) const {
+  for (const auto& worker : server_.workers_) {
+    WorkerOverview& each = out.workers.emplace_back(Read(worker->metrics()));
+    each.index = std::to_string(worker->index());
+    out.clients_refused += worker->metrics().refused.value();
+    each.busy_seconds = std::max(0.0, out.uptime_seconds - Seconds(worker->loop().Slept()));
+    // Somebody joins the threads of workers that stop.
+    if (!server_.stopping_) each.cpu_seconds = Seconds(worker->ProcessorTime());
+  }
+}
+
+void Observer::FillCommands(Overview& out) const {
+  for (const auto& command : server_.table_.all()) {
+    CommandOverview each;
+    for (const auto& worker : server_.workers_) {
+      const CommandMetrics& metrics = worker->metrics().per_command[command->id];
+      each.calls += metrics.calls.value();
+      each.failed += metrics.failed.value();
+      each.rejected += metrics.rejected.value();
+      each.micros += metrics.micros.value();
+      for (size_t i = 0; i < each.buckets.size(); ++i)
+        each.buckets[i] += metrics.buckets[i].value();
+    }
+    if (each.calls == 0 && each.rejected == 0) continue;
+    each.name = command->full_name;
+    each.kind = KindOf(*command);
+    out.commands.push_back(std::move(each));
+  }
+}
+
+void Observer::FillShards(Overview& out) const {
+  for (size_t pool = 0; pool < server_.rebalancers_.size(); ++pool) {
+    const RouteSnapshot& snapshot = *server_.rebalancers_[pool]->snapshot();
+    const size_t first = out.shards.size();
+    for (uint32_t i = 0; i < snapshot.links.size(); ++i) {
+      const ShardLink& link = *snapshot.links[i];
+      ShardOverview& each = out.shards.emplace_back();
+      each.pool = server_.config_.pools[pool].name;
+      each.name = link.name();
+      each.address = link.shard().address.ToString();
+      each.in_ring = !snapshot.topology->shards()[i].absent;
+      each.failing = link.failing();
+      each.last_error = link.last_error();
+      each.failures = link.failures();
+      each.share = snapshot.topology->ShareOf(i);
+    }
+    for (const auto& worker : server_.workers_) {
+      const Router& router = worker->pool(pool).router();
+      router.EachMetrics([&](const std::string& name, const ShardMetrics& metrics) {
+        for (size_t i = first; i < out.shards.size(); ++i) {
+          if (out.shards[i].name == name) Add(metrics, out.shards[i]);
+        }
+      });
+    }
+  }
+}
+
+void Observer::FillSagas(Overview& out) const {
+  for (size_t pool = 0; pool < server_.sagas_.size(); ++pool) {
+    const SagaFigures& figures = server_.sagas_[pool]->figures;
+    SagaOverview& each = out.sagas.emplace_back();
+    each.pool = server_.config_.pools[pool].name;
+    each.committed = figures.committed;
+    each.undone = figures.undone;
+    each.uncertain = figures.uncertain;
+    each.started = figures.started;  // after those it includes
+    each.conflicts = figures.conflicts;
+    each.poisoned = figures.poisoned;
+    each.recovered = figures.recovered;
+    each.micros = figures.microseconds;
+    static_assert(std::tuple_size_v<decltype(figures.buckets)> == SagaOverview::kBuckets);
+    for (size_t i = 0; i < each.buckets.size(); ++i) each.buckets[i] = figures.buckets[i];
+  }
+  out.journal.open = server_.state_ != nullptr;
+  out.journal.why_not = server_.why_no_state_;
+  if (server_.state_ == nullptr) return;
+  const Database::Figures figures = server_.state_->figures();
+  out.journal.trouble = server_.state_->trouble();
+  out.journal.records = figures.submissions;
+  out.journal.transactions = figures.transactions;
+  out.journal.failures = figures.failures;
+}
+
+void Observer::FillBackground(Overview& out) const {
+  const BackgroundQueue& queue = server_.jobs_.background().queue();
+  const TimePoint now = MonotonicNow();
+  out.background.pace = queue.pace();
+  out.background.submitted = queue.added();
+  out.background.steps = queue.steps();
+  out.background.step_seconds = Seconds(queue.step_time());
+  for (const BackgroundQueue::Job& job : queue.List()) {
+    out.background.jobs.push_back({job.id, job.name, StateName(job.state), job.place,
+                                   Seconds(now - job.added_at), job.done, job.total, job.steps,
+                                   job.rate, job.left ? Seconds(*job.left) : -1});
+  }
+}
+
+// Each worker tells of its own.
+void Observer::AskForSagas(Overview overview, std::function<void(Overview)> done) const {
+  struct Round {
+    Overview overview;
+    size_t left;
+    std::function<void(Overview)> done;
+  };
+  auto round =
+      std::make_shared<Round>(Round{std::move(overview), server_.workers_.size(), std::move(done)});
+  std::vector<std::string> pools;
+  for (const PoolConfig& pool : server_.config_.pools) pools.push_back(pool.name);
+  for (const auto& worker : server_.workers_) {
+    worker->mailbox().Post([this, at = worker.get(), pools, round] {
+      std::vector<OpenSagaOverview> open;
+      for (size_t pool = 0; pool < pools.size(); ++pool) {
+        std::vector<SagaRecord> records;
+        at->pool(pool).sagas()->Describe(at->loop().Now(), false, records);
+        for (const SagaRecord& saga : records) {
+          open.push_back({pools[pool], SagaName(saga.id), saga.command, saga.state,
+                          Seconds(saga.age), saga.poisoned, saga.recovered, saga.plan.steps.size(),
+                          saga.notes});
+        }
+      }
+      server_.mailbox().Post([round, open = std::move(open)] {
+        auto& all = round->overview.open_sagas;
+        all.insert(all.end(), open.begin(), open.end());
+        if (--round->left == 0) round->done(std::move(round->overview));
+      });
+    });
+  }
+}
+
+}  // namespace ringmaster
