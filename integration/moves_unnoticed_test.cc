@@ -1,6 +1,7 @@
 // The promise: who waits in a blocking command, or flushes, notices nothing of keys on the move.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "support/cluster.h"
@@ -152,6 +153,66 @@ TEST_F(MovesUnnoticedTest, FlushDuringAMoveLeavesNothingAndIsNotRefused) {
   }
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 1");
+}
+
+// FIELD.md B8.
+TEST_F(MovesUnnoticedTest, WatchedKeysThatMoveMakeExecNilAndLeaveNoTransactionBehind) {
+  Fill(400);
+  std::vector<Client> watchers;
+  for (int i = 0; i < 40; ++i) {
+    watchers.push_back(cluster_.Connect());
+    watchers.back().Command({"WATCH", "key:" + std::to_string(i)});
+  }
+  StartMove(2000);
+  ASSERT_TRUE(MoveEnds());
+  int nil = 0;
+  for (int i = 0; i < 40; ++i) {
+    const std::string key = "key:" + std::to_string(i);
+    const std::vector<std::string> replies =
+        watchers[i].Pipeline({{"MULTI"}, {"SET", key, "new"}, {"GET", key}, {"EXEC"}});
+    const std::string& said = replies.back();
+    // One whose ring did not change may go through; one that moved must not.
+    EXPECT_TRUE(said == "(nil array)" || said == "(nil)" || said == "[OK, \"new\"]") << said;
+    const bool moved = extra_.Command({"EXISTS", key}) == "(integer) 1";
+    EXPECT_FALSE(moved && said == "[OK, \"new\"]") << key;
+    nil += said.find("nil") != std::string::npos ? 1 : 0;
+    EXPECT_EQ(client_.Command({"GET", key}),
+              said.find("nil") != std::string::npos ? "\"v\"" : "\"new\"");
+    EXPECT_EQ(watchers[i].Command({"EXEC"}), "(error) ERR EXEC without MULTI");
+  }
+  EXPECT_GT(nil, 10);
+}
+
+// FIELD.md B9. The shards of these tests have half of the machine at best: the bound is generous,
+// but moving such a hash at once would take a second.
+TEST_F(MovesUnnoticedTest, HashOfHalfAMillionFieldsMovesInPiecesAndOthersStayQuick) {
+  std::vector<std::string> names;
+  for (int i = 0; i < 4; ++i) names.push_back("huge:" + std::to_string(i));
+  const std::string fill =
+      "for i = 1, 500000 do redis.call('HSET', KEYS[1], 'f' .. i, 'value ' .. i) end return 1";
+  for (const std::string& name : names) {
+    ASSERT_EQ(client_.Command({"EVAL", fill, "1", name}), "(integer) 1");
+  }
+  Fill(100);
+  StartMove(0);
+  std::vector<Duration> waits;
+  while (StatusField(proxy_, "state") != "stable" && waits.size() < 100000) {
+    for (int i = 0; i < 20; ++i) {
+      const TimePoint began = MonotonicNow();
+      EXPECT_EQ(client_.Command({"GET", "key:" + std::to_string(waits.size() % 100)}), "\"v\"");
+      waits.push_back(MonotonicNow() - began);
+    }
+  }
+  std::sort(waits.begin(), waits.end());
+  EXPECT_LT(waits[waits.size() * 99 / 100], std::chrono::milliseconds(100));
+  ASSERT_TRUE(MoveEnds());
+  bool moved = false;
+  for (const std::string& name : names) {
+    EXPECT_EQ(client_.Command({"HLEN", name}), "(integer) 500000");
+    EXPECT_EQ(client_.Command({"HGET", name, "f499999"}), "\"value 499999\"");
+    moved = moved || extra_.Command({"EXISTS", name}) == "(integer) 1";
+  }
+  EXPECT_TRUE(moved);
 }
 
 }  // namespace

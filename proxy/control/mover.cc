@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/planted.h"
 
 namespace ringmaster {
 namespace {
@@ -227,8 +226,7 @@ Status Mover::Connect(uint32_t shard) {
   const std::string run_id = client.run_id();
   const Status ready = client.Ready();
   if (!ready) retry_at_[shard] = MonotonicNow() + kRetryAfter;
-  const bool other_process = run_id != client.run_id() && !Planted("run-id-ignored");
-  if (ready.ok() && shard == donor_ && other_process) {
+  if (ready.ok() && shard == donor_ && run_id != client.run_id()) {
     dump_script_.clear();
     // Its SCAN cursor means nothing to another process.
     cursor_ = "0";

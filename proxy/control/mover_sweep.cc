@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/planted.h"
 #include "control/mover.h"
 #include "control/ring_mark.h"
 
@@ -137,7 +136,7 @@ bool Mover::ScanMore() {
   if (cursor_ != "0") return true;
   if (++database_ < context_.databases) return true;
   pass_begun_ = false;
-  if (found_in_pass_ > 0 && !Planted("swept-too-early")) return true;
+  if (found_in_pass_ > 0) return true;
   // A shard that leaves has nothing of ours on it.
   if (context_.move->to()->shards()[donor_].absent && donor.Select(0)) RemoveMark(donor);
   swept_ = true;

@@ -36,16 +36,22 @@ void Mover::Transfer(Items& items) {
   const TimePoint began = MonotonicNow();
   for (Item& item : items) item.to = context_.move->Locate(item.key).owner;
   for (int attempt = 0; attempt < 2; ++attempt) {
-    const ShardReply payloads = DumpByScript(items);
+    {
+      const ShardReply payloads = DumpByScript(items);
+      Restore(items);
+      Unlink(items);
+    }
+    // A large key lets pulls in between, of any other key: so no payload may be in hand, which
+    // would bring back what such a pull has moved and its client deleted.
     const bool more = std::any_of(items.begin(), items.end(), [](const Item& item) {
-      return item.transfer.step() == KeyTransfer::Step::kDump;
+      return item.transfer.step() == KeyTransfer::Step::kDump && !item.later;
     });
     if (more) {
       Measure(items);
       Dump(items);
+      Restore(items);
+      Unlink(items);
     }
-    Restore(items);
-    Unlink(items);
     bool again = false;
     for (Item& item : items) {
       if (item.transfer.step() != KeyTransfer::Step::kSuspect) continue;
@@ -246,9 +252,6 @@ void Mover::AppendRestore(const Item& item, Bytes payload) {
   const int64_t passed = Milliseconds(MonotonicNow() - item.dumped_at);
   const int64_t left = item.ttl < 0 ? 0 : std::max<int64_t>(item.ttl - passed, 1);
   const std::string ttl = std::to_string(left);
-  if (Planted("restore-replaces")) {
-    return Client(item.to).Append({"RESTORE", item.key, ttl, payload, "REPLACE"});
-  }
   Client(item.to).Append({"RESTORE", item.key, ttl, payload});
 }
 

@@ -46,7 +46,6 @@ void MovingKeys::Settle(Actions& out) {
 
 void MovingKeys::RunAll(Actions& out) {
   for (const auto& [token, names] : parked_) out.run.push_back(token);
-  if (Planted("parked-reversed")) std::reverse(out.run.begin(), out.run.end());
   parked_.clear();
   queues_.clear();
 }
