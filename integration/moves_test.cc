@@ -1,6 +1,6 @@
 // The promise: the shard list changes by a reload while clients work, and keys follow: none lost,
-// none stale, none twice, with their times to live, in all databases (FIELD.md B10; scripts/histories
-// goes on from here).
+// none stale, none twice, with their times to live, in all databases (FIELD.md B10;
+// scripts/histories goes on from here).
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -51,7 +51,7 @@ struct Library {
 
 // The first that fits a header counts.
 const std::vector<Library> kLibraries = {
-    {"openssl/evp.h", {"net", "ring"}},
+    {"openssl/evp.h", {"net", "ring", "saga"}},
     {"openssl/md5.h", {"net", "ring"}},
     {"openssl/", {"net"}},
     {"uv.h", {"net"}},
@@ -61,7 +61,7 @@ const std::vector<Library> kLibraries = {
     {"sqlite3", {"base"}},
     {"httplib.h", {"admin"}},
     {"nlohmann/", {"admin"}},
-    {"xxhash.h", {"ring"}},
+    {"xxhash.h", {"ring", "saga"}},
     {"CLI/", {"server"}},
     {"spdlog/", {"base"}},
 };
