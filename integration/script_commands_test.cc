@@ -107,6 +107,22 @@ TEST_F(ScriptCommandsTest, EndlessScriptLeavesOtherClientsItsShardsBusyAndIsKill
   }
 }
 
+TEST_F(ScriptCommandsTest, BusyShardSaysSoInADatabaseThatNobodyUsedAndHearsTheKillFromThere) {
+  const std::string key = cluster_.KeyOn(1);
+  ASSERT_EQ(client_.Command({"CONFIG", "SET", "busy-reply-threshold", "10"}), "OK");
+  Client runs = cluster_.Connect();
+  ASSERT_TRUE(runs.Send("*4\r\n$4\r\nEVAL\r\n$17\r\nwhile true do end\r\n$1\r\n1\r\n$" +
+                        std::to_string(key.size()) + "\r\n" + key + "\r\n"));
+  ASSERT_TRUE(Eventually([&] { return client_.Command({"PING"}).starts_with("(error) BUSY"); }));
+  Client other = cluster_.Connect();
+  EXPECT_EQ(other.Command({"SELECT", "7"}), "OK");
+  EXPECT_TRUE(other.Command({"GET", key}).starts_with("(error) BUSY"));
+  EXPECT_EQ(other.Command({"GET", cluster_.KeyOn(0)}), "(nil)");
+  EXPECT_EQ(other.Command({"SCRIPT", "KILL"}), "OK");
+  EXPECT_NE(runs.Read().find("Script killed by user"), std::string::npos);
+  EXPECT_TRUE(Eventually([&] { return other.Command({"GET", key}) == "(nil)"; }));
+}
+
 TEST_F(ScriptCommandsTest, MonitorShowsWhatAScriptDoesBehindItsCall) {
   for (size_t shard = 0; shard < cluster_.size(); ++shard) {
     const std::string key = cluster_.KeyOn(shard);

@@ -62,7 +62,7 @@ Connection* Backend::Borrow(int database, int resp, Purpose purpose) {
     lent_.push_back(std::move(spare_.back()));
     spare_.pop_back();
     Connection* found = lent_.back().get();
-    if (purpose == Purpose::kWaiting) KeepSpare(database, resp);
+    if (purpose == Purpose::kWaiting) KeepSpare(database, resp, kSpareForWaiting);
     return found;
   }
   size_t limit = link_->limits().max_connections;
@@ -70,7 +70,7 @@ Connection* Backend::Borrow(int database, int resp, Purpose purpose) {
   if (connections() >= limit) return nullptr;
   lent_.push_back(std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));
   Connection* made = lent_.back().get();
-  if (purpose == Purpose::kWaiting) KeepSpare(database, resp);
+  if (purpose == Purpose::kWaiting) KeepSpare(database, resp, kSpareForWaiting);
   return made;
 }
 
@@ -84,12 +84,12 @@ bool Backend::HasSpare(int database, int resp) const {
 }
 
 // So that the next client that waits stands in line with its shard as soon as it asks.
-void Backend::KeepSpare(int database, int resp) {
+void Backend::KeepSpare(int database, int resp, int wanted) {
   int have = 0;
   for (const auto& connection : spare_) {
     have += connection->database() == database && connection->resp() == resp ? 1 : 0;
   }
-  while (have++ < kSpareForWaiting && spare_.size() < kSpare &&
+  while (have++ < wanted && spare_.size() < kSpare &&
          connections() < link_->limits().max_connections) {
     spare_.push_back(
         std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));

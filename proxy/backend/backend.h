@@ -55,9 +55,13 @@ class Backend final : public Connection::Owner {
   // Gives it back to be closed, whatever state it is in.
   void Discard(Connection* connection);
 
-  // A script was sent over a shared connection: it is looked after until it is done.
-  void ExpectScript() {
-    if (!script_timer_.active()) script_timer_.StartOnce(kLookAfterScripts);
+  // A script is about to be sent over a shared connection: it is looked after until it is done, and
+  // another connection is kept ready, because a shard with a late script takes no new ones that
+  // have a database to choose.
+  void ExpectScript(int database, int resp) {
+    if (script_timer_.active()) return;
+    script_timer_.StartOnce(kLookAfterScripts);
+    KeepSpare(database, resp, 1);
   }
   // Connections that wait for a script of at least `age` leave the shared place.
   void LeaveScripts(TimePoint now, Duration age);
@@ -83,7 +87,7 @@ class Backend final : public Connection::Owner {
   size_t Index(int database, int resp) const {
     return static_cast<size_t>(database) * 2 + (resp == 3 ? 1 : 0);
   }
-  void KeepSpare(int database, int resp);
+  void KeepSpare(int database, int resp, int wanted);
   Connection& MakeShared(int database, int resp);
   void ScriptOver(const Connection* connection);
   void LookAfterScripts();

@@ -236,12 +236,31 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
   const std::string answer = std::exchange(handshake_reply_, std::string());
   // One without a name serves as well.
   const bool tolerated = handshake_left_ == name_left_ || (handshake_left_ == 1 && IsBusy(answer));
+  if (!tolerated && answer.starts_with("-BUSY ")) {
+    TurnAway(answer);
+    return false;
+  }
   if (answer[0] == '-' && !tolerated) {
     Lose("it refused the handshake: " + answer.substr(1, answer.find('\r') - 1), true);
     return false;
   }
   if (--handshake_left_ == 0) BecomeReady();
   return stream_ != nullptr;
+}
+
+// A shard whose script is late does not change a connection's database: no fault of its, and those
+// who wait hear it in its own words. Nothing of theirs was sent.
+void Connection::TurnAway(const std::string& answer) {
+  Exchange* waiting = std::exchange(head_, nullptr);
+  tail_ = nullptr;
+  queued_ = 0;
+  link_.OnConnected(context_.loop.Now());
+  Lose("it is busy running a script", false);
+  while (waiting != nullptr) {
+    Exchange* exchange = waiting;
+    waiting = waiting->next;
+    Refuse(*exchange, Outcome::kNotApplied, answer);
+  }
 }
 
 void Connection::BecomeReady() {
@@ -441,16 +460,20 @@ void Connection::FailWaiting(const std::string& why) {
 }
 
 void Connection::Fail(Exchange& exchange, Outcome outcome, const std::string& why) {
+  const bool uncertain = outcome == Outcome::kUncertain;
+  const std::string text =
+      uncertain ? errors::Uncertain(link_.name(), why) : errors::NotApplied(link_.name(), why);
+  Refuse(exchange, outcome, text);
+}
+
+void Connection::Refuse(Exchange& exchange, Outcome outcome, const std::string& reply) {
   exchange.next = nullptr;
   exchange.connection = nullptr;
   exchange.state = Exchange::State::kDone;
   exchange.outcome = outcome;
   exchange.request = Slice();
-  const bool uncertain = outcome == Outcome::kUncertain;
-  (uncertain ? metrics_.uncertain : metrics_.not_applied).Add();
-  const std::string text =
-      uncertain ? errors::Uncertain(link_.name(), why) : errors::NotApplied(link_.name(), why);
-  exchange.sink->OnReply(exchange, Slice{text, {}});
+  (outcome == Outcome::kUncertain ? metrics_.uncertain : metrics_.not_applied).Add();
+  exchange.sink->OnReply(exchange, Slice{reply, {}});
 }
 
 void Connection::ExpireWaiting(TimePoint now) {

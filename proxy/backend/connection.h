@@ -161,6 +161,7 @@ class Connection : public ListHook<> {
   void OnConnected(Result<int> fd);
   void StartHandshake();
   bool OnHandshakeReply(const Slice& reply, bool complete);
+  void TurnAway(const std::string& answer);
   void BecomeReady();
   void OnReadable();
   void OnWritable();
@@ -174,6 +175,7 @@ class Connection : public ListHook<> {
   void ExpireWaiting(TimePoint now);
   void FailWaiting(const std::string& why);
   void Fail(Exchange& exchange, Outcome outcome, const std::string& why);
+  void Refuse(Exchange& exchange, Outcome outcome, const std::string& reply);
   void Touch();
   void Push(Exchange& exchange);
   Exchange* Pop();

@@ -43,7 +43,7 @@ void SendScriptTo(Call& call, uint32_t shard) {
   if (call.command.Is(kRunsScript)) {
     call.exchange.script = true;
     Backend& backend = call.context.router.backend(shard);
-    backend.ExpectScript();
+    backend.ExpectScript(call.client.database, call.client.resp);
     TellScript(call.context, call.command, call.args,
                backend.Shared(call.client.database, call.client.resp));
   }

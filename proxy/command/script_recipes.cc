@@ -61,10 +61,14 @@ Task<std::string> QueuedWhileBusyRecipe(RecipeCall& call) {
 // SCRIPT KILL and FUNCTION KILL. They would not be heard behind the script.
 Task<std::string> KillScriptRecipe(RecipeCall& call) {
   Router& router = call.router();
+  std::vector<Task<Answer>> tasks;
   for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
-    router.backend(shard).LeaveScripts(call.context().proxy.Now(), Duration(0));
+    Backend& backend = router.backend(shard);
+    backend.LeaveScripts(call.context().proxy.Now(), Duration(0));
+    // Database 0: a busy shard takes such a new connection, and no other.
+    tasks.push_back(call.AskOver(backend.Common(0, call.resp()), call.wire()));
   }
-  const std::vector<Answer> answers = co_await call.AskAll(call.wire(), false);
+  const std::vector<Answer> answers = co_await All(std::move(tasks));
   std::string said;
   for (const Answer& answer : answers) {
     if (!answer.is_error()) co_return answer.reply;
@@ -119,7 +123,7 @@ Task<std::vector<Answer>> RunOnAll(RecipeCall& call, std::string request) {
   std::vector<Task<Answer>> tasks;
   const AskOptions options{.script = true};
   for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
-    call.router().backend(shard).ExpectScript();
+    call.router().backend(shard).ExpectScript(call.database(), call.resp());
     tasks.push_back(call.AskOver(call.Shared(shard, call.database()), request, options));
   }
   co_return co_await All(std::move(tasks));

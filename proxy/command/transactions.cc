@@ -172,9 +172,13 @@ class Execution {
     }
     // What the shard refused of a queue that is all right: the client hears of it only now.
     if (last.starts_with("-EXECABORT") && last.data() != first_error.data()) {
-      return "-EXECABORT Transaction discarded because of: " + std::string(first_error.substr(1));
+      return Discarded(first_error);
     }
     return std::string(last);
+  }
+
+  static std::string Discarded(Bytes error) {
+    return "-EXECABORT Transaction discarded because of: " + std::string(error.substr(1));
   }
 
   // The shard's own EXEC, whose reply is the client's.
@@ -188,7 +192,7 @@ class Execution {
       const Transaction::Queued& queued = transaction_->queue[i];
       if (!queued.command->Is(kRunsScript)) continue;
       script = true;
-      call_.router().backend(shard).ExpectScript();
+      call_.router().backend(shard).ExpectScript(client().database, client().resp);
       const std::vector<Bytes> args = queued.views();
       TellScript(call_.context(), *queued.command, args, connection);
     }
@@ -200,6 +204,7 @@ class Execution {
     if (watcher != nullptr) co_return co_await Ask(*watcher, std::move(request), replies);
     const AskOptions options{.script = script, .replies = replies};
     const Answer answer = co_await call_.AskOver(connection, std::move(request), options);
+    if (answer.reply.starts_with("-BUSY ")) co_return Discarded(answer.reply);
     co_return Last(answer.reply);
   }
 
