@@ -27,6 +27,7 @@ enum class SagaMode : uint8_t { kSaga, kFanout, kReject };
 SagaMode BuiltInMode(const Command& command);
 
 class LockGate;
+class ModuleCommands;
 class MoveGate;
 class Pause;
 class PushHub;
@@ -68,6 +69,7 @@ struct CommandContext {
   const Pause* pause = nullptr;
   SlowLog* slow_log = nullptr;
   ScriptMemory* scripts = nullptr;
+  ModuleCommands* modules = nullptr;
   RecentRequests* recent = nullptr;  // this worker's; there is one exactly when there is a slow_log
 
   bool InBackground(const Command& command) const {

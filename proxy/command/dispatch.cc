@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "command/background.h"
 #include "command/call.h"
 #include "command/handlers.h"
@@ -5,6 +7,7 @@
 #include "command/lock_gate.h"
 #include "command/move_gate.h"
 #include "command/over_shards.h"
+#include "command/owned_keys.h"
 #include "command/recipe.h"
 #include "command/saga_rules.h"
 #include "command/transaction.h"
@@ -58,6 +61,8 @@ uint32_t AnyShard(Router& router) {
   return 0;
 }
 
+void RefuseReserved(Call& call, Bytes key) { AnswerWith(call, errors::ReservedKey(key)); }
+
 SagaMode ModeOf(const Call& call) {
   const SagaRules* rules = call.context.saga_rules;
   return rules != nullptr ? rules->modes[call.command.id] : BuiltInMode(call.command);
@@ -86,6 +91,10 @@ void ForwardManyKeys(Call& call) {
   if (!found || keys.empty()) return SendScriptTo(call, AnyShard(router));
   const uint32_t shard = router.ShardOf(call.args[keys[0]]);
   for (const uint32_t key : keys) {
+    if (IsReserved(call.args[key])) [[unlikely]]
+      return RefuseReserved(call, call.args[key]);
+  }
+  for (const uint32_t key : keys) {
     if (router.ShardOf(call.args[key]) != shard) {
       return ForwardOverShards(call);
     }
@@ -95,8 +104,11 @@ void ForwardManyKeys(Call& call) {
 
 void Forward(Call& call) {
   const uint32_t key = call.command.single_key;
-  if (key != 0) [[likely]]
+  if (key != 0) [[likely]] {
+    if (IsReserved(call.args[key])) [[unlikely]]
+      return RefuseReserved(call, call.args[key]);
     return SendTo(call, call.context.router.ShardOf(call.args[key]));
+  }
   ForwardManyKeys(call);
 }
 
@@ -129,6 +141,10 @@ void ScatterKeys(Call& call) {
   if ((call.args.size() - first) % step != 0) {
     return AnswerWith(call, errors::WrongArity(call.command.full_name));
   }
+  for (size_t i = first; i < call.args.size(); i += step) {
+    if (IsReserved(call.args[i])) [[unlikely]]
+      return RefuseReserved(call, call.args[i]);
+  }
   if (GoesOverShards(call, first, step)) return;
   const Scatter::Plan plan{row.plan.merge, row.plan.special, call.command.Is(kReadOnly)};
   Scatter::ByKeys(call.context.scatters, call.context.router, call.args, first, step, WireOf(call),
@@ -159,6 +175,14 @@ void Locally(Call& call) {
 
 }  // namespace
 
+bool NamesReserved(const Call& call) {
+  std::vector<uint32_t>& keys = call.context.key_positions;
+  keys.clear();
+  if (!HasKeys(*call.command.row) || !FindKeys(*call.command.row, call.args, keys)) return false;
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](uint32_t key) { return IsReserved(call.args[key]); });
+}
+
 void Dispatch(Call& call) {
   if (call.client.transaction != nullptr) [[unlikely]] {
     if (QueueInTransaction(call)) return;
@@ -187,6 +211,7 @@ void DispatchNow(Call& call) {
   const Exception& except = call.command.row->except;
   if (except.applies != nullptr) [[unlikely]] {
     if (except.applies(call.args, call.context.router.topology())) {
+      if (NamesReserved(call)) return RefuseReserved(call, kReservedPrefix);
       if (except.recipe != nullptr) return StartSteps(call, except.recipe);
       return AnswerWith(call, errors::Refused(call.command.full_name, except.why));
     }
@@ -203,6 +228,8 @@ void DispatchNow(Call& call) {
         return call.context.recipes.Start(call, except.recipe);
       return Locally(call);
     case PlanKind::kRecipe:
+      if (NamesReserved(call)) [[unlikely]]
+        return RefuseReserved(call, kReservedPrefix);
       return call.context.recipes.Start(call, plan.recipe);
     case PlanKind::kStart:
       return plan.start(call);

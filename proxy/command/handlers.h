@@ -27,6 +27,14 @@ void HangUp(Call& call, ReplyWriter& out);
 void Reset(Call& call, ReplyWriter& out);
 void Select(Call& call, ReplyWriter& out);
 
+// dispatch.cc
+// Whether one of the call's keys belongs to the proxy.
+bool NamesReserved(const Call& call);
+
+// modules.cc
+Task<std::string> UnknownCommandRecipe(RecipeCall& call);
+Task<std::string> QueueUnknownCommandRecipe(RecipeCall& call);
+
 // script_recipes.cc
 // Whether a client would have to be told -BUSY, were all shards one Redis.
 bool SomeShardRunsScript(const Call& call);

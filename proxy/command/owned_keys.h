@@ -10,8 +10,10 @@ namespace ringmaster {
 // Names under it belong to the proxy.
 inline constexpr Bytes kReservedPrefix = "__rm:";
 
+inline bool IsReserved(Bytes key) { return key.starts_with(kReservedPrefix); }
+
 inline bool ShowsKey(const Router& router, uint32_t shard, Bytes key) {
-  if (key.starts_with(kReservedPrefix)) return false;
+  if (IsReserved(key)) return false;
   if (const RingMove* move = router.move()) {
     // On its way it is with the old owner or the new one.
     const RingMove::Place place = move->Locate(key);

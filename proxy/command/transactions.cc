@@ -9,6 +9,7 @@
 #include "command/held_locks.h"
 #include "command/keys.h"
 #include "command/over_shards.h"
+#include "command/owned_keys.h"
 #include "command/placed_transaction.h"
 #include "command/recipe.h"
 #include "command/transaction.h"
@@ -421,6 +422,15 @@ void Transaction::ForgetWatchers() {
 bool QueueInTransaction(Call& call) {
   Transaction& transaction = *call.client.transaction;
   if (!transaction.open || call.command.Is(kInTransaction)) return false;
+  if (call.command.row->plan.recipe == UnknownCommandRecipe) {
+    call.context.recipes.Start(call, QueueUnknownCommandRecipe);
+    return true;
+  }
+  if (NamesReserved(call)) {
+    transaction.broken = true;
+    Answer1(call, errors::ReservedKey(kReservedPrefix));
+    return true;
+  }
   if (call.command.Is(kNoMulti)) {
     transaction.broken = true;
     Answer1(call, "-ERR Command not allowed inside a transaction\r\n");

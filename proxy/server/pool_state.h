@@ -2,6 +2,7 @@
 #pragma once
 
 #include "command/access_control.h"
+#include "command/modules.h"
 #include "command/pause.h"
 #include "command/script_memory.h"
 #include "command/slow_log.h"
@@ -9,11 +10,12 @@
 namespace ringmaster {
 
 struct PoolState {
-  explicit PoolState(const CommandTable& table) : access(table) {}
+  explicit PoolState(const CommandTable& table) : access(table), modules(table) {}
 
   AccessControl access;
   SlowLog slow_log;
   ScriptMemory scripts;
+  ModuleCommands modules;
   Pause pause;
 };
 

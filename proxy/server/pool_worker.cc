@@ -63,6 +63,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
   commands_.locks = &locks_;
   commands_.sagas = &sagas_;
   commands_.scripts = &server_.state(pool_).scripts;
+  commands_.modules = &server_.state(pool_).modules;
   if (snapshot->move != nullptr) {
     Switch(std::move(snapshot), std::move(movers));
   } else {

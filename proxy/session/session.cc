@@ -7,7 +7,9 @@
 #include "command/access_control.h"
 #include "command/handlers.h"
 #include "command/lock_gate.h"
+#include "command/modules.h"
 #include "command/move_gate.h"
+#include "command/owned_keys.h"
 #include "command/pause.h"
 #include "command/push_hub.h"
 #include "command/script_memory.h"
@@ -256,6 +258,8 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
   bool started = true;
   if (!args.empty()) {
     const Command* command = context_.commands.table.Find(args);
+    if (command == nullptr) [[unlikely]]
+      command = FindOfModule(args[0]);
     started = MayStart(command);
     if (!started) {
       held_up_ = true;
@@ -278,6 +282,13 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
   parser.Reset();
   if (partial_ != nullptr && !closed_) partial_.reset();
   return started;
+}
+
+// A command that the shards may know. Whoever is not logged in does not make us ask them.
+const Command* Session::FindOfModule(Bytes name) const {
+  const ModuleCommands* modules = context_.commands.modules;
+  if (modules == nullptr || !state_.authenticated) return nullptr;
+  return modules->Find(name, context_.loop.Now());
 }
 
 // Whether a command may start while earlier ones are under way.
@@ -462,6 +473,7 @@ const Command* Session::Streamable(const RequestParser& parser) const {
   const Row& row = *command->row;
   const bool one_key = command->single_key != 0 && command->single_key < args.size();
   const CommandContext& commands = context_.commands;
+  if (one_key && IsReserved(args[command->single_key])) return nullptr;
   // A request for a key on the move is taken in whole, as it may have to wait.
   if (one_key && commands.locked &&
       !commands.locks->MayStream(state_.database, args[command->single_key])) {
