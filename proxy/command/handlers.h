@@ -38,6 +38,8 @@ Task<std::string> QueueUnknownCommandRecipe(RecipeCall& call);
 // script_recipes.cc
 // Whether a client would have to be told -BUSY, were all shards one Redis.
 bool SomeShardRunsScript(const Call& call);
+// What a shard says whose script is late; empty: there is none.
+Task<std::string> BusyReply(RecipeCall& call);
 Task<std::string> PingRecipe(RecipeCall& call);
 // What MULTI's client is told of a command that was queued meanwhile.
 Task<std::string> QueuedWhileBusyRecipe(RecipeCall& call);

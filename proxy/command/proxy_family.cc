@@ -9,6 +9,7 @@
 #include "command/figures.h"
 #include "command/handlers.h"
 #include "command/recipe.h"
+#include "command/slow_log.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
 
@@ -39,6 +40,7 @@ void ProxyHelp(Call&, ReplyWriter& out) {
          "SAGAS SKIP id step | FORGET id reason -- leave it as it is",
          "SAGAS JOURNAL STATUS | VERIFY -- the state database",
          "SHARDS -- state and figures of each shard",
+         "SLOWLOG -- slow requests: how long they waited here, and at which shard then",
          "WORKERS -- load and figures of each worker",
          "JOBS [LIST | PAUSE id | RESUME id | CANCEL id] -- background jobs in their order",
          "VERIFY -- looks at every key, in the background: which are not where the ring has them",
@@ -212,6 +214,19 @@ Task<std::string> ProxyRebalance(RecipeCall& call) {
   co_return reply;
 }
 
+// What SLOWLOG GET has no place for: where the time went.
+void ProxySlowLog(Call& call, ReplyWriter& out) {
+  std::string text;
+  for (const SlowEntry& entry : call.context.proxy.slow_log().Latest(SIZE_MAX)) {
+    text += fmt::format("id={} at={} micros={} waited_here={} shard={} addr={} command=", entry.id,
+                        entry.at_unix, entry.micros, entry.waited_micros,
+                        entry.shard.empty() ? "-" : entry.shard, entry.address);
+    for (const std::string& arg : entry.args) text += Printable(arg, 128) + " ";
+    text.back() = '\n';
+  }
+  out.Verbatim("txt", text);
+}
+
 constexpr Row kSubcommands[] = {
     {.name = "explain", .arity = -3, .flags = kHidden, .plan = Local(ProxyExplain)},
     {.name = "help", .arity = 2, .flags = kHidden, .plan = Local(ProxyHelp)},
@@ -224,6 +239,7 @@ constexpr Row kSubcommands[] = {
     {.name = "ring", .arity = 2, .flags = kHidden, .plan = Local(ProxyRing)},
     {.name = "sagas", .arity = -2, .flags = kHidden, .plan = Recipe(ProxySagasRecipe)},
     {.name = "shards", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyShards)},
+    {.name = "slowlog", .arity = 2, .flags = kHidden, .plan = Local(ProxySlowLog)},
     {.name = "verify", .arity = -2, .flags = kHidden | kWaits, .plan = Recipe(ProxyVerify)},
     {.name = "workers", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyWorkers)},
 };

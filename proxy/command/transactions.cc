@@ -87,6 +87,10 @@ std::vector<Stretch> Cut(CommandContext& context, const std::vector<Transaction:
   return stretches;
 }
 
+std::string Discarded(Bytes error) {
+  return "-EXECABORT Transaction discarded because of: " + std::string(error.substr(1));
+}
+
 // EXEC at work. Lives in the recipe's frame.
 class Execution {
  public:
@@ -178,10 +182,6 @@ class Execution {
     return std::string(last);
   }
 
-  static std::string Discarded(Bytes error) {
-    return "-EXECABORT Transaction discarded because of: " + std::string(error.substr(1));
-  }
-
   // The shard's own EXEC, whose reply is the client's.
   Task<std::string> Native(const Stretch& stretch, const Transaction::Watcher* watcher) {
     const uint32_t shard = *stretch.shard == kAnyShard ? 0 : *stretch.shard;
@@ -261,6 +261,8 @@ Task<std::string> ExecRecipe(RecipeCall& call) {
   }
   const std::shared_ptr<Transaction> transaction = std::exchange(client->transaction, nullptr);
   transaction->open = false;
+  const std::string busy = co_await BusyReply(call);
+  if (!busy.empty()) co_return Discarded(busy);
   if (transaction->broken) {
     co_return "-EXECABORT Transaction discarded because of previous errors.\r\n";
   }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "command/blocking.h"
+#include "command/keys.h"
 #include "command/push_hub.h"
 #include "command/slow_log.h"
 #include "net/loop.h"
@@ -133,6 +134,18 @@ void Redact(const Command& command, std::vector<std::string>& args) {
 
 }  // namespace
 
+// Empty where the arguments that are kept do not tell.
+std::string Session::ShardOfLogged(const Command& command,
+                                   const std::vector<std::string>& args) const {
+  constexpr size_t kWhole = 128;  // longer ones are cut
+  const std::vector<Bytes> views(args.begin(), args.end());
+  std::vector<uint32_t> keys;
+  if (!FindKeys(*command.row, views, keys) || keys.empty() || keys[0] >= views.size()) return {};
+  const Bytes key = views[keys[0]];
+  const Router& router = context_.commands.router;
+  return key.size() > kWhole ? std::string() : std::string(router.shard_name(router.ShardOf(key)));
+}
+
 void Session::LogSlow(const Request& request, Duration took) {
   const Command& command = *request.command;
   if (command.Is(kSkipSlowlog)) return;
@@ -143,6 +156,9 @@ void Session::LogSlow(const Request& request, Duration took) {
                       .count();
   entry.args = context_.commands.recent->Find(request.kept_at);
   if (entry.args.empty()) entry.args = {command.full_name, "(arguments are not kept so long)"};
+  const bool sent = request.queued_at >= request.started;
+  entry.waited_micros = sent ? Microseconds(request.queued_at - request.started) : entry.micros;
+  if (sent) entry.shard = ShardOfLogged(command, entry.args);
   Redact(command, entry.args);
   entry.address = address();
   entry.name = state_.name();
