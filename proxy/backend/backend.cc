@@ -36,7 +36,8 @@ Backend::Backend(BackendContext& context, std::shared_ptr<ShardLink> link, Shard
     : context_(context),
       link_(std::move(link)),
       metrics_(metrics),
-      script_timer_(context.loop, [this] { LookAfterScripts(); }) {
+      script_timer_(context.loop, [this] { LookAfterScripts(); }),
+      crowd_timer_(context.loop, [this] { LookAfterCrowd(); }) {
   shared_.resize(static_cast<size_t>(databases) * 2);
 }
 
@@ -141,6 +142,17 @@ void Backend::LookAfterScripts() {
     return place != nullptr && place->in_script(now, Duration(0));
   });
   if (more) script_timer_.StartOnce(kLookAfterScripts);
+}
+
+// By index: whoever hears of a failure may borrow or send. Who is still too many asks again.
+void Backend::LookAfterCrowd() {
+  const TimePoint now = context_.loop.Now();
+  for (auto* group : {&shared_, &lent_, &spare_}) {
+    for (size_t i = 0; i < group->size(); ++i) {
+      if (link_->crowded()) return OnCrowded();
+      if ((*group)[i] != nullptr) (*group)[i]->Retry(now);
+    }
+  }
 }
 
 void Backend::ScriptOver(const Connection* connection) {

@@ -83,6 +83,7 @@ class Backend final : public Connection::Owner {
 
  private:
   static constexpr Duration kLookAfterScripts = std::chrono::milliseconds(20);
+  static constexpr Duration kLookAfterCrowd = std::chrono::milliseconds(2);
 
   size_t Index(int database, int resp) const {
     return static_cast<size_t>(database) * 2 + (resp == 3 ? 1 : 0);
@@ -93,6 +94,10 @@ class Backend final : public Connection::Owner {
   void LookAfterScripts();
   void OnLargeReply(Connection& connection) override;
   void OnDrained(Connection& connection) override;
+  void OnCrowded() override {
+    if (!crowd_timer_.active()) crowd_timer_.StartOnce(kLookAfterCrowd);
+  }
+  void LookAfterCrowd();
 
   BackendContext& context_;
   std::shared_ptr<ShardLink> link_;
@@ -105,6 +110,7 @@ class Backend final : public Connection::Owner {
   std::vector<std::unique_ptr<Connection>>
       discarded_;  // freed at the next Tick, never in a callback
   Timer script_timer_;
+  Timer crowd_timer_;
 };
 
 }  // namespace ringmaster

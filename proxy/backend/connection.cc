@@ -155,11 +155,17 @@ void Connection::SetPaused(bool paused) {
 // --- coming up ---
 
 void Connection::Connect(TimePoint now) {
+  if (link_.crowded()) {
+    state_ = State::kWaiting;
+    if (owner_ != nullptr) owner_->OnCrowded();
+    return;
+  }
   if (!link_.AllowAttempt(now)) {
     state_ = State::kWaiting;
     return;
   }
   state_ = State::kConnecting;
+  link_.OnConnecting(true);
   progress_ = now;
   connector_ = std::make_unique<Connector>(context_.loop, link_.shard().address,
                                            link_.limits().connect_timeout,
@@ -265,6 +271,7 @@ void Connection::TurnAway(const std::string& answer) {
 
 void Connection::BecomeReady() {
   state_ = State::kReady;
+  link_.OnConnecting(false);
   ++generation_;
   const TimePoint now = context_.loop.Now();
   progress_ = now;
@@ -377,6 +384,7 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
   ForgetTold();
   const bool was_up = stream_ != nullptr;
   const bool was_ready = state_ == State::kReady;
+  if (state_ == State::kConnecting || state_ == State::kHandshake) link_.OnConnecting(false);
   stream_.reset();
   connector_.reset();
   scanner_ = ReplyScanner();

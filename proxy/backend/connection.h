@@ -53,6 +53,9 @@ class Connection : public ListHook<> {
   struct Owner {
     virtual void OnLargeReply(Connection& connection) = 0;  // a reply of over kLargeReply began
     virtual void OnDrained(Connection& connection) = 0;     // its FIFO became empty
+    // It has to wait until fewer are on their way to the shard; Retry() it.
+    virtual void OnCrowded() = 0;
+
    protected:
     ~Owner() = default;
   };
@@ -68,6 +71,10 @@ class Connection : public ListHook<> {
   void SetHeld(bool held);
   // Connects ahead of the first request.
   void Prepare();
+  // Connects if it waits to.
+  void Retry(TimePoint now) {
+    if (state_ == State::kWaiting && !link_.failing()) Connect(now);
+  }
   // It is up, or on its way.
   bool coming() const { return state_ == State::kReady || connector_ || stream_; }
 

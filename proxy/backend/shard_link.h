@@ -54,6 +54,12 @@ class ShardLink {
   void OnFailure(TimePoint now, const std::string& why);
   // What the last failure was, for error replies and PROXY SHARDS; empty when healthy.
   std::string last_error() const;
+  // Connections of all workers on their way. More at a time would overflow the shard's backlog, and
+  // who waits there looks dead.
+  bool crowded() const { return connecting_.load(std::memory_order_relaxed) >= kMostConnecting; }
+  void OnConnecting(bool begins) {
+    connecting_.fetch_add(begins ? 1 : -1, std::memory_order_relaxed);
+  }
   // Connections of all workers whose script keeps them waiting: the shard may be answering -BUSY.
   bool runs_script() const { return scripts_.load(std::memory_order_relaxed) > 0; }
   void OnScript(bool begins) { scripts_.fetch_add(begins ? 1 : -1, std::memory_order_relaxed); }
@@ -65,6 +71,8 @@ class ShardLink {
   uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr int kMostConnecting = 64;
+
   const ShardAddress shard_;
   const BackendLimits limits_;
   mutable std::mutex mutex_;
@@ -73,6 +81,7 @@ class ShardLink {
   std::atomic<bool> failing_{false};
   std::atomic<uint64_t> failures_{0};
   std::atomic<int> scripts_{0};
+  std::atomic<int> connecting_{0};
   std::atomic<bool> memory_limited_{false};
   LogLimiter log_limiter_;
 };

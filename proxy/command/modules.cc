@@ -12,7 +12,7 @@
 namespace ringmaster {
 namespace {
 
-constexpr char kAsking[] = "module-command";
+constexpr char kLooksUp[] = "module-command";
 constexpr size_t kLongestName = 64;
 constexpr size_t kMostLearned = 4096;
 constexpr size_t kMostAbsent = 4096;
@@ -101,7 +101,7 @@ Task<std::string> KeysSaidByShardRecipe(RecipeCall& call) {
 
 }  // namespace
 
-ModuleCommands::ModuleCommands(const CommandTable& table) : asking_(table.FindByName(kAsking)) {}
+ModuleCommands::ModuleCommands(const CommandTable& table) : asking_(table.FindByName(kLooksUp)) {}
 
 const Command* ModuleCommands::Find(Bytes name, TimePoint now) const {
   // A bar stands between a command and its subcommand; no name has one.
