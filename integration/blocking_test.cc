@@ -121,6 +121,25 @@ TEST_P(BlockingTest, ClientThatLeavesTakesNothingAndGivesItsConnectionBack) {
   EXPECT_EQ(client_.Command({"LRANGE", "list", "0", "-1"}), "[\"stays\"]");
 }
 
+TEST(ManyBlockedClientsTest, AThousandThatBeginToWaitAtOnceDoNotMakeTheirShardLookDead) {
+  constexpr int kClients = 1000;
+  ClusterOptions options;
+  options.shards = 1;
+  options.server.config = {"tcp-backlog 100"};
+  Cluster cluster(options);
+  Client client = cluster.Connect();
+  std::vector<Client> waiters;
+  for (int i = 0; i < kClients; ++i) waiters.push_back(cluster.Connect());
+  for (Client& waiter : waiters) waiter.Send(Encode({"BLPOP", "list", "0"}));
+  const std::string all = "blocked_clients:" + std::to_string(kClients) + "\r\n";
+  ASSERT_TRUE(Eventually([&] {
+    return client.Command({"INFO", "clients"}).find(all) != std::string::npos;
+  }));
+  std::vector<std::vector<std::string>> pushes(kClients, {"RPUSH", "list", "x"});
+  client.Pipeline(pushes);
+  for (Client& waiter : waiters) ASSERT_EQ(waiter.Read(), "[\"list\", \"x\"]");
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, BlockingTest, testing::Values(1, 4),
                          [](const auto& info) { return std::to_string(info.param) + "Shards"; });
 
