@@ -165,6 +165,13 @@ Task<std::string> UnknownCommandRecipe(RecipeCall& call) {
   std::string reply;
   const Command* command = co_await Look(call, reply);
   if (command == nullptr) co_return reply;
+  std::vector<uint32_t> positions;
+  if (call.context().moving && FindKeys(*command->row, call.args(), positions)) {
+    std::vector<Bytes> keys;
+    for (const uint32_t position : positions) keys.push_back(call.args()[position]);
+    std::string error = co_await call.EnterAgain(keys);
+    if (!error.empty()) co_return error;
+  }
   ClientState absent;
   absent.id = call.client_id();
   absent.database = call.database();
