@@ -13,6 +13,8 @@ namespace ringmaster {
 namespace {
 
 constexpr char kLooksUp[] = "module-command";
+constexpr char kTiesConnection[] =
+    "is not known to the proxy, and waits or gets messages on its shard; run it there";
 constexpr size_t kLongestName = 64;
 constexpr size_t kMostLearned = 4096;
 constexpr size_t kMostAbsent = 4096;
@@ -86,7 +88,10 @@ Task<std::string> KeysSaidByShardRecipe(RecipeCall& call) {
   // An error says that there are none.
   std::vector<std::string> keys;
   for (const ReplyElement& key : ReadArray(said.reply)) keys.emplace_back(key.text);
-  if (keys.empty()) co_return (co_await AskAny(call, call.wire())).reply;
+  if (keys.empty()) {
+    const Answer answer = co_await call.Ask(0, call.wire(), call.command().Is(kReadOnly));
+    co_return answer.reply;
+  }
   const std::vector<Bytes> views(keys.begin(), keys.end());
   std::string error = co_await call.EnterAgain(views);
   if (!error.empty()) co_return error;
@@ -152,6 +157,8 @@ const Command* ModuleCommands::Learn(Bytes name, Bytes reply, TimePoint now) {
     row.flags |= kMovableKeys;
     command.single_key = 0;
   }
+  // Others' commands would wait behind it, or get its messages.
+  if (Has(info[2], "blocking") || Has(info[2], "pubsub")) row.plan = Refuse(kTiesConnection);
   command.row = &row;
   command.id = asking_->id;
   command.full_name = lower;
