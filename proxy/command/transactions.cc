@@ -102,7 +102,10 @@ class Execution {
   }
 
   Task<std::string> Run() {
-    const std::vector<Stretch> stretches = Cut(call_.context(), transaction_->queue);
+    std::vector<Stretch> stretches = Cut(call_.context(), transaction_->queue);
+    if (const std::optional<uint32_t> shard = OnlyShard(stretches)) {
+      stretches = {{0, transaction_->queue.size(), shard}};
+    }
     Transaction::Watcher* own = nullptr;
     if (stretches.size() == 1 && stretches[0].shard) own = WatcherOf(stretches[0].shard);
     std::optional<PlacedTransaction> placed;
@@ -127,7 +130,8 @@ class Execution {
     }
     if (stretches.empty()) co_return std::string("*0\r\n");
     if (stretches.size() == 1 && stretches[0].shard) {
-      co_return co_await Native(stretches[0], own);
+      std::string reply = co_await Native(stretches[0], own);
+      co_return co_await WithOwnAnswers(std::move(reply));
     }
     if (placed && call_.context().sagas != nullptr) {
       co_return co_await RunPlaced(call_, transaction_->queue, *placed, locks, client());
@@ -137,6 +141,52 @@ class Execution {
 
  private:
   static constexpr char kEmptyTransaction[] = "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n";
+
+  // What one shard and the proxy answer, such as GET and PING, needs no saga: nothing where it
+  // does.
+  std::optional<uint32_t> OnlyShard(const std::vector<Stretch>& stretches) const {
+    std::optional<uint32_t> only;
+    for (const Stretch& stretch : stretches) {
+      if (!stretch.shard && IsOurs(transaction_->queue[stretch.begin])) continue;
+      if (!stretch.shard) return std::nullopt;
+      if (only && *only != kAnyShard && *stretch.shard != kAnyShard && *only != *stretch.shard) {
+        return std::nullopt;
+      }
+      if (!only || *only == kAnyShard) only = stretch.shard;
+    }
+    return only;
+  }
+
+  // SELECT changes what follows it.
+  static bool IsOurs(const Transaction::Queued& queued) {
+    return queued.command->row->plan.kind == PlanKind::kLocal &&
+           queued.command->full_name != "select";
+  }
+
+  // A shard's reply to EXEC with our own answers at their places.
+  Task<std::string> WithOwnAnswers(std::string reply) {
+    const ReplyElement array = ReadReply(reply);
+    const std::vector<Transaction::Queued>& queue = transaction_->queue;
+    if (!array.is_aggregate() || array.is_null() ||
+        std::none_of(queue.begin(), queue.end(), IsOurs)) {
+      co_return reply;
+    }
+    std::string whole;
+    ReplyWriter(whole, 2).Array(queue.size());
+    ReplyReader children = ReplyReader::Children(array);
+    for (const Transaction::Queued& queued : queue) {
+      if (!IsOurs(queued)) {
+        const std::optional<ReplyElement> child = children.Next();
+        if (child) whole += child->raw;
+        continue;
+      }
+      std::vector<Bytes> args = queued.views();
+      client().in_exec = true;
+      whole += co_await call_.Run(*queued.command, std::move(args), client());
+      client().in_exec = false;
+    }
+    co_return whole;
+  }
 
   // Where the watched keys are is what it was, and every connection that watches is still there.
   bool Untouched() const {
@@ -197,11 +247,13 @@ class Execution {
       const std::vector<Bytes> args = queued.views();
       TellScript(call_.context(), *queued.command, args, connection);
     }
+    uint32_t replies = 2;
     for (size_t i = stretch.begin; i < stretch.end; ++i) {
+      if (IsOurs(transaction_->queue[i])) continue;
       AppendRequest(request, transaction_->queue[i].views());
+      ++replies;
     }
     request += MakeRequest({"EXEC"});
-    const auto replies = static_cast<uint32_t>(stretch.end - stretch.begin + 2);
     if (watcher != nullptr) co_return co_await Ask(*watcher, std::move(request), replies);
     const AskOptions options{.script = script, .replies = replies};
     const Answer answer = co_await call_.AskOver(connection, std::move(request), options);
