@@ -11,7 +11,7 @@ class ModuleCommandsTest : public testing::Test {
  protected:
   static ClusterOptions Options() {
     ClusterOptions options;
-    options.server.config = {"rename-command incrby mod.add", "rename-command exists mod.count",
+    options.server.config = {"rename-command incrby mod.add", "rename-command touch mod.count",
                              "rename-command zunion mod.union", "rename-command lolwut mod.art"};
     return options;
   }
