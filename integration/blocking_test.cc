@@ -131,7 +131,7 @@ TEST(ManyBlockedClientsTest, AThousandThatBeginToWaitAtOnceDoNotMakeTheirShardLo
   std::vector<Client> waiters;
   for (int i = 0; i < kClients; ++i) waiters.push_back(cluster.Connect());
   for (Client& waiter : waiters) waiter.Send(Encode({"BLPOP", "list", "0"}));
-  const std::string all = "blocked_clients:" + std::to_string(kClients) + "\r\n";
+  const std::string all = "blocked_clients:" + std::to_string(kClients);
   ASSERT_TRUE(Eventually([&] {
     return client.Command({"INFO", "clients"}).find(all) != std::string::npos;
   }));

@@ -232,9 +232,40 @@ class Execution {
     return std::string(last);
   }
 
+  // The only command of the stretch, when it reads and does not wait: it needs no transaction,
+  // which a shard whose memory is full would not begin.
+  const Transaction::Queued* OnlyRead(const Stretch& stretch) const {
+    const Transaction::Queued* only = nullptr;
+    for (size_t i = stretch.begin; i < stretch.end; ++i) {
+      const Transaction::Queued& queued = transaction_->queue[i];
+      if (IsOurs(queued)) continue;
+      const bool reads = queued.command->Is(kReadOnly) && !queued.command->Is(kBlocking) &&
+                         !queued.command->Is(kRunsScript);
+      if (only != nullptr || !reads) return nullptr;
+      only = &queued;
+    }
+    return only;
+  }
+
+  Task<std::string> Plain(uint32_t shard, const Transaction::Queued& queued) {
+    const std::vector<Bytes> args = queued.views();
+    std::string request;
+    AppendRequest(request, args);
+    Connection& connection = call_.Shared(shard, client().database);
+    const AskOptions options{.read_only = true};
+    const Answer answer = co_await call_.AskOver(connection, std::move(request), options);
+    if (answer.outcome != Outcome::kReplied) co_return answer.reply;
+    if (answer.reply.starts_with("-BUSY ")) co_return Discarded(answer.reply);
+    co_return "*1\r\n" + answer.reply;
+  }
+
   // The shard's own EXEC, whose reply is the client's.
   Task<std::string> Native(const Stretch& stretch, const Transaction::Watcher* watcher) {
     const uint32_t shard = *stretch.shard == kAnyShard ? 0 : *stretch.shard;
+    if (watcher == nullptr) {
+      const Transaction::Queued* alone = OnlyRead(stretch);
+      if (alone != nullptr) co_return co_await Plain(shard, *alone);
+    }
     Connection& connection =
         watcher != nullptr ? *watcher->connection : call_.Shared(shard, client().database);
     std::string request = MakeRequest({"MULTI"});
