@@ -1,6 +1,9 @@
 // The promise: clients are spread evenly over the workers, and stay even when many leave.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "support/cluster.h"
 
 namespace ringmaster::integration {
@@ -44,6 +47,44 @@ TEST(WorkersTest, ClientsAreSpreadEvenlyOverFour) {
     ASSERT_EQ(clients[i].Command({"PING"}), "PONG");
   }
   EXPECT_TRUE(Eventually(even)) << testing::PrintToString(ClientsByWorker(asker));
+}
+
+TEST(WorkersTest, FewQuietClientsShareOneWorkerAndManyDoNot) {
+  Cluster cluster{ClusterOptions{.shards = 1, .workers = 3, .more = "balance: {gather: 4}\n"}};
+  Client asker = cluster.Connect();
+  std::vector<Client> clients;
+  const auto connect = [&](size_t until) {
+    while (clients.size() < until) {
+      clients.push_back(cluster.Connect());
+      ASSERT_EQ(clients.back().Command({"PING"}), "PONG");
+    }
+  };
+  connect(3);
+  EXPECT_EQ(ClientsByWorker(asker), (std::vector<int>{4, 0, 0}));
+  connect(11);
+  EXPECT_EQ(ClientsByWorker(asker), (std::vector<int>{4, 4, 4}));
+  // Those that are left come together again, wherever they were.
+  for (size_t i = 0; i < 8; ++i) clients[i].Close();
+  const auto together = [&] { return ClientsByWorker(asker) == std::vector<int>{4, 0, 0}; };
+  EXPECT_TRUE(Eventually(together)) << testing::PrintToString(ClientsByWorker(asker));
+}
+
+TEST(WorkersTest, FewClientsPartWhenTheirWorkerIsBusy) {
+  Cluster cluster{ClusterOptions{.shards = 1, .workers = 2, .more = "balance: {gather: 8}\n"}};
+  Client asker = cluster.Connect();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      Client client = cluster.Connect();
+      const std::vector<std::vector<std::string>> pipeline(200, {"GET", "key"});
+      while (!stop) client.Pipeline(pipeline);
+    });
+  }
+  const auto apart = [&] { return ClientsByWorker(asker)[1] > 0; };
+  EXPECT_TRUE(Eventually(apart, std::chrono::seconds(20)));
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(WorkersTest, ThereAreAsManyThreadsAsConfigured) {

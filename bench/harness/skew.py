@@ -19,7 +19,7 @@ CLIENTS_SAY = ("--clients", CLIENTS, "--busy-every", WORKERS, "--keys", 1000)
 # shards take more than the worker. A user with so many key patterns makes each command cost the
 # worker, and nobody else, some 100 microseconds.
 PATTERNS = 400
-SHARE = 1.0  # of what one worker can do
+SHARE = 1.2  # of what one worker can do
 WITHIN = 1.0  # seconds after which the workers have to be even
 IDLE = 3.0
 IMBALANCE_AT_MOST = 1.15
@@ -66,7 +66,7 @@ def _cpu_seconds(pid):
 
 
 def _start(fleet, shards, options, name):
-    more = ["balance: {push: false, pull: false}"] if name == OFF else []
+    more = ["balance: {push: false, pull: false}" if name == OFF else "balance: {gather: 0}"]
     proxy = contenders.start_ringmaster(
         fleet, shards, options.proxy, name.replace(" ", "-"), WORKERS, more
     )

@@ -73,6 +73,8 @@ std::string ProxyProcess::Yaml(const ConfigText& config) const {
   yaml += "saga: {" + (config.saga.empty() ? state : config.saga) + "}\n";
   const std::string own = "127.0.0.1:" + std::to_string(admin_.number());
   yaml += "admin: {listen: \"" + config.admin.value_or(own) + "\"}\n";
+  // A test has few clients, and wants them on all workers.
+  if (config.more.find("balance:") == std::string::npos) yaml += "balance: {gather: 0}\n";
   if (!config.more.empty()) yaml += config.more + "\n";
   return yaml;
 }

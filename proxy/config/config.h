@@ -78,6 +78,7 @@ struct BalanceConfig {
   bool pull = true;
   Duration interval = std::chrono::milliseconds(100);
   double threshold = 0.15;
+  uint32_t gather = 8;  // clients that share one worker while it has time; 0: never
   bool operator==(const BalanceConfig&) const = default;
 };
 

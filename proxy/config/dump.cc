@@ -160,8 +160,9 @@ class Dumper {
   }
 
   void Policies(const Config& config) {
-    Line("balance: {{push: {}, pull: {}, interval: {}, threshold: {}}}", config.balance.push,
-         config.balance.pull, FormatDuration(config.balance.interval), config.balance.threshold);
+    const BalanceConfig& balance = config.balance;
+    Line("balance: {{push: {}, pull: {}, interval: {}, threshold: {}, gather: {}}}", balance.push,
+         balance.pull, FormatDuration(balance.interval), balance.threshold, balance.gather);
     const std::vector<std::string>& background = config.schedule.background;
     Line("schedule: {{quantum: {}, window: {}, background_share: {}{}}}", config.schedule.quantum,
          config.schedule.window, config.schedule.background_share,

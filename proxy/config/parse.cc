@@ -31,6 +31,7 @@ BalanceConfig ParseBalance(Section& root) {
   section.Read("pull", balance.pull);
   section.ReadDuration("interval", milliseconds(10), hours(1), balance.interval);
   section.ReadNumber("threshold", 0.01, 1, balance.threshold);
+  section.ReadInteger("gather", 0, 10'000, balance.gather);
   return balance;
 }
 

@@ -10,6 +10,7 @@
 namespace ringmaster {
 namespace {
 
+constexpr Duration kBetweenGatherings = std::chrono::seconds(1);
 constexpr Duration kShortSample = std::chrono::milliseconds(10);  // for a worker that waits
 
 double Share(Duration part, Duration whole) {
@@ -32,9 +33,12 @@ void Evener::Configure(const BalanceConfig& config) {
   rule.threshold = config.threshold;
   rule.settle = std::max(rule.settle, 2 * config.interval);
   balancer_.set_rule(rule);
+  GatheringRule gathering;
+  gathering.clients = config.push ? config.gather : 0;
+  gathering_.set_rule(gathering);
   overloaded_.store(-1, std::memory_order_relaxed);
   if (server_.worker_count() < 2 || !(config.push || config.pull)) return Stop();
-  slept_.assign(server_.worker_count(), Duration(0));
+  worked_.assign(server_.worker_count(), Duration(0));
   asking_.assign(server_.worker_count(), false);
   measured_at_ = TimePoint{};
   interval_.StartEvery(config.interval);
@@ -51,13 +55,18 @@ void Evener::Measure() {
   const Duration span = now - measured_at_;
   const bool first = measured_at_ == TimePoint{};
   measured_at_ = now;
-  busy_.resize(slept_.size());
-  for (size_t i = 0; i < slept_.size(); ++i) {
-    const Duration slept = server_.worker(i).loop().Slept();
-    busy_[i] = 1 - Share(slept - std::exchange(slept_[i], slept), span);
+  busy_.resize(worked_.size());
+  size_t clients = 0;
+  for (size_t i = 0; i < worked_.size(); ++i) {
+    Worker& worker = server_.worker(i);
+    const Duration worked = worker.ProcessorTime();
+    busy_[i] = Share(worked - std::exchange(worked_[i], worked), span);
+    clients += worker.clients().load(std::memory_order_relaxed);
   }
   if (first) return;
   if (shuffle_) return Shuffle();
+  gathering_.Update(clients, busy_, now);
+  if (gathering_.together()) return Gather(now);
   const BalanceRule rule;
   const auto busiest = std::max_element(busy_.begin(), busy_.end());
   const bool pullable = config_.pull && *busiest >= rule.overloaded;
@@ -133,9 +142,29 @@ void Evener::Decide() {
   }
 }
 
+// Those that are elsewhere come home, as far as their state allows; once in a while, for the sake
+// of those that cannot.
+void Evener::Gather(TimePoint now) {
+  overloaded_.store(-1, std::memory_order_relaxed);
+  phase_ = Phase::kResting;
+  sample_end_.Stop();
+  if (now < gather_at_) return;
+  for (size_t i = 0; i < worked_.size(); ++i) {
+    if (i == Gathering::kHome || server_.worker(i).clients().load() == 0) continue;
+    server_.OrderAllTo(i, Gathering::kHome);
+    gather_at_ = now + kBetweenGatherings;
+  }
+}
+
+std::optional<size_t> Evener::HomeOf(size_t clients) const {
+  if (!interval_.active() || !gathering_.Takes(clients)) return std::nullopt;
+  return Gathering::kHome;
+}
+
 // For tests: every client goes to the next worker, each time.
 void Evener::Shuffle() {
-  for (size_t i = 0; i < server_.worker_count(); ++i) server_.OrderShuffle(i);
+  const size_t workers = server_.worker_count();
+  for (size_t i = 0; i < workers; ++i) server_.OrderAllTo(i, (i + 1) % workers);
 }
 
 }  // namespace ringmaster

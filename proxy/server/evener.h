@@ -1,21 +1,27 @@
 // Keeps the workers evenly loaded: reads how busy each is, asks them what their clients cost when
 // it is worth while, and orders the moves that schedule/balance.h plans.
 //
+// Load is processor time: on a machine with fewer cores than busy threads, waiting for a core says
+// nothing about a worker's clients.
+//
 // Push: every balance.interval. Pull: a worker about to sleep while another is overloaded asks for
 // a client at once. What a client costs is measured over a short sample, so that what it did an
-// hour ago does not count.
+// hour ago does not count. Clients that are few and need little are all on one worker meanwhile
+// (schedule/gathering.h).
 //
 // Owner: the server, on the main thread, except where it says "any thread".
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
 #include "config/config.h"
 #include "net/timer.h"
 #include "schedule/balance.h"
+#include "schedule/gathering.h"
 
 namespace ringmaster {
 
@@ -49,6 +55,8 @@ class Evener {
   }
   void AskForClient(size_t thief);
   void OnReport(size_t worker, CostReport report);
+  // Where a client that arrives besides `clients` others belongs; nullopt: where the fewest are.
+  std::optional<size_t> HomeOf(size_t clients) const;
   void OnStayed(uint64_t client) { balancer_.Undo(Move{client, 0, 0}); }
 
  private:
@@ -57,16 +65,19 @@ class Evener {
   void BeginSample(Duration length);
   void AskForReports();
   void Decide();
+  void Gather(TimePoint now);
   void Shuffle();
 
   Server& server_;
   const bool shuffle_;
   BalanceConfig config_;
   Balancer balancer_;
+  Gathering gathering_;
+  TimePoint gather_at_{};  // not earlier again
   Timer interval_;
   Timer sample_end_;
   Phase phase_ = Phase::kResting;
-  std::vector<Duration> slept_;  // by worker, when last measured
+  std::vector<Duration> worked_;  // by worker, when last measured
   TimePoint measured_at_{};
   std::vector<double> busy_;  // over the last interval
   std::vector<bool> asking_;  // workers that want a client

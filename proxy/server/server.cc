@@ -316,7 +316,8 @@ void Server::Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls)
     close(fd);
     return;
   }
-  Worker& worker = LeastLoaded();
+  const std::optional<size_t> home = evener_.HomeOf(clients);
+  Worker& worker = home ? *workers_[*home] : LeastLoaded();
   worker.clients().fetch_add(1, std::memory_order_relaxed);
   const uint64_t id = next_client_++;
   worker.mailbox().Post([&worker, pool, fd, id, tls] { worker.pool(pool).AddClient(fd, id, tls); });

@@ -84,7 +84,7 @@ class Server {
   // For the evener: `sample` 0 begins one, otherwise the worker reports. Main thread.
   void AskForCosts(size_t worker, uint64_t sample);
   void OrderMoves(size_t worker, std::vector<MoveOrder> orders);
-  void OrderShuffle(size_t worker);
+  void OrderAllTo(size_t worker, size_t to);
   void AskForClient(size_t thief);
   std::unique_ptr<PoolWorker> MakePoolWorker(Worker& worker, size_t pool);
   PoolState& state(size_t pool) { return *pool_states_[pool]; }

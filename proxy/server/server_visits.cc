@@ -114,10 +114,9 @@ void Server::OrderMoves(size_t worker, std::vector<MoveOrder> orders) {
   at->mailbox().Post([at, orders = std::move(orders)] { at->Move(orders); });
 }
 
-void Server::OrderShuffle(size_t worker) {
+void Server::OrderAllTo(size_t worker, size_t to) {
   Worker* at = workers_[worker].get();
-  const size_t next = (worker + 1) % workers_.size();
-  at->mailbox().Post([at, next] { at->MoveAll(next); });
+  at->mailbox().Post([at, to] { at->MoveAll(to); });
 }
 
 void Server::AskForClient(size_t thief) {

@@ -71,7 +71,7 @@ TEST(ConfigTest, NeedsNothingButAShard) {
         weight: 1
     databases: 16
 workers: 0
-balance: {push: true, pull: true, interval: 100ms, threshold: 0.15}
+balance: {push: true, pull: true, interval: 100ms, threshold: 0.15, gather: 8}
 schedule: {quantum: 32, window: 512, background_share: 0.05}
 rebalance: {batch: 64, max_keys_per_second: 0}
 saga: {journal: /var/lib/ringmaster/state.db, fsync: everysec, isolated_reads: false, modes: {}}
@@ -92,7 +92,7 @@ log: {level: info, file: "", format: text}
 TEST(ConfigTest, ReadsEveryScalarKeyOfTheTopLevel) {
   const Config config = Parsed(Top(R"(
 workers: 3
-balance: {push: false, pull: false, interval: 1s, threshold: 0.5}
+balance: {push: false, pull: false, interval: 1s, threshold: 0.5, gather: 3}
 schedule: {quantum: 1, window: 2, background_share: 0.25, background: [keys, SCAN]}
 saga: {journal: ./state.db, fsync: no, modes: {del: saga, MSET: fanout, RENAME: reject}}
 rebalance: {batch: 7, max_keys_per_second: 8}
@@ -104,7 +104,7 @@ log: {level: debug, file: /tmp/log, format: json}
 )"));
   Config expected = Parsed(Top(""));
   expected.workers = 3;
-  expected.balance = {false, false, std::chrono::seconds(1), 0.5};
+  expected.balance = {false, false, std::chrono::seconds(1), 0.5, 3};
   expected.schedule = {1, 2, 0.25, {"keys", "SCAN"}};
   expected.saga = {"./state.db",
                    FsyncPolicy::kNo,
