@@ -140,6 +140,50 @@ TEST(ManyBlockedClientsTest, AThousandThatBeginToWaitAtOnceDoNotMakeTheirShardLo
   for (Client& waiter : waiters) ASSERT_EQ(waiter.Read(), "[\"list\", \"x\"]");
 }
 
+// On one worker: the first of its kind, when no connection is kept ready, and the next ones.
+TEST(BlockedInTurnTest, WhatAnotherClientSendsNextComesBehindIt) {
+  Cluster cluster(ClusterOptions{.shards = 1, .workers = 1});
+  Client client = cluster.Connect();
+  for (int database = 0; database < 10; ++database) {
+    std::vector<Client> waiters;
+    client.Command({"SELECT", std::to_string(database)});
+    client.Command({"XADD", "stream", "1-1", "field", "value"});
+    for (int i = 0; i < 2; ++i) {
+      waiters.push_back(cluster.Connect());
+      waiters.back().Command({"SELECT", std::to_string(database)});
+    }
+    waiters[0].Send(Encode({"BLPOP", "list", "0"}));
+    ASSERT_EQ(client.Command({"SET", "list", "not one"}), "OK");
+    client.Command({"DEL", "list"});
+    waiters[1].Send(Encode({"XREAD", "BLOCK", "0", "STREAMS", "stream", "$"}));
+    ASSERT_EQ(client.Command({"XADD", "stream", "2-2", "field", "value"}), "\"2-2\"");
+    EXPECT_EQ(waiters[1].Read(), "[[\"stream\", [[\"2-2\", [\"field\", \"value\"]]]]]") << database;
+    client.Command({"RPUSH", "list", "element"});
+    EXPECT_EQ(waiters[0].Read(), "[\"list\", \"element\"]") << database;
+  }
+}
+
+// It got the connection that others use, with what they asked before.
+TEST(BlockedInTurnTest, ClientThatLeavesTakesNothingOfOthersAlong) {
+  Cluster cluster(ClusterOptions{.shards = 1, .workers = 1});
+  Client client = cluster.Connect();
+  EXPECT_EQ(client.Command({"INCR", "counter"}), "(integer) 1");
+  Client shard = cluster.server(0).Connect();
+  ASSERT_EQ(shard.Command({"CLIENT", "PAUSE", "300"}), "OK");
+  client.Send(Encode({"INCR", "counter"}));
+  {
+    Client leaving = cluster.Connect();
+    leaving.Send(Encode({"BLPOP", "list", "0"}));
+    Client other = cluster.Connect();
+    ASSERT_TRUE(Eventually([&] {
+      return other.Command({"CLIENT", "LIST"}).find("flags=b ") != std::string::npos;
+    }));
+  }
+  EXPECT_EQ(client.Read(), "(integer) 2");
+  EXPECT_EQ(client.Command({"RPUSH", "list", "stays"}), "(integer) 1");
+  EXPECT_EQ(client.Command({"LRANGE", "list", "0", "-1"}), "[\"stays\"]");
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, BlockingTest, testing::Values(1, 4),
                          [](const auto& info) { return std::to_string(info.param) + "Shards"; });
 

@@ -10,6 +10,7 @@ namespace {
 
 // A connection nobody used for this long is closed; the next use opens it again.
 constexpr Duration kIdleAfter = std::chrono::minutes(5);
+constexpr Duration kSpareIdleAfter = std::chrono::minutes(1);
 // A script that runs for so long has its connection to itself.
 constexpr Duration kLongScript = std::chrono::milliseconds(50);
 // Lent connections kept open for the next borrower.
@@ -37,7 +38,8 @@ Backend::Backend(BackendContext& context, std::shared_ptr<ShardLink> link, Shard
       link_(std::move(link)),
       metrics_(metrics),
       script_timer_(context.loop, [this] { LookAfterScripts(); }),
-      crowd_timer_(context.loop, [this] { LookAfterCrowd(); }) {
+      crowd_timer_(context.loop, [this] { LookAfterCrowd(); }),
+      discard_timer_(context.loop, [this] { std::exchange(discarded_, {}).clear(); }) {
   shared_.resize(static_cast<size_t>(databases) * 2);
 }
 
@@ -57,31 +59,54 @@ Connection& Backend::MakeShared(int database, int resp) {
 }
 
 Connection* Backend::Borrow(int database, int resp, Purpose purpose) {
+  Connection* lent = LendSpare(database, resp, true);
+  if (lent == nullptr) lent = LendSpare(database, resp, false);
+  if (lent == nullptr) {
+    size_t limit = link_->limits().max_connections;
+    if (purpose == Purpose::kWaiting) limit += link_->limits().max_waiting;
+    if (connections() >= limit) return nullptr;
+    lent_.push_back(std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));
+    lent = lent_.back().get();
+  }
+  if (purpose == Purpose::kWaiting) KeepSpare(database, resp, kSpareForWaiting);
+  return lent;
+}
+
+Connection* Backend::BorrowInTurn(int database, int resp) {
+  Connection* lent = LendSpare(database, resp, true);
+  if (lent == nullptr) lent = LendShared(database, resp);
+  if (lent != nullptr) KeepSpare(database, resp, kSpareForWaiting);
+  return lent;
+}
+
+Connection* Backend::LendSpare(int database, int resp, bool ready) {
   for (auto& place : spare_) {
     if (place->database() != database || place->resp() != resp) continue;
+    if (ready && !place->ready()) continue;
     std::swap(place, spare_.back());
     lent_.push_back(std::move(spare_.back()));
     spare_.pop_back();
-    Connection* found = lent_.back().get();
-    if (purpose == Purpose::kWaiting) KeepSpare(database, resp, kSpareForWaiting);
-    return found;
+    return lent_.back().get();
   }
-  size_t limit = link_->limits().max_connections;
-  if (purpose == Purpose::kWaiting) limit += link_->limits().max_waiting;
-  if (connections() >= limit) return nullptr;
-  lent_.push_back(std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));
-  Connection* made = lent_.back().get();
-  if (purpose == Purpose::kWaiting) KeepSpare(database, resp, kSpareForWaiting);
-  return made;
+  return nullptr;
 }
 
-bool Backend::HasSpare(int database, int resp) const {
-  for (const auto& connection : spare_) {
-    if (connection->database() == database && connection->resp() == resp && connection->ready()) {
-      return true;
-    }
+// Whoever asks the shard next waits for the new one to come up; so not while spares are on their
+// way, for then many would wait, again and again.
+Connection* Backend::LendShared(int database, int resp) {
+  auto& place = shared_[Index(database, resp)];
+  if (place == nullptr || !place->ready() || place->in_script(context_.loop.Now(), Duration(0)) ||
+      link_->crowded() || connections() >= link_->limits().max_connections) {
+    return nullptr;
   }
-  return false;
+  const bool coming = std::any_of(spare_.begin(), spare_.end(), [&](const auto& spare) {
+    return spare->database() == database && spare->resp() == resp;
+  });
+  if (coming) return nullptr;
+  lent_.push_back(std::move(place));
+  ++context_.route_epoch;
+  MakeShared(database, resp).Prepare();
+  return lent_.back().get();
 }
 
 // So that the next client that waits stands in line with its shard as soon as it asks.
@@ -89,6 +114,14 @@ void Backend::KeepSpare(int database, int resp, int wanted) {
   int have = 0;
   for (const auto& connection : spare_) {
     have += connection->database() == database && connection->resp() == resp ? 1 : 0;
+  }
+  // What another kind lately did not need makes room for the first of this one.
+  if (have == 0 && spare_.size() >= kSpare) {
+    const auto oldest = std::min_element(
+        spare_.begin(), spare_.end(),
+        [](const auto& a, const auto& b) { return a->last_used() < b->last_used(); });
+    discarded_.push_back(std::move(*oldest));
+    spare_.erase(oldest);
   }
   while (have++ < wanted && spare_.size() < kSpare &&
          connections() < link_->limits().max_connections) {
@@ -113,7 +146,10 @@ void Backend::Discard(Connection* connection) {
   connection->SetPushSink(nullptr, nullptr);
   connection->SetLost(nullptr, nullptr);
   std::unique_ptr<Connection> back = TakeOut(lent_, connection);
-  if (back != nullptr) discarded_.push_back(std::move(back));
+  if (back == nullptr) return;
+  // Soon: what it waits for would be taken from the shard and lost.
+  discarded_.push_back(std::move(back));
+  if (!discard_timer_.active()) discard_timer_.StartOnce(Duration(0));
 }
 
 void Backend::OnLargeReply(Connection& connection) {
@@ -221,7 +257,7 @@ void Backend::Tick(TimePoint now) {
   });
   std::erase_if(spare_, [this, now](auto& connection) {
     connection->Tick(now);
-    if (connection->coming() && now - connection->last_used() <= kIdleAfter) return false;
+    if (connection->coming() && now - connection->last_used() <= kSpareIdleAfter) return false;
     discarded_.push_back(std::move(connection));
     return true;
   });

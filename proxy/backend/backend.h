@@ -48,8 +48,10 @@ class Backend final : public Connection::Owner {
   // Lends a connection of its own, or nullptr when max_connections are in use; of those that only
   // wait there may be max_waiting more.
   Connection* Borrow(int database, int resp, Purpose purpose = Purpose::kWork);
-  // Whether Borrow would hand out one that is connected already.
-  bool HasSpare(int database, int resp) const;
+  // Lends, for waiting, one over which a request leaves in its turn, as over the shared connection:
+  // a spare that is up, or the shared one itself, with what is under way on it; others get a new
+  // one. nullptr: no such, as while many begin to wait at once.
+  Connection* BorrowInTurn(int database, int resp);
   // Gives it back. REQUIRES: it is idle and in no stateful mode.
   void Return(Connection* connection);
   // Gives it back to be closed, whatever state it is in.
@@ -89,6 +91,8 @@ class Backend final : public Connection::Owner {
     return static_cast<size_t>(database) * 2 + (resp == 3 ? 1 : 0);
   }
   void KeepSpare(int database, int resp, int wanted);
+  Connection* LendSpare(int database, int resp, bool ready);
+  Connection* LendShared(int database, int resp);
   Connection& MakeShared(int database, int resp);
   void ScriptOver(const Connection* connection);
   void LookAfterScripts();
@@ -108,9 +112,10 @@ class Backend final : public Connection::Owner {
   std::vector<std::unique_ptr<Connection>> lent_;
   std::vector<std::unique_ptr<Connection>> spare_;
   std::vector<std::unique_ptr<Connection>>
-      discarded_;  // freed at the next Tick, never in a callback
+      discarded_;  // freed in the loop's next turn, or by Tick, never in a callback
   Timer script_timer_;
   Timer crowd_timer_;
+  Timer discard_timer_;
 };
 
 }  // namespace ringmaster

@@ -41,11 +41,11 @@ BlockedMark::~BlockedMark() {
   call_.context().metrics.blocked.Subtract(1);
 }
 
-ShardWait::ShardWait(RecipeCall& call, uint32_t shard)
+ShardWait::ShardWait(RecipeCall& call, uint32_t shard, Connection* connection)
     : BlockedMark(call),
       backend_(call.router().backend(shard)),
       shard_(shard),
-      connection_(backend_.Borrow(call.database(), call.resp(), Backend::Purpose::kWaiting)) {}
+      connection_(connection) {}
 
 ShardWait::~ShardWait() {
   if (connection_ != nullptr) backend_.Return(connection_);
@@ -95,8 +95,11 @@ void ShardWait::EndWait(bool with_error) {
   Notice::Send(backend_.Shared(call_.database(), call_.resp()), request);
 }
 
+// It may have been the shared one: then what others asked before is still under way there.
 void ShardWait::Leave() {
-  if (connection_ != nullptr) backend_.Discard(std::exchange(connection_, nullptr));
+  if (connection_ == nullptr) return;
+  if (!connection_->waits_for_data()) return EndWait(false);
+  backend_.Discard(std::exchange(connection_, nullptr));
 }
 
 }  // namespace ringmaster

@@ -52,7 +52,8 @@ class PollingWait final : public BlockedMark {
 // Lets the shard wait, over a borrowed connection.
 class ShardWait final : public BlockedMark {
  public:
-  ShardWait(RecipeCall& call, uint32_t shard);
+  // `connection` was borrowed from the shard's backend; nullptr: none is to be had.
+  ShardWait(RecipeCall& call, uint32_t shard, Connection* connection);
   ~ShardWait();
   // The reply to `wire`, or nullopt: it gave way before there was one. Once.
   Task<std::optional<std::string>> Run(std::string wire);
@@ -66,7 +67,7 @@ class ShardWait final : public BlockedMark {
 
   Backend& backend_;
   const uint32_t shard_;
-  Connection* connection_;  // nullptr: none is to be had, or it was given up
+  Connection* connection_;  // nullptr: none was to be had, or it was given up
   int64_t id_ = 0;          // the shard's for it; 0: not known yet
   bool gave_way_ = false;
   std::optional<bool> unblock_;  // asked for before it was known, with an error or without

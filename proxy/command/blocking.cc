@@ -16,6 +16,7 @@
 #include "command/keys.h"
 #include "command/lock_gate.h"
 #include "command/recipe.h"
+#include "coro/all.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
@@ -39,6 +40,7 @@ struct Waiting {
   };
   std::vector<std::string> args;  // the command; with what time is left, when it enters again
   size_t timeout_at = 0;          // in args
+  size_t streams_at = 0;          // in args: their names, and then as many ids; 0: there are none
   double unit = 1000;             // of the timeout, in milliseconds
   void (*cut)(RecipeCall& call, Waiting& waiting) = nullptr;  // args into parts
   std::vector<Part> parts;
@@ -183,18 +185,64 @@ Task<std::optional<std::string>> WaitOverShards(RecipeCall& call, const Waiting&
   }
 }
 
+// The last id of a stream, which '$' stands for.
+Task<std::string> LastId(RecipeCall& call, Connection& connection, std::string key) {
+  std::string request = MakeRequest({"XINFO", "STREAM", key});
+  const Answer answer = co_await call.AskOver(connection, std::move(request));
+  ReplyReader fields = ReplyReader::Children(ReadReply(answer.reply));
+  while (const std::optional<ReplyElement> name = fields.Next()) {
+    const std::optional<ReplyElement> value = fields.Next();
+    if (value && name->text == "last-generated-id") co_return std::string(value->text);
+  }
+  co_return std::string("0-0");
+}
+
+// What follows is counted from when the command came, however often it enters again. Over the
+// connections of the streams' shards, or all over the given one.
+Task<void> ReplaceLastIds(RecipeCall& call, Waiting& waiting, Connection* over = nullptr) {
+  const size_t streams =
+      waiting.streams_at == 0 ? 0 : (waiting.args.size() - waiting.streams_at) / 2;
+  std::vector<size_t> places;
+  std::vector<Task<std::string>> asked;
+  for (size_t i = 0; i < streams; ++i) {
+    if (waiting.args[waiting.streams_at + streams + i] != "$") continue;
+    const std::string& key = waiting.args[waiting.streams_at + i];
+    places.push_back(waiting.streams_at + streams + i);
+    asked.push_back(LastId(
+        call, over != nullptr ? *over : call.Shared(call.router().ShardOf(key), call.database()),
+        key));
+  }
+  std::vector<std::string> ids = co_await All(std::move(asked));
+  for (size_t i = 0; i < places.size(); ++i) waiting.args[places[i]] = std::move(ids[i]);
+}
+
+// Waits at once, so that what another client sends next comes behind it. REQUIRES: no freeze waits.
+Task<std::optional<std::string>> WaitInTurn(RecipeCall& call, Waiting& waiting, uint32_t shard,
+                                            Connection* connection) {
+  call.LeaveMoves();
+  ShardWait wait(call, shard, connection);
+  std::string wire = WireOf(waiting.args);
+  auto both = All(ReplaceLastIds(call, waiting, connection), wait.Run(std::move(wire)));
+  auto [replaced, reply] = co_await both;
+  co_return std::move(reply);
+}
+
 // Where a connection is at hand it waits at once; else it is worth one only when it has to.
 // nullopt: it gave way.
-Task<std::optional<std::string>> WaitOnOneShard(RecipeCall& call, const Waiting& waiting,
+Task<std::optional<std::string>> WaitOnOneShard(RecipeCall& call, Waiting& waiting,
                                                 uint32_t shard) {
-  std::string wire = WireOf(waiting.args);
   Backend& backend = call.router().backend(shard);
-  if (call.in_exec() || !backend.HasSpare(call.database(), call.resp())) {
-    std::string reply = co_await Try(call, shard, wire);
-    if (call.in_exec() || !ReadReply(reply).is_null() || call.client_gone()) co_return reply;
+  if (!call.in_exec() && !call.FreezeWaits() && waiting.milliseconds) {
+    Connection* connection = backend.BorrowInTurn(call.database(), call.resp());
+    if (connection != nullptr) co_return co_await WaitInTurn(call, waiting, shard, connection);
   }
+  co_await ReplaceLastIds(call, waiting);
+  std::string wire = WireOf(waiting.args);
+  std::string reply = co_await Try(call, shard, wire);
+  if (call.in_exec() || !ReadReply(reply).is_null() || call.client_gone()) co_return reply;
   if (!call.LeaveMoves()) co_return std::nullopt;
-  ShardWait wait(call, shard);
+  ShardWait wait(call, shard,
+                 backend.Borrow(call.database(), call.resp(), Backend::Purpose::kWaiting));
   co_return co_await wait.Run(std::move(wire));
 }
 
@@ -215,6 +263,7 @@ Task<std::optional<std::string>> WaitOnce(RecipeCall& call, Waiting& waiting) {
   std::optional<uint32_t> shard = OnlyShard(call, waiting);
   if (!shard && !waiting.milliseconds) shard = 0;
   if (shard) co_return co_await WaitOnOneShard(call, waiting, *shard);
+  co_await ReplaceLastIds(call, waiting);
   waiting.parts.clear();
   waiting.cut(call, waiting);
   co_return co_await WaitOverShards(call, waiting);
@@ -317,19 +366,6 @@ Task<std::string> BlockingMoveRecipe(RecipeCall& call) {
 
 namespace {
 
-// The last id of a stream, which '$' stands for.
-Task<std::string> LastId(RecipeCall& call, std::string key) {
-  const uint32_t shard = call.router().ShardOf(key);
-  std::string request = MakeRequest({"XINFO", "STREAM", key});
-  const Answer answer = co_await call.Ask(shard, std::move(request), true);
-  ReplyReader fields = ReplyReader::Children(ReadReply(answer.reply));
-  while (const std::optional<ReplyElement> name = fields.Next()) {
-    const std::optional<ReplyElement> value = fields.Next();
-    if (value && name->text == "last-generated-id") co_return std::string(value->text);
-  }
-  co_return std::string("0-0");
-}
-
 // Where the streams' names begin: behind STREAMS; the end when it is missing.
 size_t StreamsAt(const std::vector<std::string>& args) {
   size_t at = 0;
@@ -340,7 +376,7 @@ size_t StreamsAt(const std::vector<std::string>& args) {
 // All streams of a shard are asked at once, with the options but BLOCK.
 void CutStreams(RecipeCall& call, Waiting& waiting) {
   const std::vector<std::string>& args = waiting.args;
-  const size_t names_at = StreamsAt(args);
+  const size_t names_at = waiting.streams_at;
   std::vector<std::string> options;
   for (size_t at = 0; at < names_at; ++at) {
     if (waiting.timeout_at > 0 && (at + 1 == waiting.timeout_at || at == waiting.timeout_at))
@@ -365,18 +401,6 @@ void CutStreams(RecipeCall& call, Waiting& waiting) {
   }
 }
 
-// What follows is counted from when the command came, however often it enters again.
-Task<void> ReplaceLastIds(RecipeCall& call, Waiting& waiting) {
-  const size_t names_at = StreamsAt(waiting.args);
-  const size_t streams = (waiting.args.size() - names_at) / 2;
-  for (size_t i = 0; i < streams; ++i) {
-    std::string& id = waiting.args[names_at + streams + i];
-    if (id != "$") continue;
-    std::string last = co_await LastId(call, waiting.args[names_at + i]);
-    id = std::move(last);
-  }
-}
-
 }  // namespace
 
 // XREAD and XREADGROUP, with BLOCK or with streams of several shards.
@@ -386,8 +410,8 @@ Task<std::string> StreamReadRecipe(RecipeCall& call) {
   waiting.unit = 1;
   waiting.cut = CutStreams;
   waiting.args = Own(call.args());
-  const size_t names_at = StreamsAt(waiting.args);
-  for (size_t at = 1; at + 1 < names_at; ++at) {
+  waiting.streams_at = StreamsAt(waiting.args);
+  for (size_t at = 1; at + 1 < waiting.streams_at; ++at) {
     if (EqualsIgnoreCase(waiting.args[at], "group")) {
       at += 2;
     } else if (EqualsIgnoreCase(waiting.args[at], "block")) {
@@ -395,13 +419,12 @@ Task<std::string> StreamReadRecipe(RecipeCall& call) {
       waiting.milliseconds = ParseTimeout(waiting.args[at], 1);
     }
   }
-  const bool blocks = waiting.timeout_at > 0;
-  if (blocks || !OnlyShard(call, waiting)) co_await ReplaceLastIds(call, waiting);
-  if (blocks) co_return co_await Wait(call, waiting);
+  if (waiting.timeout_at > 0) co_return co_await Wait(call, waiting);
   if (const std::optional<uint32_t> shard = OnlyShard(call, waiting)) {
     std::string wire = WireOf(waiting.args);
     co_return co_await Try(call, *shard, std::move(wire));
   }
+  co_await ReplaceLastIds(call, waiting);
   CutStreams(call, waiting);
   std::string reply = co_await TryAll(call, waiting, nullptr);
   co_return reply.empty() ? Nil(call, false) : reply;

@@ -65,10 +65,13 @@ void RecipeCall::LeaveLocks() {
 }
 
 bool RecipeCall::LeaveMoves() {
-  if (gate_ == nullptr) return true;
-  if (gate_->FreezeWaitsFor(gate_generation_)) return false;
-  std::exchange(gate_, nullptr)->OnRecipeEnded(gate_generation_);
+  if (FreezeWaits()) return false;
+  if (gate_ != nullptr) std::exchange(gate_, nullptr)->OnRecipeEnded(gate_generation_);
   return true;
+}
+
+bool RecipeCall::FreezeWaits() const {
+  return gate_ != nullptr && gate_->FreezeWaitsFor(gate_generation_);
 }
 
 Task<std::string> RecipeCall::EnterAgain(const std::vector<Bytes>& keys) {

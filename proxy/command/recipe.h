@@ -44,6 +44,7 @@ class RecipeCall {
   // A freeze waits for the recipe's end, unless it only waits. False: one does already, so it may
   // not begin to wait; it gives way, and enters again.
   bool LeaveMoves();
+  bool FreezeWaits() const;  // LeaveMoves would say no
   // Waits until the keys are where commands go, as a command that comes now would. What is wrong,
   // as a reply, or empty.
   Task<std::string> EnterAgain(const std::vector<Bytes>& keys);
