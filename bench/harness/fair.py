@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import random
 import time
 
 from . import contenders, load, report
@@ -106,8 +107,8 @@ def _turns(options, case, field):
     """(contender, result) for each slice."""
     count = max(1, round(options.rounds * options.seconds / SLICE))
     for turn in range(count):
-        # Nobody always follows the same one.
-        order = field if turn % 2 == 0 else field[::-1]
+        # Nobody always follows the same one, nor itself: who was just running finds its caches warm.
+        order = random.Random(turn).sample(field, len(field))
         if case.together:
             yield from _together(options, order, SLICE, turn + 1)
             continue

@@ -25,7 +25,10 @@ struct RoundRobinRule {
   uint32_t commands = 32;      // of one turn
   uint32_t bytes = 64U << 10;  // of one turn
   uint32_t loop_turn = 512;    // commands from the line before the sockets are looked at again
-  uint32_t debt = 64;          // quanta that one command can cost at most; the rest is forgiven
+  // Times as many while nobody is interactive.
+  uint32_t unhurried_commands = 16;
+  uint32_t unhurried_loop_turn = 4;
+  uint32_t debt = 64;  // quanta that one command can cost at most; the rest is forgiven
   bool operator==(const RoundRobinRule&) const = default;
 };
 
@@ -96,7 +99,12 @@ class RoundRobin {
     if (taker.waits_for_turn() && taker.gate_ != TurnTaker::Gate::kWaits) List::Remove(client);
   }
 
-  void NewTurn() { left_in_loop_turn_ = rule_.loop_turn; }
+  // Unhurried: nobody was interactive lately, so longer turns make nobody wait, and each write to a
+  // shard carries more.
+  void NewTurn(bool unhurried = false) {
+    left_in_loop_turn_ = int64_t{rule_.loop_turn} * (unhurried ? rule_.unhurried_loop_turn : 1);
+    quantum_ = int64_t{rule_.commands} * (unhurried ? rule_.unhurried_commands : 1);
+  }
 
   // Takes the next one out of the line; its turn has begun. nullptr: nobody waits, or it is time to
   // look at the sockets again.
@@ -145,7 +153,7 @@ class RoundRobin {
     const auto rounds = static_cast<int64_t>(
         std::min<uint64_t>(round_ - taker.paid_in_, static_cast<uint64_t>(rule_.debt) + 2));
     taker.paid_in_ = round_;
-    taker.commands_ = std::min<int64_t>(rule_.commands, taker.commands_ + rounds * rule_.commands);
+    taker.commands_ = std::min(quantum_, taker.commands_ + rounds * quantum_);
     taker.bytes_ = std::min<int64_t>(rule_.bytes, taker.bytes_ + rounds * rule_.bytes);
     const bool served = taker.commands_ > 0 && taker.bytes_ > 0;
     if (served) taker.hungry_ = false;
@@ -155,12 +163,13 @@ class RoundRobin {
   // Nobody else waits, so nobody is hurt by what this one owes.
   void Forgive(TurnTaker& taker) {
     taker.paid_in_ = round_;
-    taker.commands_ = rule_.commands;
+    taker.commands_ = quantum_;
     taker.bytes_ = rule_.bytes;
     taker.hungry_ = false;
   }
 
   RoundRobinRule rule_;
+  int64_t quantum_ = rule_.commands;  // of this loop turn
   List fresh_;
   List backlog_;
   uint64_t round_ = 1;

@@ -54,6 +54,11 @@ class WindowGroup {
   void set_rule(const WindowRule& rule) { rule_ = rule; }
   // An interactive client other than `self` was served lately.
   bool Contended(const Window* self, TimePoint now) const;
+  // No client at all was interactive lately.
+  bool Unhurried(TimePoint now) const {
+    const TimePoint at = std::max(latest_at_, elsewhere_at_);
+    return at == TimePoint::min() || now - at > rule_.hold;
+  }
   // The last trip of an interactive client here; min: none.
   TimePoint latest() const { return latest_at_; }
   // Of the other workers' groups, whose clients wait for the same shards.

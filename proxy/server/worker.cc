@@ -81,7 +81,7 @@ void Worker::EndOfTurn() {
   if (gate_.anybody_waits()) [[unlikely]] {
     while (Session* session = gate_.Next(loop_.Now())) session->PassGate();
   }
-  line_.NewTurn();
+  line_.NewTurn(windows_.Unhurried(loop_.Now()));
   while (Session* session = line_.Next()) session->Serve();
   // A call is shown to monitors before its shard has it.
   for (const auto& pool : pools_) pool->EndTurn();

@@ -211,6 +211,21 @@ TEST(RoundRobinTest, TheLineEndsAfterALoopTurnSoThatSocketsAreLookedAt) {
   EXPECT_EQ(world.served - before, 128U);
 }
 
+TEST(RoundRobinTest, TurnsAreLongerWhileNobodyIsInteractive) {
+  for (const bool unhurried : {false, true}) {
+    World world(2);
+    for (const auto& client : world.all) {
+      client->waiting = 10'000;
+      world.line.Wake(*client);
+    }
+    world.line.NewTurn(unhurried);
+    world.Serve(*world.line.Next());
+    EXPECT_EQ(world.served, unhurried ? 512U : 32U);
+    while (Client* client = world.line.Next()) world.Serve(*client);
+    EXPECT_EQ(world.served, unhurried ? 2048U : 512U);
+  }
+}
+
 TEST(RoundRobinTest, WhoLeavesIsNotServedAndComesBackWithItsDebt) {
   World world(3);
   for (size_t i = 0; i < 3; ++i) world[i].waiting = 100;
