@@ -116,6 +116,25 @@ TEST(InfoOfOneServerTest, ConfigurationIsThatOfEveryShard) {
             "(error) ERR Unknown");
 }
 
+TEST(InfoOfOneServerTest, LimitsOfTheWholeAreCutIntoShares) {
+  Cluster cluster{ClusterOptions{.shards = 3}};
+  Client client = cluster.Connect();
+  EXPECT_EQ(
+      client.Command({"CONFIG", "SET", "maxmemory", "100mb", "tracking-table-max-keys", "31"}),
+      "OK");
+  EXPECT_EQ(client.Command({"CONFIG", "GET", "maxmemory"}), "[\"maxmemory\", \"104857600\"]");
+  EXPECT_EQ(client.Command({"CONFIG", "GET", "tracking-table-max-keys"}),
+            "[\"tracking-table-max-keys\", \"31\"]");
+  EXPECT_NE(client.CommandRaw({"INFO", "memory"}).find("maxmemory:104857600\r\n"),
+            std::string::npos);
+  EXPECT_EQ(cluster.server(0).Command({"CONFIG", "GET", "maxmemory"}),
+            "[\"maxmemory\", \"34952533\"]");
+  EXPECT_EQ(client.Command({"CONFIG", "SET", "maxmemory", "much"}).substr(0, 30),
+            "(error) ERR CONFIG SET failed ");
+  EXPECT_EQ(client.Command({"CONFIG", "SET", "maxmemory", "0"}), "OK");
+  EXPECT_EQ(cluster.server(2).Command({"CONFIG", "GET", "maxmemory"}), "[\"maxmemory\", \"0\"]");
+}
+
 TEST(InfoOfOneServerTest, TextsOfShardsStandUnderTheirNames) {
   Cluster cluster{ClusterOptions{.shards = 2}};
   Client client = cluster.Connect();

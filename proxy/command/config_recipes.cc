@@ -1,10 +1,12 @@
 // CONFIG over all shards at once: a parameter has one value for the pool. A few are the proxy's
-// own, because they are about its clients, its addresses or its log.
+// own, because they are about its clients, its addresses or its log; a few are cut into shares.
 #include <algorithm>
 
 #include "command/handlers.h"
 #include "command/recipe.h"
 #include "command/slow_log.h"
+#include "command/whole_quantities.h"
+#include "coro/all.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
@@ -88,6 +90,25 @@ std::string RestoreRequest(const std::string& reply, const std::vector<Bytes>& n
   return pairs.empty() ? "" : Request("SET", pairs);
 }
 
+// `pairs` as each shard is to have them.
+std::vector<std::string> SetRequests(const Topology& topology, const std::vector<Bytes>& pairs) {
+  std::vector<uint32_t> weights;
+  for (const ShardSpec& shard : topology.shards()) weights.push_back(shard.weight);
+  std::vector<std::vector<std::string>> shares(pairs.size());
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    if (IsQuantityOfAll(pairs[i])) shares[i + 1] = SharesOf(pairs[i + 1], weights);
+  }
+  std::vector<std::string> requests;
+  for (size_t shard = 0; shard < weights.size(); ++shard) {
+    std::vector<Bytes> own = pairs;
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      if (!shares[i].empty()) own[i] = shares[i][shard];
+    }
+    requests.push_back(Request("SET", own));
+  }
+  return requests;
+}
+
 // Sets `pairs` on every shard, or, when one of them refuses, on none.
 Task<std::string> SetOnShards(RecipeCall& call, std::vector<Bytes> pairs) {
   std::vector<Bytes> names;
@@ -96,7 +117,12 @@ Task<std::string> SetOnShards(RecipeCall& call, std::vector<Bytes> pairs) {
   if (call.router().shard_count() > 1) {
     before = co_await call.AskAll(Request("GET", names), true);
   }
-  const std::vector<Answer> answers = co_await call.AskAll(Request("SET", pairs), false);
+  std::vector<std::string> requests = SetRequests(call.router().topology(), pairs);
+  std::vector<Task<Answer>> asked;
+  for (uint32_t shard = 0; shard < requests.size(); ++shard) {
+    asked.push_back(call.Ask(shard, std::move(requests[shard]), false));
+  }
+  const std::vector<Answer> answers = co_await All(std::move(asked));
   const auto refused = std::find_if(answers.begin(), answers.end(),
                                     [](const Answer& answer) { return answer.is_error(); });
   if (refused == answers.end()) co_return "";
@@ -106,6 +132,24 @@ Task<std::string> SetOnShards(RecipeCall& call, std::vector<Bytes> pairs) {
     if (!restore.empty()) co_await call.Ask(shard, restore, false);
   }
   co_return refused->reply;
+}
+
+// What the shards have of a quantity of all together; nullopt: they do not tell, or in words.
+std::optional<std::string> SumOf(const std::vector<Answer>& answers, Bytes name) {
+  std::vector<Bytes> values;
+  for (const Answer& answer : answers) {
+    if (answer.is_error()) continue;
+    const std::vector<ReplyElement> elements = ReadArray(answer.reply);
+    for (size_t i = 0; i + 1 < elements.size(); i += 2) {
+      if (elements[i].text == name) values.push_back(elements[i + 1].text);
+    }
+  }
+  return SumOfShares(values);
+}
+
+std::optional<std::string> ValueForAll(Proxy& proxy, const std::vector<Answer>& answers,
+                                       Bytes name) {
+  return IsQuantityOfAll(name) ? SumOf(answers, name) : OwnValue(proxy, name);
 }
 
 }  // namespace
@@ -123,8 +167,8 @@ Task<std::string> ConfigGetRecipe(RecipeCall& call) {
   writer.Map(elements.size() / 2);
   for (size_t i = 0; i + 1 < elements.size(); i += 2) {
     reply.append(elements[i].raw);
-    if (const auto own = OwnValue(call.context().proxy, elements[i].text)) {
-      writer.Bulk(*own);
+    if (const auto value = ValueForAll(call.context().proxy, answers, elements[i].text)) {
+      writer.Bulk(*value);
     } else {
       reply.append(elements[i + 1].raw);
     }

@@ -1,0 +1,72 @@
+#include "command/whole_quantities.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+namespace ringmaster {
+namespace {
+
+constexpr Bytes kParameters[] = {"maxmemory", "maxmemory-clients", "tracking-table-max-keys"};
+
+struct Unit {
+  Bytes name;
+  uint64_t factor;
+};
+constexpr Unit kUnits[] = {{"", 1},           {"b", 1},
+                           {"k", 1000},       {"kb", 1024},
+                           {"m", 1000000},    {"mb", 1024 * 1024},
+                           {"g", 1000000000}, {"gb", 1024 * 1024 * 1024}};
+
+// As Redis reads one: digits and a unit.
+std::optional<uint64_t> ParseQuantity(Bytes text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const std::optional<int64_t> number = ParseInteger(text.substr(0, digits));
+  if (!number || *number < 0) return std::nullopt;
+  for (const Unit& unit : kUnits) {
+    if (!EqualsIgnoreCase(text.substr(digits), unit.name)) continue;
+    const auto count = static_cast<uint64_t>(*number);
+    if (count > std::numeric_limits<int64_t>::max() / unit.factor) return std::nullopt;
+    return count * unit.factor;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool IsQuantityOfAll(Bytes parameter) {
+  return std::any_of(std::begin(kParameters), std::end(kParameters),
+                     [parameter](Bytes known) { return EqualsIgnoreCase(parameter, known); });
+}
+
+std::vector<std::string> SharesOf(Bytes value, const std::vector<uint32_t>& weights) {
+  const std::optional<uint64_t> quantity = ParseQuantity(value);
+  if (!quantity) return {};
+  const uint64_t all = std::accumulate(weights.begin(), weights.end(), uint64_t{0});
+  // Where the parts of the first shards end, so that what rounding leaves is not lost.
+  const auto up_to = [&](uint64_t weight) {
+    return *quantity / all * weight + *quantity % all * weight / all;
+  };
+  std::vector<std::string> shares;
+  uint64_t before = 0;
+  for (const uint32_t weight : weights) {
+    const uint64_t share = up_to(before + weight) - up_to(before);
+    shares.push_back(std::to_string(*quantity == 0 ? 0 : std::max<uint64_t>(share, 1)));
+    before += weight;
+  }
+  return shares;
+}
+
+std::optional<std::string> SumOfShares(const std::vector<Bytes>& values) {
+  uint64_t sum = 0;
+  bool unlimited = false;
+  for (const Bytes value : values) {
+    const std::optional<uint64_t> share = ParseQuantity(value);
+    if (!share || *share > std::numeric_limits<uint64_t>::max() - sum) return std::nullopt;
+    unlimited |= *share == 0;
+    sum += *share;
+  }
+  return std::to_string(unlimited ? 0 : sum);
+}
+
+}  // namespace ringmaster
