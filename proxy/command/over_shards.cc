@@ -17,7 +17,7 @@
 
 namespace ringmaster {
 std::string LocksNotHad(RecipeCall& call, const std::vector<NeededKey>& keys) {
-  return errors::NotApplied(call.router().shard_name(keys[0].shard),
+  return errors::NotApplied(call.router().shard_name(call.router().ShardOf(keys[0].key)),
                             "its keys are locked by another write over several shards that takes "
                             "long; try again, and look at PROXY SAGAS LIST");
 }
@@ -27,6 +27,13 @@ std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys) {
   locks.reserve(keys.size());
   for (const NeededKey& key : keys) locks.push_back({key.database, key.key, !key.writes});
   return locks;
+}
+
+Task<std::string> LockAndPlace(RecipeCall& call, HeldLocks& locks, std::vector<NeededKey>& keys) {
+  std::vector<LockKey> wanted = LocksFor(keys);
+  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
+  Place(call.router(), keys);
+  co_return std::string();
 }
 
 bool AddNeededKeys(const Command& command, std::span<const Bytes> args, int database,
@@ -88,12 +95,9 @@ Task<std::string> OverShardsRecipe(RecipeCall& call) {
   call.LeaveLocks();
   std::vector<NeededKey> keys;
   AddNeededKeys(call.command(), call.args(), call.database(), keys);
-  Place(call.router(), keys);
   HeldLocks locks(call.context().locks);
-  std::vector<LockKey> wanted = LocksFor(keys);
-  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
-  // Keys may have changed owners meanwhile.
-  Place(call.router(), keys);
+  const std::string not_had = co_await LockAndPlace(call, locks, keys);
+  if (!not_had.empty()) co_return not_had;
   const uint32_t executing = ExecutingShard(keys);
   std::vector<ForeignKey> foreign;
   bool writes_foreign = false;
@@ -117,10 +121,9 @@ Task<std::string> IsolatedReadRecipe(RecipeCall& call) {
   call.LeaveLocks();
   std::vector<NeededKey> keys;
   AddNeededKeys(call.command(), call.args(), call.database(), keys);
-  Place(call.router(), keys);
   HeldLocks locks(call.context().locks);
-  std::vector<LockKey> wanted = LocksFor(keys);
-  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
+  const std::string not_had = co_await LockAndPlace(call, locks, keys);
+  if (!not_had.empty()) co_return not_had;
   ClientState reader;
   reader.id = call.client_id();
   reader.database = call.database();
@@ -134,11 +137,9 @@ Task<std::string> FirstOfShardsRecipe(RecipeCall& call) {
   call.LeaveLocks();
   std::vector<NeededKey> keys;
   AddNeededKeys(call.command(), call.args(), call.database(), keys);
-  Place(call.router(), keys);
   HeldLocks locks(call.context().locks);
-  std::vector<LockKey> wanted = LocksFor(keys);
-  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
-  Place(call.router(), keys);
+  const std::string not_had = co_await LockAndPlace(call, locks, keys);
+  if (!not_had.empty()) co_return not_had;
   // A key may be named twice.
   const auto rest = static_cast<ptrdiff_t>(2 + ParseInteger(call.args()[1]).value_or(0));
   std::string reply;

@@ -19,6 +19,7 @@
 
 namespace ringmaster {
 
+class HeldLocks;
 class RecipeCall;
 class Router;
 struct Command;
@@ -47,7 +48,10 @@ Task<std::string> OverShardsRecipe(RecipeCall& call);
 // MGET and other reads that are cut by shard, when they are to see no write half done.
 Task<std::string> IsolatedReadRecipe(RecipeCall& call);
 std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys);
-// The reply to a call that did not get them.
+// The reply to a call that did not get them. REQUIRES: there are keys.
 std::string LocksNotHad(RecipeCall& call, const std::vector<NeededKey>& keys);
+// Locks the keys and then asks for their owners, which may change while locks are waited for. Not
+// empty: the reply to a call that did not get them. REQUIRES: there are keys.
+Task<std::string> LockAndPlace(RecipeCall& call, HeldLocks& locks, std::vector<NeededKey>& keys);
 
 }  // namespace ringmaster

@@ -198,11 +198,9 @@ Task<std::string> MsetSagaRecipe(RecipeCall& call) {
   for (const auto& [key, value] : assignments.pairs) {
     keys.push_back({std::string(key), call.database(), 0, true});
   }
-  Place(call.router(), keys);
   HeldLocks locks(call.context().locks);
-  std::vector<LockKey> wanted = LocksFor(keys);
-  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
-  Place(call.router(), keys);
+  const std::string not_had = co_await LockAndPlace(call, locks, keys);
+  if (!not_had.empty()) co_return not_had;
   const bool only_new = call.command().full_name == "msetnx";
   if (only_new) {
     const std::string decided = co_await RefusalToCreate(call, keys);
@@ -235,11 +233,9 @@ Task<std::string> RemoveSagaRecipe(RecipeCall& call) {
   call.LeaveLocks();
   std::vector<NeededKey> keys;
   AddNeededKeys(call.command(), call.args(), call.database(), keys);
-  Place(call.router(), keys);
   HeldLocks locks(call.context().locks);
-  std::vector<LockKey> wanted = LocksFor(keys);
-  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
-  Place(call.router(), keys);
+  const std::string not_had = co_await LockAndPlace(call, locks, keys);
+  if (!not_had.empty()) co_return not_had;
   auto work = std::make_shared<RemoveWork>();
   SagaPlan plan = MakePlan(call, keys);
   for (const auto& [shard, theirs] : ByShard(keys)) {

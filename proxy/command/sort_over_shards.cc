@@ -65,11 +65,9 @@ Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
     Answer answer = co_await call.Ask(0, wire, true);
     co_return std::move(answer.reply);
   }
-  Place(call.router(), keys);
   HeldLocks locks(call.context().locks);
-  std::vector<LockKey> wanted = LocksFor(keys);
-  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
-  Place(call.router(), keys);
+  const std::string not_had = co_await LockAndPlace(call, locks, keys);
+  if (!not_had.empty()) co_return not_had;
   const uint32_t executing = ExecutingShard(keys);
   std::string error;
   const std::vector<std::string> elements =

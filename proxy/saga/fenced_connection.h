@@ -34,6 +34,8 @@ class FencedConnection {
   bool ready() const { return connection_.ready() && connection_.generation() == generation_; }
   uint32_t generation() const { return generation_; }
   bool idle() const { return connection_.idle() && preparing_ == nullptr; }
+  // Somebody is bringing it up.
+  bool preparing() const { return preparing_ != nullptr; }
   TimePoint last_used() const { return connection_.last_used(); }
 
   // Brings it up if need be. False: the shard cannot be reached, or refuses what a fence takes.

@@ -203,7 +203,7 @@ void SagaSet::SweepAll() {
     if (sweep->empty()) continue;
     if (connection->ready()) {
       sweep->Go(*connection);
-    } else {
+    } else if (!connection->preparing()) {
       Spawn(Reopen(*connection));
     }
   }

@@ -197,4 +197,16 @@ std::vector<BackgroundQueue::Job> BackgroundQueue::List() const {
   return list;
 }
 
+const char* StateName(BackgroundQueue::State state) {
+  switch (state) {
+    case BackgroundQueue::State::kWaiting:
+      return "waiting";
+    case BackgroundQueue::State::kRunning:
+      return "running";
+    case BackgroundQueue::State::kPaused:
+      return "paused";
+  }
+  return "";
+}
+
 }  // namespace ringmaster

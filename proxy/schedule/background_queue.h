@@ -137,4 +137,7 @@ class BackgroundQueue {
   Duration baseline_{};  // zero: not known yet
 };
 
+// As an operator reads it.
+const char* StateName(BackgroundQueue::State state);
+
 }  // namespace ringmaster

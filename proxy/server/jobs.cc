@@ -6,21 +6,6 @@
 #include "server/server.h"
 
 namespace ringmaster {
-namespace {
-
-const char* StateName(BackgroundQueue::State state) {
-  switch (state) {
-    case BackgroundQueue::State::kWaiting:
-      return "waiting";
-    case BackgroundQueue::State::kRunning:
-      return "running";
-    case BackgroundQueue::State::kPaused:
-      return "paused";
-  }
-  return "";
-}
-
-}  // namespace
 
 Jobs::Jobs(Server& server, Loop& loop)
     : server_(server),

@@ -32,18 +32,6 @@ const char* KindOf(const Command& command) {
   return "other";
 }
 
-const char* StateName(BackgroundQueue::State state) {
-  switch (state) {
-    case BackgroundQueue::State::kWaiting:
-      return "waiting";
-    case BackgroundQueue::State::kRunning:
-      return "running";
-    case BackgroundQueue::State::kPaused:
-      return "paused";
-  }
-  return "";
-}
-
 void FillProcess(Overview& out) {
   out.pid = getpid();
   rusage used{};
