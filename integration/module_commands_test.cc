@@ -44,6 +44,36 @@ TEST_F(ModuleCommandsTest, KeysOfSeveralShardsAreRefusedAndOfOneAreServed) {
   EXPECT_TRUE(client_.Command({"mod.union", "2", a, far}).starts_with("(error) ERR MOD.UNION"));
 }
 
+TEST_F(ModuleCommandsTest, OperatorSaysHowCommandsAreServedAndAReloadSaysItAnew) {
+  const std::string a = cluster_.KeyOn(0), far = cluster_.KeyOn(1);
+  client_.Pipeline({{"SET", a, "1"}, {"SET", far, "1"}});
+  EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 2");
+  ConfigText next = cluster_.proxy().config();
+  const std::string before = next.more;
+  next.more = before +
+              "commands:\n"
+              "  DBSIZE: {serve: refuse, why: 'is not for you'}\n"
+              "  MOD.COUNT: {keys: none, serve: sum, write: false}\n"
+              "  MOD.ADD: {keys: 1, arity: 3}\n";
+  EXPECT_EQ(cluster_.proxy().Reload(next).find("refused"), std::string::npos);
+  EXPECT_EQ(client_.Command({"DBSIZE"}), "(error) ERR DBSIZE is not for you");
+  EXPECT_EQ(client_.Command({"MOD.COUNT", a, far}), "(integer) 2");
+  EXPECT_EQ(client_.Command({"MOD.ADD", far, "5"}), "(integer) 6");
+  EXPECT_EQ(client_.Command({"MOD.ADD", far}),
+            "(error) ERR wrong number of arguments for 'mod.add' command");
+  EXPECT_EQ(client_.Command({"COMMAND", "GETKEYS", "mod.add", far, "5"}), "[\"" + far + "\"]");
+  EXPECT_EQ(client_.Command({"COMMAND", "INFO", "MOD.ADD"}).substr(0, 39),
+            "[[\"mod.add\", (integer) 3, [write], (int");
+  EXPECT_NE(client_.Command({"COMMAND", "LIST"}).find("\"mod.count\""), std::string::npos);
+  EXPECT_NE(client_.CommandRaw({"PROXY", "EXPLAIN", "MOD.COUNT", a}).find("by every shard"),
+            std::string::npos);
+  EXPECT_EQ(cluster_.proxy().Reload(cluster_.proxy().config()).find("refused"), std::string::npos);
+  next.more = before;
+  EXPECT_EQ(cluster_.proxy().Reload(next).find("refused"), std::string::npos);
+  EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 2");
+  EXPECT_TRUE(client_.Command({"MOD.COUNT", a, far}).starts_with("(error) ERR MOD.COUNT"));
+}
+
 TEST_F(ModuleCommandsTest, TransactionQueuesACommandThatOnlyShardsKnow) {
   const std::string key = cluster_.KeyOn(2);
   EXPECT_EQ(client_.Command({"MULTI"}), "OK");

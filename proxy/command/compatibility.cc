@@ -74,7 +74,10 @@ constexpr char kDifferences[] =
     "Keys\n"
     "of several shards are refused; without keys any shard serves it. Where its positions do not "
     "tell\n"
-    "the keys, a shard is asked each time (COMMAND GETKEYS). All shards need the same modules.\n";
+    "the keys, a shard is asked each time (COMMAND GETKEYS). All shards need the same modules.\n"
+    "What the shards tell may be too little: `commands` in the configuration says how a command "
+    "is\n"
+    "served, its keys, arity, and whether it writes; also of built-in ones, which it may refuse.\n";
 
 const char* MergeText(Merge merge) {
   switch (merge) {

@@ -7,6 +7,7 @@
 
 #include "command/call.h"
 #include "command/keys.h"
+#include "command/modules.h"
 #include "command/saga_rules.h"
 #include "command/table.h"
 
@@ -105,6 +106,7 @@ const char* Moving(const CommandContext& context, Bytes key) {
 std::string Explain(const CommandContext& context, const ClientState& client,
                     std::span<const Bytes> args) {
   const Command* command = context.table.Find(args);
+  if (command == nullptr && context.modules != nullptr) command = context.modules->Known(args[0]);
   if (command == nullptr) return "served: refused, there is no such command\n";
   std::string text = fmt::format("command: {}\n", command->full_name);
   if (!command->ArityFits(args.size())) {

@@ -34,6 +34,10 @@ bool NamesReserved(const Call& call);
 // modules.cc
 Task<std::string> UnknownCommandRecipe(RecipeCall& call);
 Task<std::string> QueueUnknownCommandRecipe(RecipeCall& call);
+// Of a module's keys nobody knows which it writes, and what could be undone: refuses it.
+Task<std::string> NotOverShardsRecipe(RecipeCall& call);
+// Asks a shard where the keys are, for commands whose positions alone do not tell.
+Task<std::string> KeysSaidByShardRecipe(RecipeCall& call);
 
 // script_recipes.cc
 // Whether a client would have to be told -BUSY, were all shards one Redis.

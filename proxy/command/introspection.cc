@@ -6,6 +6,7 @@
 
 #include "command/call.h"
 #include "command/handlers.h"
+#include "command/modules.h"
 #include "resp/errors.h"
 
 namespace ringmaster {
@@ -179,11 +180,24 @@ void WriteKeySpecs(const Row& row, ReplyWriter& out) {
   }
 }
 
-std::vector<const Command*> Shown(const CommandTable& table) {
-  std::vector<const Command*> shown;
+// With the operator's rows: those in place of built-in ones, then those added.
+std::vector<const Command*> All(const CommandTable& table, const ModuleCommands* modules) {
+  std::vector<const Command*> all;
   for (const auto& command : table.all()) {
-    if (command->parent == nullptr && !command->Is(kHidden)) shown.push_back(command.get());
+    all.push_back(command->parent == nullptr ? table.FindByName(command->full_name)
+                                             : command.get());
   }
+  if (modules == nullptr) return all;
+  const std::vector<const Command*> added = modules->Added();
+  all.insert(all.end(), added.begin(), added.end());
+  return all;
+}
+
+std::vector<const Command*> Shown(const CommandTable& table, const ModuleCommands* modules) {
+  std::vector<const Command*> shown = All(table, modules);
+  std::erase_if(shown, [](const Command* command) {
+    return command->parent != nullptr || command->Is(kHidden);
+  });
   return shown;
 }
 
@@ -197,8 +211,10 @@ std::vector<const Command*> ShownSubcommands(const Command& command) {
 }
 
 // The command that Redis would find for these words; nullptr: none.
-const Command* FindShown(const CommandTable& table, std::span<const Bytes> args) {
+const Command* FindShown(const CommandTable& table, const ModuleCommands* modules,
+                         std::span<const Bytes> args) {
   const Command* command = table.Find(args);
+  if (command == nullptr && modules != nullptr) return modules->Known(args[0]);
   if (command == nullptr) return nullptr;
   if (command->parent != nullptr && !command->Is(kHidden)) return command;
   const Command* top = command->parent == nullptr ? command : command->parent;
@@ -207,8 +223,8 @@ const Command* FindShown(const CommandTable& table, std::span<const Bytes> args)
   return args.size() > 1 && !ShownSubcommands(*top).empty() ? nullptr : top;
 }
 
-void WriteAll(const CommandTable& table, ReplyWriter& out) {
-  const std::vector<const Command*> shown = Shown(table);
+void WriteAll(const CommandContext& context, ReplyWriter& out) {
+  const std::vector<const Command*> shown = Shown(context.table, context.modules);
   out.Array(shown.size());
   for (const Command* command : shown) WriteCommandInfo(command, out);
 }
@@ -237,8 +253,8 @@ void WriteCommandInfo(const Command* command, ReplyWriter& out) {
 }
 
 void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bool with_flags,
-                      ReplyWriter& out) {
-  const Command* command = FindShown(table, args);
+                      ReplyWriter& out, const ModuleCommands* modules) {
+  const Command* command = FindShown(table, modules, args);
   if (command == nullptr) return out.Error("ERR Invalid command specified");
   if (!HasKeys(*command->row)) return out.Error("ERR The command has no key arguments");
   if (!command->ArityFits(args.size())) {
@@ -259,19 +275,20 @@ void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bo
   }
 }
 
-void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, ReplyWriter& out) {
+void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, ReplyWriter& out,
+                      const ModuleCommands* modules) {
   const bool filtered = filter.size() == 3 && EqualsIgnoreCase(filter[0], "filterby");
   const auto is_by = [&](Bytes kind) { return filtered && EqualsIgnoreCase(filter[1], kind); };
   const bool by_category = is_by("aclcat");
   const bool by_pattern = is_by("pattern");
-  // No command here comes from a module.
+  // The proxy does not know of which module a command is.
   const bool by_module = is_by("module");
   if (!filter.empty() && !by_category && !by_pattern && !by_module) {
     out.out() += errors::Syntax();
     return;
   }
   std::vector<Bytes> names;
-  for (const auto& command : table.all()) {
+  for (const Command* command : All(table, modules)) {
     if (command->Is(kHidden) || by_module) continue;
     if (by_category && !IsInCategory(*command, filter[2])) continue;
     if (by_pattern && !GlobMatch(filter[2], command->full_name, true)) continue;
@@ -294,30 +311,34 @@ bool IsInCategory(const Command& command, Bytes category) {
                      [category](Bytes each) { return EqualsIgnoreCase(each, category); });
 }
 
-void CommandAll(Call& call, ReplyWriter& out) { WriteAll(call.context.table, out); }
+void CommandAll(Call& call, ReplyWriter& out) { WriteAll(call.context, out); }
 
 void CommandCount(Call& call, ReplyWriter& out) {
-  out.Integer(static_cast<int64_t>(Shown(call.context.table).size()));
+  out.Integer(static_cast<int64_t>(Shown(call.context.table, call.context.modules).size()));
 }
 
 void CommandInfo(Call& call, ReplyWriter& out) {
-  if (call.args.size() == 2) return WriteAll(call.context.table, out);
+  if (call.args.size() == 2) return WriteAll(call.context, out);
   out.Array(call.args.size() - 2);
   for (const Bytes name : call.args.subspan(2)) {
-    WriteCommandInfo(call.context.table.FindByName(name), out);
+    const Command* command = call.context.table.FindByName(name);
+    if (command == nullptr && call.context.modules != nullptr) {
+      command = call.context.modules->Known(name);
+    }
+    WriteCommandInfo(command, out);
   }
 }
 
 void CommandList(Call& call, ReplyWriter& out) {
-  WriteCommandList(call.context.table, call.args.subspan(2), out);
+  WriteCommandList(call.context.table, call.args.subspan(2), out, call.context.modules);
 }
 
 void CommandGetKeys(Call& call, ReplyWriter& out) {
-  WriteCommandKeys(call.context.table, call.args.subspan(2), false, out);
+  WriteCommandKeys(call.context.table, call.args.subspan(2), false, out, call.context.modules);
 }
 
 void CommandGetKeysAndFlags(Call& call, ReplyWriter& out) {
-  WriteCommandKeys(call.context.table, call.args.subspan(2), true, out);
+  WriteCommandKeys(call.context.table, call.args.subspan(2), true, out, call.context.modules);
 }
 
 void CommandHelp(Call& call, ReplyWriter& out) {

@@ -10,15 +10,19 @@
 
 namespace ringmaster {
 
+class ModuleCommands;
+
 // COMMAND INFO of one command, its subcommands included. nullptr or a hidden one: null.
 void WriteCommandInfo(const Command* command, ReplyWriter& out);
 
+// Where `modules` are given, commands that they know are there too.
 // COMMAND GETKEYS of a full command, or COMMAND GETKEYSANDFLAGS. REQUIRES: args is not empty.
 void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bool with_flags,
-                      ReplyWriter& out);
+                      ReplyWriter& out, const ModuleCommands* modules = nullptr);
 
 // COMMAND LIST. `filter` is what stands behind it: nothing, or FILTERBY kind value.
-void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, ReplyWriter& out);
+void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, ReplyWriter& out,
+                      const ModuleCommands* modules = nullptr);
 
 // ACL's categories, in Redis's order, without "@".
 std::span<const char* const> Categories();

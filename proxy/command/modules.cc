@@ -71,6 +71,8 @@ Task<const Command*> Look(RecipeCall& call, std::string& reply) {
   co_return command;
 }
 
+}  // namespace
+
 // Of a module's keys nobody knows which it writes, and what could be undone.
 Task<std::string> NotOverShardsRecipe(RecipeCall& call) {
   co_return errors::ManyShards(call.command().full_name);
@@ -104,8 +106,6 @@ Task<std::string> KeysSaidByShardRecipe(RecipeCall& call) {
   co_return answer.reply;
 }
 
-}  // namespace
-
 ModuleCommands::ModuleCommands(const CommandTable& table) : asking_(table.FindByName(kLooksUp)) {}
 
 const Command* ModuleCommands::Find(Bytes name, TimePoint now) const {
@@ -113,15 +113,42 @@ const Command* ModuleCommands::Find(Bytes name, TimePoint now) const {
   if (name.size() > kLongestName || name.find('|') != Bytes::npos) return nullptr;
   const std::string lower = Lowercase(name);
   const std::lock_guard lock(mutex_);
+  if (const Command* said = OfOperator(lower)) return said;
   if (const auto known = by_name_.find(lower); known != by_name_.end()) return known->second;
   const auto absent = absent_.find(lower);
   return absent != absent_.end() && now < absent->second ? nullptr : asking_;
 }
 
 const Command* ModuleCommands::Known(Bytes name) const {
+  const std::string lower = Lowercase(name);
   const std::lock_guard lock(mutex_);
-  const auto known = by_name_.find(Lowercase(name));
+  if (const Command* said = OfOperator(lower)) return said;
+  const auto known = by_name_.find(lower);
   return known == by_name_.end() ? nullptr : known->second;
+}
+
+// A handful.
+const Command* ModuleCommands::OfOperator(Bytes lower) const {
+  if (operator_rows_ == nullptr) return nullptr;
+  for (const auto& row : *operator_rows_) {
+    if (row->replaced == nullptr && row->name == lower) return &row->command;
+  }
+  return nullptr;
+}
+
+void ModuleCommands::Take(std::shared_ptr<const OperatorCommands> rows) {
+  const std::lock_guard lock(mutex_);
+  operator_rows_ = std::move(rows);
+}
+
+std::vector<const Command*> ModuleCommands::Added() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<const Command*> added;
+  if (operator_rows_ == nullptr) return added;
+  for (const auto& row : *operator_rows_) {
+    if (row->replaced == nullptr) added.push_back(&row->command);
+  }
+  return added;
 }
 
 const Command* ModuleCommands::Learn(Bytes name, Bytes reply, TimePoint now) {
@@ -144,22 +171,19 @@ const Command* ModuleCommands::Learn(Bytes name, Bytes reply, TimePoint now) {
   Row& row = learned->row;
   row.name = learned->name.c_str();
   row.arity = static_cast<int>(info[1].count);
-  row.flags = kHidden | (Has(info[2], "write") ? uint32_t{kWrite} : uint32_t{kReadOnly});
+  row.flags = Has(info[2], "write") ? uint32_t{kWrite} : uint32_t{kReadOnly};
   row.plan = Forward(NotOverShardsRecipe);
   Command& command = learned->command;
   const int64_t first = info[3].count;
-  if (first > 0 && info[5].count > 0) {
-    row.specs[0] = SpecOf(first, info[4].count, info[5].count);
-    if (info[4].count == first) command.single_key = static_cast<uint32_t>(first);
-  }
+  if (first > 0 && info[5].count > 0) row.specs[0] = SpecOf(first, info[4].count, info[5].count);
   if (Has(info[2], "movablekeys")) {
     row.plan = Recipe(KeysSaidByShardRecipe);
     row.flags |= kMovableKeys;
-    command.single_key = 0;
   }
   // Others' commands would wait behind it, or get its messages.
   if (Has(info[2], "blocking") || Has(info[2], "pubsub")) row.plan = Refuse(kTiesConnection);
   command.row = &row;
+  if (!command.Is(kMovableKeys)) DeriveKeySpan(command);
   command.id = asking_->id;
   command.full_name = lower;
   by_name_[lower] = &command;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "command/families.h"
+#include "command/operator_rows.h"
 
 namespace ringmaster {
 namespace {
@@ -28,6 +29,8 @@ bool IsToldByFold(Bytes name) {
   return name.size() <= 16 &&
          std::all_of(name.begin(), name.end(), [](char c) { return c >= 'a' && c <= 'z'; });
 }
+
+}  // namespace
 
 // As Redis derives first, last and step for COMMAND's reply from the specifications.
 void DeriveKeySpan(Command& command) {
@@ -68,8 +71,6 @@ void DeriveKeySpan(Command& command) {
   command.key_step = 1;
 }
 
-}  // namespace
-
 // The first and the last eight bytes, which may overlap.
 CommandTable::Fold CommandTable::FoldOf(Bytes name) {
   constexpr uint64_t kCase = 0x2020202020202020ULL;
@@ -104,15 +105,18 @@ CommandTable::CommandTable() {
     for (const Row& row : family.rows) Add(row, nullptr);
     commands += family.rows.size();
   }
-  places_.resize(std::bit_ceil(commands * 2));
+  places_ = std::vector<Place>(std::bit_ceil(commands * 2));
   for (const auto& command : all_) {
     if (command->parent != nullptr) continue;
     const Bytes name = command->full_name;
     RM_CHECK(Lookup(name) == nullptr);
     const Fold fold = FoldOf(name);
     size_t at = PlaceOf(fold);
-    while (places_[at].command != nullptr) at = (at + 1) & (places_.size() - 1);
-    places_[at] = Place{fold, command.get(), IsToldByFold(name)};
+    while (places_[at].built_in != nullptr) at = (at + 1) & (places_.size() - 1);
+    places_[at].fold = fold;
+    places_[at].command = command.get();
+    places_[at].built_in = command.get();
+    places_[at].told_by_fold = IsToldByFold(name);
   }
 }
 
@@ -131,21 +135,34 @@ Command* CommandTable::Add(const Row& row, Command* parent) {
   return added;
 }
 
-const Command* CommandTable::Lookup(Bytes name) const {
+const CommandTable::Place* CommandTable::Lookup(Bytes name) const {
   const Fold fold = FoldOf(name);
   for (size_t at = PlaceOf(fold);; at = (at + 1) & (places_.size() - 1)) {
     const Place& place = places_[at];
-    if (place.command == nullptr) return nullptr;
+    if (place.built_in == nullptr) return nullptr;
     if (place.fold == fold &&
-        (place.told_by_fold || EqualsIgnoreCase(place.command->full_name, name))) {
-      return place.command;
+        (place.told_by_fold || EqualsIgnoreCase(place.built_in->full_name, name))) {
+      return &place;
     }
   }
 }
 
+void CommandTable::Replace(std::shared_ptr<const OperatorCommands> rows) {
+  for (Place& place : places_) {
+    const Command* wanted = place.built_in;
+    for (const auto& row : *rows) {
+      if (row->replaced != nullptr && row->replaced == place.built_in) wanted = &row->command;
+    }
+    if (place.command.load(std::memory_order_relaxed) != wanted) place.command = wanted;
+  }
+  if (!rows->empty()) replacing_.push_back(std::move(rows));
+}
+
 const Command* CommandTable::Find(std::span<const Bytes> args) const {
-  const Command* command = Lookup(args[0]);
-  if (command == nullptr || command->subcommands.empty() || args.size() < 2) return command;
+  const Place* place = Lookup(args[0]);
+  if (place == nullptr) return nullptr;
+  const Command* command = place->command.load(std::memory_order_acquire);
+  if (command->subcommands.empty() || args.size() < 2) return command;
   for (const Command* subcommand : command->subcommands) {
     if (EqualsIgnoreCase(args[1], subcommand->row->name)) return subcommand;
   }
@@ -154,10 +171,16 @@ const Command* CommandTable::Find(std::span<const Bytes> args) const {
 
 const Command* CommandTable::FindByName(Bytes full_name) const {
   const size_t bar = full_name.find('|');
-  if (bar == Bytes::npos) return Lookup(full_name);
+  if (bar == Bytes::npos) return Find({&full_name, 1});
   const Bytes names[] = {full_name.substr(0, bar), full_name.substr(bar + 1)};
   const Command* command = Find(names);
   return command != nullptr && command->parent != nullptr ? command : nullptr;
+}
+
+const Command* CommandTable::BuiltIn(Bytes full_name) const {
+  if (full_name.find('|') != Bytes::npos) return FindByName(full_name);
+  const Place* place = Lookup(full_name);
+  return place == nullptr ? nullptr : place->built_in;
 }
 
 }  // namespace ringmaster

@@ -1,7 +1,8 @@
-// All commands, looked up by name in any case. Built once at start from the families' rows;
-// immutable, shared by all workers.
+// All commands, looked up by name in any case. Built once at start from the families' rows, shared
+// by all workers; only the operator's rows come and go, in place of built-in ones.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -34,6 +35,11 @@ struct Command {
   }
 };
 
+// What of the key specifications first, last, step and single_key can say. REQUIRES: they are 0.
+void DeriveKeySpan(Command& command);
+
+struct OperatorCommand;
+
 class CommandTable {
  public:
   CommandTable();
@@ -47,7 +53,14 @@ class CommandTable {
   // By full name ("client|setname"), any case.
   const Command* FindByName(Bytes full_name) const;
 
-  // All of them, containers and subcommands too, by id.
+  // The same without the operator's rows.
+  const Command* BuiltIn(Bytes full_name) const;
+  // Puts the operator's rows in place of those they replace, and others back; keeps them for good,
+  // because commands under way have them. One thread; who looks one up meanwhile gets the one or
+  // the other.
+  void Replace(std::shared_ptr<const std::vector<std::unique_ptr<OperatorCommand>>> rows);
+
+  // All that are built in, containers and subcommands too, by id.
   const std::vector<std::unique_ptr<Command>>& all() const { return all_; }
   size_t size() const { return all_.size(); }
 
@@ -61,16 +74,18 @@ class CommandTable {
   };
   struct Place {
     Fold fold;
-    const Command* command = nullptr;
+    std::atomic<const Command*> command = nullptr;
+    const Command* built_in = nullptr;
     bool told_by_fold = false;  // no other name has this fold
   };
   static Fold FoldOf(Bytes name);
   size_t PlaceOf(const Fold& fold) const;
   Command* Add(const Row& row, Command* parent);
-  const Command* Lookup(Bytes name) const;
+  const Place* Lookup(Bytes name) const;
 
   std::vector<std::unique_ptr<Command>> all_;
   std::vector<Place> places_;  // open addressing by hash of the fold; commands, not subcommands
+  std::vector<std::shared_ptr<const std::vector<std::unique_ptr<OperatorCommand>>>> replacing_;
 };
 
 }  // namespace ringmaster

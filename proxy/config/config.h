@@ -102,6 +102,27 @@ struct SagaConfig {
   bool operator==(const SagaConfig&) const = default;
 };
 
+// A command of a module, or what is to be otherwise with a built-in one. What is not said stays as
+// built in.
+enum class CommandService : uint8_t { kForward, kEveryShard, kSum, kConcat, kRefuse };
+struct CommandConfig {
+  struct Keys {
+    int first = 0;  // 0: it has none
+    int last = 0;   // negative: from the end
+    int step = 1;
+    bool said_by_shard = false;  // the rest means nothing
+    bool operator==(const Keys&) const = default;
+  };
+
+  std::string name;  // in capitals
+  std::optional<CommandService> serve;
+  std::optional<Keys> keys;
+  std::optional<bool> write;
+  std::optional<int> arity;
+  std::string why = "is refused by the configuration";  // kRefuse: behind "ERR <command> "
+  bool operator==(const CommandConfig&) const = default;
+};
+
 struct RebalanceConfig {
   uint32_t batch = 64;
   uint64_t max_keys_per_second = 0;  // 0: as fast as interactive latency allows
@@ -138,6 +159,7 @@ struct Config {
   BalanceConfig balance;
   ScheduleConfig schedule;
   SagaConfig saga;
+  std::vector<CommandConfig> commands;  // names are unique
   RebalanceConfig rebalance;
   TimeoutsConfig timeouts;
   LimitsConfig limits;

@@ -80,6 +80,8 @@ class Dumper {
     Line("workers: {}", config.workers);
     Policies(config);
     Saga(config.saga);
+    if (!config.commands.empty()) Line("commands:");
+    for (const CommandConfig& command : config.commands) Command(command);
     Bounds(config);
     Line("admin: {{listen: {}}}",
          config.admin.listen ? Quoted(config.admin.listen->ToString()) : "\"\"");
@@ -182,6 +184,25 @@ class Dumper {
     Line("saga: {{journal: {}, fsync: {}, isolated_reads: {}, modes: {{{}}}}}",
          Quoted(saga.journal), kFsync[static_cast<size_t>(saga.fsync)],
          saga.isolated_reads ? "true" : "false", modes);
+  }
+
+  void Command(const CommandConfig& command) {
+    static constexpr Bytes kServices[] = {"forward", "every_shard", "sum", "concat", "refuse"};
+    std::vector<std::string> said;
+    if (command.serve) {
+      said.push_back("serve: " + std::string(kServices[static_cast<size_t>(*command.serve)]));
+    }
+    if (command.serve == CommandService::kRefuse) said.push_back("why: " + Quoted(command.why));
+    if (command.keys) said.push_back("keys: " + Keys(*command.keys));
+    if (command.write) said.push_back(fmt::format("write: {}", *command.write));
+    if (command.arity) said.push_back(fmt::format("arity: {}", *command.arity));
+    Line("  {}: {{{}}}", Quoted(command.name), fmt::join(said, ", "));
+  }
+
+  static std::string Keys(const CommandConfig::Keys& keys) {
+    if (keys.said_by_shard) return "shard";
+    if (keys.first == 0) return "none";
+    return fmt::format("{{first: {}, last: {}, step: {}}}", keys.first, keys.last, keys.step);
   }
 
   void Bounds(const Config& config) {

@@ -232,6 +232,7 @@ Result<Config> ParseConfig(std::string_view text, std::string_view file_name) {
     config.balance = ParseBalance(root);
     config.schedule = ParseSchedule(root);
     config.saga = ParseSaga(root);
+    config.commands = ParseCommands(root);
     config.rebalance = ParseRebalance(root);
     config.timeouts = ParseTimeouts(root);
     config.limits = ParseLimits(root);

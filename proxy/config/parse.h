@@ -40,6 +40,7 @@ struct PlacedAddress {
 std::vector<PoolConfig> ParsePools(Section& root, ListenClaims& claims,
                                    std::vector<PlacedAddress>& shards);
 std::vector<UserConfig> ParseUsers(Section& pool);
+std::vector<CommandConfig> ParseCommands(Section& root);
 // The value is a map, or `true` or `false` towards a shard.
 TlsConfig ParseListenerTls(const YamlValue& value, const std::string& path, Problems& problems);
 TlsConfig ParseShardTls(const YamlValue& value, const std::string& path, Problems& problems);

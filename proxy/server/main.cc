@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "server/demo.h"
+#include "server/operator_commands.h"
 #include "server/server.h"
 
 namespace ringmaster {
@@ -34,6 +35,9 @@ int TestConfig(const std::string& path) {
   if (!config) return Fail(config.error().text);
   const auto background = MakeBackgroundClass(CommandTable(), config->schedule.background);
   if (!background) return Fail(background.error().text);
+  const CommandTable table;
+  const auto commands = OperatorCommandsOf(table, config->commands);
+  if (!commands) return Fail(commands.error().text);
   for (const PoolConfig& pool : config->pools) {
     fmt::print("pool {}: {} shards, {} with {}\n", pool.name, pool.shards.size(),
                pool.ring.distribution, pool.ring.hash);

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "resp/errors.h"
+#include "server/operator_commands.h"
 #include "server/pool_worker.h"
 #include "server/snapshot.h"
 #include "server/users.h"
@@ -120,6 +121,9 @@ Status Server::Start() {
   auto rules = SagaRulesOf(table_, config_.saga);
   if (!rules) return rules.error();
   saga_rules_ = *rules;
+  auto commands = OperatorCommandsOf(table_, config_.commands);
+  if (!commands) return commands.error();
+  table_.Replace(*commands);
   OpenState();
   for (size_t pool = 0; pool < config_.pools.size(); ++pool) {
     rebalancers_.push_back(
@@ -128,6 +132,7 @@ Status Server::Start() {
     auto users = MakeUsers(table_, config_.pools[pool]);
     if (!users) return users.error();
     pool_states_.push_back(std::make_unique<PoolState>(table_));
+    pool_states_.back()->modules.Take(*commands);
     pool_states_.back()->access.Replace(std::move(*users));
     push_counts_.push_back(std::make_shared<PushCounts>());
     locks_.push_back(MakeLocks(pool));
@@ -375,6 +380,8 @@ Result<std::string> Server::TakeReload() {
   if (!background) return background.error();
   auto rules = SagaRulesOf(table_, next->saga);
   if (!rules) return rules.error();
+  auto commands = OperatorCommandsOf(table_, next->commands);
+  if (!commands) return commands.error();
   for (const auto& rebalancer : rebalancers_) {
     if (const Status fits = rebalancer->Check(*next); !fits) return fits.error();
   }
@@ -394,6 +401,10 @@ Result<std::string> Server::TakeReload() {
   if (const Status logged = OpenLog(next->log); !logged) return logged.error();
   ++epoch_;
   std::string changes;
+  if (next->commands != config_.commands) {
+    table_.Replace(*commands);
+    for (const auto& pool : pool_states_) pool->modules.Take(*commands);
+  }
   config_ = std::move(*next);
   background_ = *background;
   saga_rules_ = *rules;

@@ -95,6 +95,9 @@ workers: 3
 balance: {push: false, pull: false, interval: 1s, threshold: 0.5, gather: 3}
 schedule: {quantum: 1, window: 2, background_share: 0.25, background: [keys, SCAN]}
 saga: {journal: ./state.db, fsync: no, modes: {del: saga, MSET: fanout, RENAME: reject}}
+commands: {ft.get: {keys: 1, write: false, arity: -2}, KEYS: {serve: refuse, why: "is slow"},
+           M.ALL: {keys: {first: 2, last: -1, step: 3}}, M.ASK: {keys: shard},
+           M.SUM: {keys: none, serve: sum}}
 rebalance: {batch: 7, max_keys_per_second: 8}
 timeouts: {connect: 10ms, command: 20ms, idle_client: 30s, drain: 0s}
 limits: {clients: 9, query_buffer: 1mb, reply_buffer: 2mb, memory: 1gb, max_args: 10,
@@ -111,6 +114,14 @@ log: {level: debug, file: /tmp/log, format: json}
                    {{"DEL", CommandMode::kSaga},
                     {"MSET", CommandMode::kFanout},
                     {"RENAME", CommandMode::kReject}}};
+  using Keys = CommandConfig::Keys;
+  expected.commands = {
+      {"FT.GET", {}, Keys{1, 1, 1}, false, -2},
+      {"KEYS", CommandService::kRefuse, {}, {}, {}, "is slow"},
+      {"M.ALL", {}, Keys{2, -1, 3}, {}, {}},
+      {"M.ASK", {}, Keys{.said_by_shard = true}, {}, {}},
+      {"M.SUM", CommandService::kSum, Keys{}, {}, {}},
+  };
   expected.rebalance = {7, 8};
   expected.timeouts = {std::chrono::milliseconds(10), std::chrono::milliseconds(20),
                        std::chrono::seconds(30), Duration(0)};
@@ -295,6 +306,29 @@ TEST(ConfigErrorsTest, SuggestWhatWasMeant) {
             "f:2:1: unknown key 'time_outs': did you mean 'timeouts'?");
   EXPECT_EQ(Wrong(Top("log: {colour: red}")),
             "f:2:7: unknown key 'colour' in log: known are level, file or format");
+}
+
+TEST(ConfigErrorsTest, TellWhatIsWrongWithACommand) {
+  EXPECT_EQ(Wrong(Top("commands: {a b: {keys: 1}}")),
+            "f:2:12: commands.A B: this is no command's name");
+  EXPECT_EQ(
+      Wrong(Top("commands: {X: {keys: 0}}")),
+      "f:2:22: commands.X.keys: write the position of its only key, {first: 1, last: -1, step: "
+      "1}, shard when only a shard can tell, or none");
+  EXPECT_EQ(
+      Wrong(Top("commands: {X: {keys: {last: 1}}}")),
+      "f:2:22: commands.X.keys: 'first' is missing: the position of the first key, 1 behind the "
+      "command");
+  EXPECT_EQ(Wrong(Top("commands: {X: {serve: never}}")),
+            "f:2:23: commands.X.serve: 'never' is unknown: use forward, every_shard, sum, concat or "
+            "refuse");
+  EXPECT_EQ(Wrong(Top("commands: {X: {serve: sum, why: no}}")),
+            "f:2:33: commands.X.why: goes only with 'serve: refuse'");
+  EXPECT_EQ(Wrong(Top("commands: {X: {keys: 1, arity: 0}}")),
+            "f:2:32: commands.X.arity: write how many arguments it has with its name, or -3 for 3 "
+            "and more");
+  EXPECT_EQ(Wrong(Top("commands: {x: {keys: 1}, X: {keys: 1}}")),
+            "f:2:26: commands.X: the command is there twice: remove one of them");
 }
 
 TEST(ConfigErrorsTest, TellNamesThatAreThereTwice) {

@@ -40,6 +40,11 @@ workers: 5
 balance: {push: false, pull: true, interval: 1500ms, threshold: 0.333}
 schedule: {quantum: 1, window: 1, background_share: 0.1, background: [keys]}
 saga: {journal: "./a b", fsync: always, modes: {DEL: saga, MSET: reject}}
+commands:
+  M.A: {keys: {first: 2, last: -1, step: 3}, write: true, arity: 4}
+  M.B: {keys: shard, serve: forward}
+  M.C: {keys: none, serve: concat}
+  KEYS: {serve: refuse, why: "is: slow"}
 rebalance: {batch: 1, max_keys_per_second: 1000}
 timeouts: {connect: 1ms, command: 61s, idle_client: 1d, drain: 90m}
 limits: {clients: 1, query_buffer: 1025, reply_buffer: 1kb, memory: 3gb, max_args: 1, max_bulk: 2k,

@@ -1,0 +1,112 @@
+#include "command/operator_rows.h"
+
+#include <fmt/format.h>
+
+#include "base/bytes.h"
+#include "command/handlers.h"
+
+namespace ringmaster {
+namespace {
+
+Error Wrong(const OperatorRow& given, const std::string& what) {
+  return {ErrorCode::kInvalid, fmt::format("commands.{}: {}", given.name, what)};
+}
+
+PlanSpec PlanOf(OperatorRow::Serve serve, const std::string& why) {
+  switch (serve) {
+    case OperatorRow::Serve::kForward:
+      return Forward(NotOverShardsRecipe);
+    case OperatorRow::Serve::kEveryShard:
+      return EveryShard(Merge::kAllSucceeded);
+    case OperatorRow::Serve::kSum:
+      return EveryShard(Merge::kSum);
+    case OperatorRow::Serve::kConcat:
+      return EveryShard(Merge::kConcat);
+    case OperatorRow::Serve::kRefuse:
+      break;
+  }
+  return Refuse(why.c_str());
+}
+
+void SetKeys(Row& row, const OperatorRow::Keys& keys) {
+  for (KeySpec& spec : row.specs) spec = {};
+  row.finder = nullptr;
+  row.flags &= ~uint32_t{kMovableKeys};
+  if (keys.said_by_shard) {
+    row.flags |= kMovableKeys;
+  } else if (keys.first > 0) {
+    const int last = keys.last < 0 ? keys.last : keys.last - keys.first;
+    row.specs[0] = KeyRange("RW access update", static_cast<int16_t>(keys.first),
+                            static_cast<int16_t>(last), static_cast<int16_t>(keys.step));
+  }
+}
+
+// The row as it is without the operator: that of the command it replaces, or a module's.
+Row BaseOf(const Command* replaced, const char* name) {
+  if (replaced != nullptr) return *replaced->row;
+  Row row;
+  row.name = name;
+  row.arity = -1;
+  row.flags = kWrite;
+  row.plan = Forward(NotOverShardsRecipe);
+  return row;
+}
+
+std::string WhyNot(const CommandTable& table, const OperatorRow& given, const Command* replaced) {
+  if (given.name.find('|') != std::string::npos ||
+      (replaced != nullptr && !replaced->subcommands.empty())) {
+    return "commands with subcommands, and these, cannot be changed; remove it";
+  }
+  if (replaced != nullptr && replaced->Is(kHidden)) {
+    return "the name belongs to the proxy; remove it";
+  }
+  const bool refused = given.serve == OperatorRow::Serve::kRefuse;
+  if (replaced == nullptr && !given.keys && !refused) {
+    return "say where its keys are: 'keys: 1', 'keys: {first: 1, last: -1, step: 1}', 'keys: "
+           "shard' when only a shard can tell, or 'keys: none'";
+  }
+  const bool by_shard = given.keys && given.keys->said_by_shard;
+  if (by_shard &&
+      given.serve.value_or(OperatorRow::Serve::kForward) != OperatorRow::Serve::kForward) {
+    return "'keys: shard' goes only with 'serve: forward'";
+  }
+  return table.FindByName("module-command") == nullptr ? "there are no commands of modules" : "";
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const OperatorCommands>> MakeOperatorCommands(
+    const CommandTable& table, const std::vector<OperatorRow>& rows) {
+  auto made = std::make_shared<OperatorCommands>();
+  for (const OperatorRow& given : rows) {
+    const Command* replaced = table.BuiltIn(given.name);
+    if (std::string wrong = WhyNot(table, given, replaced); !wrong.empty()) {
+      return Wrong(given, wrong);
+    }
+    auto added = std::make_unique<OperatorCommand>();
+    added->name = Lowercase(given.name);
+    added->why = given.why;
+    added->replaced = replaced;
+    Row& row = added->row;
+    row = BaseOf(replaced, added->name.c_str());
+    if (given.arity) row.arity = *given.arity;
+    if (given.keys) SetKeys(row, *given.keys);
+    if (given.write) {
+      row.flags &= ~(uint32_t{kWrite} | kReadOnly);
+      row.flags |= *given.write ? kWrite : kReadOnly;
+    }
+    if (given.serve) {
+      row.plan = PlanOf(*given.serve, added->why);
+      row.except = {};
+    }
+    if (given.keys && given.keys->said_by_shard) row.plan = Recipe(KeysSaidByShardRecipe);
+    added->command.row = &row;
+    added->command.id = replaced != nullptr ? replaced->id : table.FindByName("module-command")->id;
+    added->command.full_name = added->name;
+    DeriveKeySpan(added->command);
+    made->push_back(std::move(added));
+  }
+  return std::shared_ptr<const OperatorCommands>(std::move(made));
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,73 @@
+#include "command/operator_rows.h"
+
+#include <gtest/gtest.h>
+
+#include "command/keys.h"
+
+namespace ringmaster {
+namespace {
+
+using Serve = OperatorRow::Serve;
+using Keys = OperatorRow::Keys;
+
+class OperatorRowsTest : public testing::Test {
+ protected:
+  const Command* Find(Bytes name) const { return table_.Find({&name, 1}); }
+  std::string Wrong(const OperatorRow& row) const {
+    const auto made = MakeOperatorCommands(table_, {row});
+    return made ? "" : made.error().text;
+  }
+
+  CommandTable table_;
+};
+
+TEST_F(OperatorRowsTest, BuiltInCommandIsReplacedAndComesBack) {
+  const Command* before = Find("keys");
+  const auto rows =
+      MakeOperatorCommands(table_, {{.name = "KEYS", .serve = Serve::kRefuse, .why = "w"}});
+  ASSERT_TRUE(rows);
+  table_.Replace(*rows);
+  const Command* now = Find("KeyS");
+  ASSERT_NE(now, before);
+  EXPECT_EQ(now->row->plan.kind, PlanKind::kRefuse);
+  EXPECT_STREQ(now->row->plan.why, "w");
+  EXPECT_EQ(now->id, before->id);
+  EXPECT_EQ(now->row->arity, before->row->arity);
+  EXPECT_EQ(table_.FindByName("keys"), now);
+  EXPECT_EQ(table_.BuiltIn("keys"), before);
+  table_.Replace(std::make_shared<OperatorCommands>());
+  EXPECT_EQ(Find("keys"), before);
+  EXPECT_STREQ(now->row->plan.why, "w");  // commands under way have it
+}
+
+TEST_F(OperatorRowsTest, AddedCommandHasItsKeysWhereTheOperatorSays) {
+  const auto rows = MakeOperatorCommands(
+      table_, {{.name = "M.SET", .keys = Keys{.first = 1, .last = -1, .step = 2}, .arity = -3},
+               {.name = "M.GET", .keys = Keys{.first = 2, .last = 2}, .write = false}});
+  ASSERT_TRUE(rows);
+  const Command& set = (*rows)->at(0)->command;
+  const std::vector<Bytes> words = {"m.set", "a", "1", "b", "2"};
+  std::vector<uint32_t> positions;
+  ASSERT_TRUE(FindKeys(*set.row, words, positions));
+  EXPECT_EQ(positions, (std::vector<uint32_t>{1, 3}));
+  EXPECT_TRUE(set.Is(kWrite));
+  EXPECT_FALSE(set.ArityFits(2));
+  const Command& get = (*rows)->at(1)->command;
+  EXPECT_EQ(get.single_key, 2U);
+  EXPECT_TRUE(get.Is(kReadOnly));
+  EXPECT_FALSE(get.Is(kWrite));
+}
+
+TEST_F(OperatorRowsTest, WhatMakesNoSenseIsRefusedWithTheWayOut) {
+  EXPECT_EQ(Wrong({.name = "CLIENT", .serve = Serve::kRefuse}),
+            "commands.CLIENT: commands with subcommands, and these, cannot be changed; remove it");
+  EXPECT_EQ(Wrong({.name = "MODULE-COMMAND", .serve = Serve::kRefuse}),
+            "commands.MODULE-COMMAND: the name belongs to the proxy; remove it");
+  EXPECT_TRUE(Wrong({.name = "M.X"}).starts_with("commands.M.X: say where its keys are: "));
+  EXPECT_EQ(Wrong({.name = "M.X", .serve = Serve::kSum, .keys = Keys{.said_by_shard = true}}),
+            "commands.M.X: 'keys: shard' goes only with 'serve: forward'");
+  EXPECT_EQ(Wrong({.name = "M.X", .serve = Serve::kRefuse}), "");
+}
+
+}  // namespace
+}  // namespace ringmaster
