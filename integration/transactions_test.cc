@@ -140,6 +140,23 @@ TEST_P(TransactionTest, ClientThatLeavesLeavesNothingBehind) {
   EXPECT_EQ(Say(other_, {"GET", "never"}), "(nil)");
 }
 
+// Whom a transaction serves is served behind it, and so behind its SLOWLOG RESET.
+TEST_P(TransactionTest, SlowLogResetInItLeavesWhatItServed) {
+  Say(client_, {"CONFIG", "SET", "slowlog-log-slower-than", "0"});
+  other_.Send("*3\r\n$5\r\nBLPOP\r\n$4\r\nlist\r\n$1\r\n0\r\n");
+  ASSERT_TRUE(Eventually([&] {
+    return Say(client_, {"CLIENT", "LIST"}).find("flags=b ") != std::string::npos;
+  }));
+  Say(client_, {"MULTI"});
+  Say(client_, {"LPUSH", "list", "x"});
+  Say(client_, {"SLOWLOG", "RESET"});
+  EXPECT_EQ(Say(client_, {"EXEC"}), "[(integer) 1, OK]");
+  EXPECT_EQ(other_.Read(), "[\"list\", \"x\"]");
+  const std::string log = client_.Command({"SLOWLOG", "GET", "-1"});
+  EXPECT_NE(log.find("[\"BLPOP\", \"list\", \"0\"]"), std::string::npos) << log;
+  EXPECT_EQ(log.find("MULTI"), std::string::npos) << log;
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, TransactionTest, testing::Values(1, 4),
                          [](const auto& info) { return std::to_string(info.param) + "Shards"; });
 

@@ -55,6 +55,8 @@ struct ClientState {
   BlockedClient* blocked = nullptr;
   // Its commands come from an EXEC of its own: none of them waits.
   bool in_exec = false;
+  // The slow log's next entry when that EXEC began: what ended since then ended behind it.
+  uint64_t exec_log_id = 0;
   // Of a client that gets messages out of turn: it subscribes, monitors, tracks keys or is told of
   // another's. Made and dropped by the PushHub.
   std::shared_ptr<PushClient> push;

@@ -90,13 +90,34 @@ std::string RestoreRequest(const std::string& reply, const std::vector<Bytes>& n
   return pairs.empty() ? "" : Request("SET", pairs);
 }
 
+// Bytes that each shard uses; empty: one does not tell.
+Task<std::vector<uint64_t>> MemoryInUse(RecipeCall& call) {
+  constexpr Bytes kField = "\r\nused_memory:";
+  std::string request = MakeRequest({"INFO", "memory"});
+  const std::vector<Answer> answers = co_await call.AskAll(std::move(request), true);
+  std::vector<uint64_t> used;
+  for (const Answer& answer : answers) {
+    const Bytes text = answer.reply;
+    const size_t at = text.find(kField);
+    if (answer.is_error() || at == Bytes::npos) co_return std::vector<uint64_t>();
+    const Bytes number = text.substr(at + kField.size());
+    const auto value = ParseInteger(number.substr(0, number.find('\r')));
+    if (!value || *value < 0) co_return std::vector<uint64_t>();
+    used.push_back(static_cast<uint64_t>(*value));
+  }
+  co_return used;
+}
+
 // `pairs` as each shard is to have them.
-std::vector<std::string> SetRequests(const Topology& topology, const std::vector<Bytes>& pairs) {
+std::vector<std::string> SetRequests(const Topology& topology, const std::vector<Bytes>& pairs,
+                                     const std::vector<uint64_t>& used) {
   std::vector<uint32_t> weights;
   for (const ShardSpec& shard : topology.shards()) weights.push_back(shard.weight);
   std::vector<std::vector<std::string>> shares(pairs.size());
   for (size_t i = 0; i < pairs.size(); i += 2) {
-    if (IsQuantityOfAll(pairs[i])) shares[i + 1] = SharesOf(pairs[i + 1], weights);
+    if (!IsQuantityOfAll(pairs[i])) continue;
+    const bool of_memory = IsMemoryOfAll(pairs[i]) && used.size() == weights.size();
+    shares[i + 1] = SharesOf(pairs[i + 1], weights, of_memory ? used : std::vector<uint64_t>());
   }
   std::vector<std::string> requests;
   for (size_t shard = 0; shard < weights.size(); ++shard) {
@@ -117,7 +138,9 @@ Task<std::string> SetOnShards(RecipeCall& call, std::vector<Bytes> pairs) {
   if (call.router().shard_count() > 1) {
     before = co_await call.AskAll(Request("GET", names), true);
   }
-  std::vector<std::string> requests = SetRequests(call.router().topology(), pairs);
+  std::vector<uint64_t> used;
+  if (std::any_of(names.begin(), names.end(), IsMemoryOfAll)) used = co_await MemoryInUse(call);
+  std::vector<std::string> requests = SetRequests(call.router().topology(), pairs, used);
   std::vector<Task<Answer>> asked;
   for (uint32_t shard = 0; shard < requests.size(); ++shard) {
     asked.push_back(call.Ask(shard, std::move(requests[shard]), false));

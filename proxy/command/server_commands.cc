@@ -58,7 +58,8 @@ void SlowlogLen(Call& call, ReplyWriter& out) {
 }
 
 void SlowlogReset(Call& call, ReplyWriter& out) {
-  call.context.proxy.slow_log().Clear();
+  const bool in_exec = call.client.in_exec;
+  call.context.proxy.slow_log().Clear(in_exec ? call.client.exec_log_id : UINT64_MAX);
   out.Ok();
 }
 

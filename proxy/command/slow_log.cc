@@ -44,9 +44,14 @@ size_t SlowLog::size() const {
   return entries_.size();
 }
 
-void SlowLog::Clear() {
+uint64_t SlowLog::next_id() const {
   const std::lock_guard lock(mutex_);
-  entries_.clear();
+  return next_id_;
+}
+
+void SlowLog::Clear(uint64_t before) {
+  const std::lock_guard lock(mutex_);
+  while (!entries_.empty() && entries_.back().id < before) entries_.pop_back();
 }
 
 std::vector<std::string> CutForLog(std::span<const Bytes> args) {

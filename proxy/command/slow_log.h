@@ -45,7 +45,9 @@ class SlowLog {
   void Add(SlowEntry entry);
   std::vector<SlowEntry> Latest(size_t count) const;  // the latest first
   size_t size() const;
-  void Clear();
+  uint64_t next_id() const;
+  // Forgets all entries with smaller ids.
+  void Clear(uint64_t before = UINT64_MAX);
 
  private:
   std::atomic<int64_t> threshold_{10'000};

@@ -12,6 +12,7 @@
 #include "command/owned_keys.h"
 #include "command/placed_transaction.h"
 #include "command/recipe.h"
+#include "command/slow_log.h"
 #include "command/transaction.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
@@ -102,6 +103,7 @@ class Execution {
   }
 
   Task<std::string> Run() {
+    client().exec_log_id = call_.context().proxy.slow_log().next_id();
     std::vector<Stretch> stretches = Cut(call_.context(), transaction_->queue);
     if (const std::optional<uint32_t> shard = OnlyShard(stretches)) {
       stretches = {{0, transaction_->queue.size(), shard}};

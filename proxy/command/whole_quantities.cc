@@ -39,20 +39,27 @@ bool IsQuantityOfAll(Bytes parameter) {
                      [parameter](Bytes known) { return EqualsIgnoreCase(parameter, known); });
 }
 
-std::vector<std::string> SharesOf(Bytes value, const std::vector<uint32_t>& weights) {
+bool IsMemoryOfAll(Bytes parameter) { return EqualsIgnoreCase(parameter, kParameters[0]); }
+
+std::vector<std::string> SharesOf(Bytes value, const std::vector<uint32_t>& weights,
+                                  const std::vector<uint64_t>& used) {
   const std::optional<uint64_t> quantity = ParseQuantity(value);
   if (!quantity) return {};
+  const uint64_t in_use = std::accumulate(used.begin(), used.end(), uint64_t{0});
+  const bool enough = !used.empty() && in_use < *quantity;
+  const uint64_t rest = enough ? *quantity - in_use : *quantity;
   const uint64_t all = std::accumulate(weights.begin(), weights.end(), uint64_t{0});
   // Where the parts of the first shards end, so that what rounding leaves is not lost.
   const auto up_to = [&](uint64_t weight) {
-    return *quantity / all * weight + *quantity % all * weight / all;
+    return rest / all * weight + rest % all * weight / all;
   };
   std::vector<std::string> shares;
   uint64_t before = 0;
-  for (const uint32_t weight : weights) {
-    const uint64_t share = up_to(before + weight) - up_to(before);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const uint64_t after = before + weights[i];
+    const uint64_t share = up_to(after) - up_to(before) + (enough ? used[i] : 0);
     shares.push_back(std::to_string(*quantity == 0 ? 0 : std::max<uint64_t>(share, 1)));
-    before += weight;
+    before = after;
   }
   return shares;
 }

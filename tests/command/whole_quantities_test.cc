@@ -15,6 +15,12 @@ TEST(WholeQuantitiesTest, SharesTogetherAreTheWholeByWeight) {
             (Texts{"3074457345618258602", "3074457345618258602", "3074457345618258603"}));
 }
 
+TEST(WholeQuantitiesTest, WhatIsInUseIsLeftToTheShardThatUsesIt) {
+  EXPECT_EQ(SharesOf("100", {1, 1}, {50, 10}), (Texts{"70", "30"}));
+  EXPECT_EQ(SharesOf("60", {1, 1}, {50, 10}), (Texts{"30", "30"}));
+  EXPECT_EQ(SharesOf("0", {1, 1}, {50, 10}), (Texts{"0", "0"}));
+}
+
 TEST(WholeQuantitiesTest, UnitsAreRedissOwn) {
   EXPECT_EQ(SharesOf("1k", {1, 1}), (Texts{"500", "500"}));
   EXPECT_EQ(SharesOf("4Mb", {1, 1}), (Texts{"2097152", "2097152"}));
