@@ -73,6 +73,8 @@ class Stream {
  private:
   struct Watcher;
   void Update();
+  void Arm(int events);
+  bool WantsReads() const;
   IoStatus Fail(const char* what);
   IoStatus TlsResult(int result, bool reading);
 

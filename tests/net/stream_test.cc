@@ -8,6 +8,7 @@
 #include <string>
 
 #include "net/output.h"
+#include "net/timer.h"
 #include "support/turns.h"
 
 namespace ringmaster {
@@ -72,6 +73,32 @@ TEST_F(StreamTest, SaysNothingWhileReadsAreNotWatchedAndAllOfItAfterwards) {
   EXPECT_EQ(readable_, 0);
   stream_->WatchReads(true);
   EXPECT_TRUE(TurnUntil(loop_, [&] { return got_ == "later"; }));
+}
+
+TEST_F(StreamTest, UnwantedBytesDoNotKeepTheLoopTurning) {
+  stream_->WatchReads(false);
+  PeerSays("later");
+  int turns = 0;
+  loop_.OnPrepare([&] { ++turns; });
+  Timer timer(loop_, [&] { loop_.Stop(); });
+  timer.StartOnce(std::chrono::milliseconds(20));
+  loop_.Run();
+  EXPECT_LE(turns, 5);
+  EXPECT_EQ(readable_, 0);
+}
+
+TEST_F(StreamTest, APeerThatIsGoneWhileReadsAreNotWatchedIsFoundWhenTheyAre) {
+  stream_->WatchReads(false);
+  const iovec unread{const_cast<char*>("x"), 1};
+  size_t written = 0;
+  // What the peer has not read makes its end a reset.
+  ASSERT_EQ(stream_->Write(&unread, 1, &written), IoStatus::kOk);
+  close(std::exchange(peer_, -1));
+  for (int i = 0; i < 5; ++i) loop_.RunOnce();
+  EXPECT_EQ(readable_, 0);
+  stream_->WatchReads(true);
+  EXPECT_TRUE(TurnUntil(loop_, [&] { return readable_ > 0; }));
+  EXPECT_EQ(last_, IoStatus::kError);
 }
 
 TEST_F(StreamTest, EndOfThePeerIsAnEndAndNoError) {
