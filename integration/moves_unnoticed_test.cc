@@ -13,10 +13,11 @@ namespace {
 class MovesUnnoticedTest : public testing::Test {
  protected:
   // Half of all keys go to a new shard. Slowly: most are still to come when it returns.
-  void StartMove(int keys_a_second) {
+  void StartMove(int keys_a_second, const std::string& more_rules = "") {
     ConfigText more = proxy_.config();
     more.pool().Shard("extra", extra_.address(), "weight: 2");
-    more.more = "rebalance: {max_keys_per_second: " + std::to_string(keys_a_second) + "}";
+    more.more =
+        "rebalance: {max_keys_per_second: " + std::to_string(keys_a_second) + more_rules + "}";
     proxy_.Reload(more);
     ASSERT_TRUE(Eventually([&] { return StatusField(proxy_, "epoch") == "2"; }));
   }
@@ -213,6 +214,30 @@ TEST_F(MovesUnnoticedTest, HashOfHalfAMillionFieldsMovesInPiecesAndOthersStayQui
     moved = moved || extra_.Command({"EXISTS", name}) == "(integer) 1";
   }
   EXPECT_TRUE(moved);
+}
+
+// While a large key is copied, clients fetch other keys of its batch and delete them.
+TEST_F(MovesUnnoticedTest, KeysDeletedWhileALargeOneOfTheirBatchMovesStayDeleted) {
+  const std::string fill =
+      "for i = 1, 200000 do redis.call('HSET', KEYS[1], 'f' .. i, 'value ' .. i) end return 1";
+  constexpr int kHuge = 4;  // some of them move
+  for (int i = 0; i < kHuge; ++i) {
+    ASSERT_EQ(client_.Command({"EVAL", fill, "1", "huge:" + std::to_string(i)}), "(integer) 1");
+  }
+  constexpr int kKeys = 200;
+  Fill(kKeys);
+  StartMove(0, ", batch: 1024");
+  // Its pieces have begun to arrive: the batch is on its way.
+  ASSERT_TRUE(Eventually([&] { return extra_.Command({"KEYS", "__rm:mv:*"}) != "[]"; }));
+  std::vector<std::vector<std::string>> commands;
+  for (int i = 0; i < kKeys; ++i) commands.push_back({"DEL", "key:" + std::to_string(i)});
+  for (const std::string& reply : client_.Pipeline(commands)) EXPECT_EQ(reply, "(integer) 1");
+  ASSERT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  ASSERT_TRUE(MoveEnds());
+  EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) " + std::to_string(kHuge));
+  for (int i = 0; i < kHuge; ++i) {
+    EXPECT_EQ(client_.Command({"HLEN", "huge:" + std::to_string(i)}), "(integer) 200000");
+  }
 }
 
 }  // namespace

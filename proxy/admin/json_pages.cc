@@ -175,6 +175,10 @@ std::string RebalancePage(const Overview& all) {
   for (const RebalanceOverview& ring : all.rebalances) {
     Json donors = Json::array();
     for (const DonorOverview& donor : ring.donors) {
+      Json slowest = Json::array();
+      for (const auto& [key, seconds] : donor.slowest) {
+        slowest.push_back({{"key", key}, {"seconds", seconds}});
+      }
       donors.push_back({{"shard", donor.shard},
                         {"swept", donor.swept},
                         {"keys", donor.keys},
@@ -183,7 +187,9 @@ std::string RebalancePage(const Overview& all) {
                         {"pass", donor.passes},
                         {"scanned", donor.scanned},
                         {"largest", donor.largest},
-                        {"slowest", donor.slowest},
+                        {"slowest", std::move(slowest)},
+                        {"keys_left", donor.keys_left},
+                        {"bytes_left", donor.bytes_left},
                         {"trouble", donor.trouble}});
     }
     pools.push_back({{"pool", ring.pool},
@@ -196,6 +202,9 @@ std::string RebalancePage(const Overview& all) {
                      {"keys", ring.keys},
                      {"bytes", ring.bytes},
                      {"pulls", ring.pulls},
+                     {"keys_left", ring.keys_left},
+                     {"bytes_left", ring.bytes_left},
+                     {"seconds_left", ring.seconds_left},
                      {"freezes", ring.freezes},
                      {"last_freeze_seconds", ring.last_freeze_seconds},
                      {"longest_freeze_seconds", ring.longest_freeze_seconds},

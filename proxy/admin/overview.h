@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "metrics/metrics.h"
@@ -104,7 +105,9 @@ struct DonorOverview {
   uint64_t passes = 0;
   uint64_t scanned = 0;
   uint64_t largest = 0;
-  std::string slowest = {};
+  std::vector<std::pair<std::string, double>> slowest = {};  // key and seconds
+  uint64_t keys_left = 0;                                    // estimated, as the next
+  uint64_t bytes_left = 0;
   std::string trouble = {};
 };
 
@@ -127,6 +130,9 @@ struct RebalanceOverview {
   std::string last_moved = {};
   std::string safe_to_stop = {};
   std::vector<DonorOverview> donors = {};  // while keys move
+  uint64_t keys_left = 0;                  // of the move under way, estimated, as the two below
+  uint64_t bytes_left = 0;
+  double seconds_left = 0;  // at its rate so far
 
   bool moving() const { return state != "stable"; }
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
 
 #include "base/log.h"
 
@@ -14,6 +15,12 @@ constexpr Bytes kReserved = "__rm:";
 constexpr Bytes kProbe = "__rm:probe";
 constexpr double kHeadroom = 1.2;
 constexpr size_t kNamedKeys = 3;
+// A shard is read through in steps of so many keys, with rests so much longer while more commands a
+// second than this come from clients.
+constexpr Bytes kPage = "128";
+constexpr int kRest = 3;
+constexpr double kBusyRate = 200;
+constexpr Duration kLookEvery = std::chrono::milliseconds(5);
 
 int64_t Number(Bytes info, Bytes name) {
   const std::string wanted = "\n" + std::string(name) + ":";
@@ -162,6 +169,18 @@ class Checks {
     return true;
   }
 
+  // Whether they would notice that we read through a shard.
+  bool ClientsAreBusy() {
+    const TimePoint now = MonotonicNow();
+    if (!options_.client_commands || now - looked_at_ < kLookEvery) return busy_;
+    const uint64_t commands = options_.client_commands();
+    const double seconds = std::chrono::duration<double>(now - looked_at_).count();
+    busy_ = static_cast<double>(commands - commands_) > kBusyRate * seconds;
+    commands_ = commands;
+    looked_at_ = now;
+    return busy_;
+  }
+
   // Keys that the shard does not own now, and would.
   void MustNotHoldIncoming(uint32_t shard) {
     size_t count = 0;
@@ -173,7 +192,8 @@ class Checks {
       }
       std::string cursor = "0";
       do {
-        const ShardReply page = At(shard).Ask({"SCAN", cursor, "COUNT", "1000"});
+        const TimePoint began = MonotonicNow();
+        const ShardReply page = At(shard).Ask({"SCAN", cursor, "COUNT", kPage});
         if (page.size() != 2) return Say("shard " + Name(shard) + ": SCAN: " + At(shard).error());
         cursor = std::string(page.at(0).text());
         const ShardReply keys = page.at(1);
@@ -183,6 +203,9 @@ class Checks {
           const bool incoming = place.owner == shard && place.old_owner != shard;
           if (!incoming || key.text().starts_with(kReserved)) continue;
           if (++count <= kNamedKeys) examples += " " + std::string(key.text().substr(0, 64));
+        }
+        if (ClientsAreBusy()) {
+          std::this_thread::sleep_for(kRest * (MonotonicNow() - began));
         }
       } while (cursor != "0");
     }
@@ -299,6 +322,9 @@ class Checks {
   const MoveCheckOptions& options_;
   const RingMove& move_;
   std::vector<Shard> shards_;
+  uint64_t commands_ = options_.client_commands ? options_.client_commands() : 0;
+  TimePoint looked_at_ = MonotonicNow();
+  bool busy_ = options_.client_commands != nullptr;  // until it has looked
   std::vector<std::string> reasons_;
 };
 

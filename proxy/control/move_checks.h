@@ -2,6 +2,7 @@
 // thread of its own.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -22,6 +23,7 @@ struct MoveCheckOptions {
   int databases = 16;
   Duration connect_timeout{};
   Duration command_timeout{};
+  std::function<uint64_t()> client_commands = {};  // as MoverContext's
   // Back where the keys came from: what is found on the way is left of the move before.
   bool reversal = false;
   // This proxy and its ring.

@@ -24,6 +24,7 @@ Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
                                                 context_.connect_timeout, context_.command_timeout);
   }
   retry_at_.resize(clients_.size());
+  opened_.resize(clients_.size());
   last_look_ = MonotonicNow();
   if (context_.client_commands) {
     last_commands_ = context_.client_commands();
@@ -55,6 +56,42 @@ void Mover::Pull(int database, std::string key, PullDone done) {
     pulls_.push_back({database, std::move(key), std::move(done)});
   }
   wake_.notify_one();
+}
+
+bool Mover::BeginPull(int database, Bytes key, uint32_t to, std::string& script) {
+  const std::lock_guard lock(mutex_);
+  if (stop_ || halted_ || halt_ || held_ > 0 || abandoned_ || figures_.swept) return false;
+  if (worker_script_.empty() || !opened_[donor_] || !opened_[to]) return false;
+  if (!carried_.BeginPull(CarriedKeys::NameOf(database, key))) return false;
+  script = worker_script_;
+  return true;
+}
+
+void Mover::EndPull(int database, Bytes key, const PullEnd& end) {
+  bool awaited = false;
+  {
+    const std::lock_guard lock(mutex_);
+    carried_.EndPull(CarriedKeys::NameOf(database, key));
+    ++worker_pulls_;
+    if (end.doubtful) worker_doubt_ = true;
+    ++figures_.pulls;
+    if (end.moved) CountOne(key, end.size, end.took);
+    awaited = !pulls_.empty() || held_ > 0 || halt_;
+  }
+  if (awaited) wake_.notify_one();
+}
+
+void Mover::StuckPull(int database, Bytes key, const std::string& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    carried_.SetStuck(CarriedKeys::NameOf(database, key), why);
+  }
+  wake_.notify_one();
+}
+
+bool Mover::given_up() const {
+  const std::lock_guard lock(mutex_);
+  return abandoned_ || stop_;
 }
 
 void Mover::Resolve(std::function<void(Status)> done) {
@@ -144,8 +181,18 @@ void Mover::Run() {
       continue;
     }
     const Duration wait = idle ? Duration(kTroubleDelay) : resume_at_ - now;
-    if (pulls_.empty() || halted_) wake_.wait_for(lock, wait);
+    if (!Servable()) wake_.wait_for(lock, wait);
   }
+}
+
+// Somebody waits for a key that no worker carries. REQUIRES: the lock.
+bool Mover::Servable() const {
+  if (pulls_.empty() || halted_) return false;
+  if (carried_.pulls() == 0) return true;
+  return std::any_of(pulls_.begin(), pulls_.end(), [this](const Waiting& waiting) {
+    const std::string name = CarriedKeys::NameOf(waiting.database, waiting.key);
+    return !carried_.pulled(name) || carried_.WhyStuck(name) != nullptr;
+  });
 }
 
 // True: somebody asked for a pause, and it has waited a while.
@@ -154,11 +201,17 @@ bool Mover::StandStill() {
   {
     const std::lock_guard lock(mutex_);
     if (held_ == 0) return false;
+  }
+  std::string trouble;
+  {
+    // What workers carry is answered soon, or stuck.
+    std::unique_lock lock(mutex_);
+    while (carried_.moving() > 0 && !stop_) wake_.wait_for(lock, kTroubleDelay);
+    if (carried_.stuck() > 0) trouble = "a key on its way is in doubt";
     holds.swap(holds_);
   }
   if (!holds.empty()) {
     // What a lost connection left behind could still arrive.
-    std::string trouble;
     for (const auto& client : clients_) {
       if (!client->in_doubt()) continue;
       if (const Status ready = client->Ready(); !ready) trouble = ready.error().text;
@@ -180,9 +233,14 @@ bool Mover::GiveUp() {
   }
   for (const Waiting& each : waiting) each.done("");
   if (swept_) return !waiting.empty();
-  swept_ = true;
   {
-    const std::lock_guard lock(mutex_);
+    // What workers have begun to carry off it ends within a command's time.
+    std::unique_lock lock(mutex_);
+    if (carried_.moving() > 0 && !stop_) {
+      wake_.wait_for(lock, kTroubleDelay);
+      return true;
+    }
+    swept_ = true;
     figures_.swept = true;
     figures_.trouble = "given up";
   }
@@ -204,12 +262,16 @@ void Mover::FinishOrders() {
   std::function<void(bool)> halt;
   {
     const std::lock_guard lock(mutex_);
-    if (!pulls_.empty()) return;
+    if (!pulls_.empty() || carried_.moving() > 0) return;
     halt = std::exchange(halt_, nullptr);
     if (halt) halted_ = true;
   }
   if (!halt) return;
   bool clean = !doubtful_;
+  {
+    const std::lock_guard lock(mutex_);
+    clean = clean && carried_.pulls() == 0 && !worker_doubt_;
+  }
   for (const auto& client : clients_) {
     if (client->in_doubt()) clean = client->Ready().ok() && clean;
   }
@@ -225,7 +287,12 @@ Status Mover::Connect(uint32_t shard) {
   }
   const std::string run_id = client.run_id();
   const Status ready = client.Ready();
-  if (!ready) retry_at_[shard] = MonotonicNow() + kRetryAfter;
+  if (!ready) {
+    retry_at_[shard] = MonotonicNow() + kRetryAfter;
+  } else {
+    const std::lock_guard lock(mutex_);
+    opened_[shard] = true;
+  }
   if (ready.ok() && shard == donor_ && run_id != client.run_id()) {
     dump_script_.clear();
     // Its SCAN cursor means nothing to another process.
@@ -245,7 +312,7 @@ Status Mover::Connect(uint32_t shard) {
 void Mover::GatherPulls() {
   {
     const std::lock_guard lock(mutex_);
-    if (pulls_.empty()) return;
+    if (!Servable()) return;
   }
   const TimePoint now = MonotonicNow();
   if (now < next_pulls_at_) std::this_thread::sleep_for(next_pulls_at_ - now);
@@ -255,13 +322,21 @@ void Mover::GatherPulls() {
 bool Mover::ServePulls() {
   GatherPulls();
   std::vector<Waiting> taken;
+  std::vector<std::pair<PullDone, std::string>> stuck;
+  InHand hand(*this);
   {
     const std::lock_guard lock(mutex_);
     if (halted_) return false;
     for (auto at = pulls_.begin(); at != pulls_.end() && taken.size() < kPullsAtOnce;) {
       const bool being_copied =
           copying_ != nullptr && at->database == copying_->database && at->key == copying_->key;
-      if (being_copied) {
+      const std::string name = CarriedKeys::NameOf(at->database, at->key);
+      if (const std::string* why = carried_.WhyStuck(name)) {
+        stuck.emplace_back(std::move(at->done), *why);
+        at = pulls_.erase(at);
+        continue;
+      }
+      if (being_copied || !hand.TakeLocked(name)) {
         ++at;
         continue;
       }
@@ -269,6 +344,7 @@ bool Mover::ServePulls() {
       at = pulls_.erase(at);
     }
   }
+  for (const auto& [done, why] : stuck) done(why);
   if (taken.empty()) return false;
   const TimePoint began = MonotonicNow();
   // One database at a time; several may wait for one key.

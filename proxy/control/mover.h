@@ -1,6 +1,7 @@
 // Carries the keys of one donor to their new owners: one thread, so that exactly one mover has a
 // key at a time. Keys that a client waits for come first; in between it sweeps the donor with SCAN
-// until a whole pass finds nothing (PROTOCOLS.md 4.4, 4.6).
+// until a whole pass finds nothing (PROTOCOLS.md 4.4, 4.6). Workers carry small keys that their
+// clients wait for themselves, and ask it for each whether they may.
 //
 // Keys are relayed: DUMP and PTTL from the donor, RESTORE without REPLACE to the recipient, and
 // when that is acknowledged UNLINK on the donor, a pipeline for each step (control/key_transfer.h).
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/carried_keys.h"
 #include "control/key_transfer.h"
 #include "control/shard_client.h"
 #include "ring/ring_move.h"
@@ -43,16 +45,25 @@ struct MoverContext {
   std::atomic<bool> paused{false};
 };
 
+struct SlowKey {
+  std::string key;  // at most its first 100 bytes
+  Duration took{};
+};
+
 struct MoverFigures {
-  uint64_t keys = 0;     // moved
-  uint64_t bytes = 0;    // their payloads
-  uint64_t pulls = 0;    // of which clients waited for
-  uint64_t scanned = 0;  // keys of the donor looked at in this pass
-  uint64_t passes = 0;   // over the whole donor, begun
-  uint64_t largest = 0;  // payload
-  std::string slowest;   // the key that took longest, and how long
-  std::string trouble;   // what holds it up; empty: nothing
+  uint64_t keys = 0;             // moved
+  uint64_t bytes = 0;            // their payloads
+  uint64_t pulls = 0;            // of which clients waited for
+  uint64_t scanned = 0;          // keys of the donor looked at in this pass
+  uint64_t passes = 0;           // over the whole donor, begun
+  uint64_t expected = 0;         // keys to move, as estimated when the sweep began
+  uint64_t largest = 0;          // payload
+  std::vector<SlowKey> slowest;  // the slowest first, a few
+  std::string trouble;           // what holds it up; empty: nothing
   bool swept = false;
+
+  uint64_t keys_left() const { return swept || expected < keys ? 0 : expected - keys; }
+  uint64_t bytes_left() const { return keys == 0 ? 0 : keys_left() * (bytes / keys); }
 };
 
 class Mover {
@@ -71,6 +82,21 @@ class Mover {
   void Stop();
   // Any thread, as all below.
   void Pull(int database, std::string key, PullDone done);
+  // The caller may carry the key itself, with the steps of control/key_transfer.h and over fenced
+  // connections named as the context says, until it calls EndPull. False: Pull() it. `script` is
+  // the SHA1 of what measures and dumps keys on the donor (see kDumpScript).
+  bool BeginPull(int database, Bytes key, uint32_t to, std::string& script);
+  struct PullEnd {
+    bool moved = false;
+    bool doubtful = false;  // it may be on both sides
+    uint64_t size = 0;
+    Duration took{};
+  };
+  void EndPull(int database, Bytes key, const PullEnd& end);
+  // Its connection cannot be fenced for now; EndPull comes when it is.
+  void StuckPull(int database, Bytes key, const std::string& why);
+  // The operator gave up the donor, or nobody carries anything any more.
+  bool given_up() const;
   // Drops the donor's copy of every key that its new owner has; then `done`, with what is wrong
   // when not all could be looked at. From then on no sweep. For a reversal.
   void Resolve(std::function<void(Status)> done);
@@ -86,6 +112,13 @@ class Mover {
   // Wakes it to look at `paused` again.
   void Nudge() { wake_.notify_all(); }
   MoverFigures figures() const;
+
+  // Arguments: keys, the size from which one is large, and what may be dumped altogether. For each
+  // key its time to live and its payload; kAbsent, or kNotNow for one that is large or for which
+  // there is no room.
+  static const Bytes kDumpScript;
+  static constexpr int64_t kAbsent = -2;
+  static constexpr int64_t kNotNow = -3;
 
  private:
   // From this estimate on (of what the donor keeps for it) a collection is copied in pieces: about
@@ -116,12 +149,15 @@ class Mover {
   };
   using Items = std::vector<Item>;
   class Ahead;
+  // Keys that workers must not take meanwhile.
+  class InHand;
 
   void Run();
   bool GiveUp();
   bool StandStill();
   bool ServePulls();
   void GatherPulls();
+  bool Servable() const;
   void SweepStep();
   void SweepBatch();
   void SweepAhead();
@@ -130,6 +166,8 @@ class Mover {
   bool ScanMore();
   void Transfer(Items& items);
   void Count(Items& items, Duration took);
+  void CountOne(Bytes key, uint64_t size, Duration took);
+  void Expect();
   bool MayScript();
   ShardReply DumpByScript(Items& items);
   void AppendDumpScript(const std::vector<Item*>& items, int64_t room);
@@ -170,7 +208,6 @@ class Mover {
   bool sweeping_ = true;
   bool doubtful_ = false;          // some key may be on both sides
   const Item* copying_ = nullptr;  // in pieces
-  Duration slowest_{};
   uint64_t last_commands_ = 0;
   TimePoint last_look_{};
   TimePoint resume_at_{};
@@ -182,6 +219,11 @@ class Mover {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Waiting> pulls_;  // guarded by mutex_, as all below
+  CarriedKeys carried_;
+  std::string worker_script_;  // dump_script_, for workers
+  std::vector<bool> opened_;   // shards where nothing of ours, or of an earlier life, is in doubt
+  size_t worker_pulls_ = 0;    // since the sweep last paced itself
+  bool worker_doubt_ = false;  // some key that a worker carried may be on both sides
   std::function<void(Status)> resolve_;
   std::function<void(bool)> halt_;
   bool halted_ = false;
@@ -192,6 +234,34 @@ class Mover {
   bool stop_ = false;
   MoverFigures figures_;
   std::thread thread_;
+};
+
+class Mover::InHand {
+ public:
+  explicit InHand(Mover& mover) : mover_(mover) {}
+  ~InHand() {
+    const std::lock_guard lock(mover_.mutex_);
+    for (const uint32_t slot : slots_) mover_.carried_.End(slot);
+    // What the mover's own lost connection had sent must be final before a worker carries the key.
+    for (size_t i = 0; i < mover_.clients_.size(); ++i) {
+      if (mover_.clients_[i]->in_doubt()) mover_.opened_[i] = false;
+    }
+  }
+  InHand(const InHand&) = delete;
+  InHand& operator=(const InHand&) = delete;
+
+  // False: a worker carries it. REQUIRES: the lock.
+  bool TakeLocked(const std::string& name) {
+    uint32_t slot = 0;
+    if (!mover_.carried_.Begin(name, slot)) return false;
+    slots_.push_back(slot);
+    return true;
+  }
+  Items TakeFound(size_t most);
+
+ private:
+  Mover& mover_;
+  std::vector<uint32_t> slots_;
 };
 
 // The movers of one move, by donor. Workers share it; the main thread outlives them.

@@ -141,14 +141,14 @@ void Mover::SweepAhead() {
   if (!Client(donor_).Select(scanned_database_) || !MayScript()) return SweepBatch();
   const size_t chunk = size_t{context_.batch} * kChunkBatches;
   const size_t most = std::min(found_.size(), chunk * kMaxChunks);
+  InHand hand(*this);
   std::vector<Items> chunks;
-  for (size_t i = 0; i < most; ++i) {
-    if (i % chunk == 0) chunks.emplace_back();
-    Item& item = chunks.back().emplace_back();
-    item.database = scanned_database_;
-    item.key = std::move(found_[i]);
+  for (size_t left = most; left > 0;) {
+    const size_t next = std::min(left, chunk);
+    left -= next;
+    if (Items items = hand.TakeFound(next); !items.empty()) chunks.push_back(std::move(items));
   }
-  found_.erase(found_.begin(), found_.begin() + static_cast<std::ptrdiff_t>(most));
+  if (chunks.empty()) return Pace(began, 0);
   Ahead ahead(*this, std::move(chunks));
   ahead.Run();
   const Duration took = (MonotonicNow() - began) / ahead.chunks().size();

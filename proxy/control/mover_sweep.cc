@@ -15,8 +15,14 @@ constexpr Duration kLookEvery = std::chrono::milliseconds(5);
 constexpr Duration kMaxPause = std::chrono::milliseconds(250);
 // Commands a second from which clients count as busy, so that the sweep keeps to its share.
 constexpr double kBusyRate = 200;
-// Batches are this many times longer while nobody would notice.
+// Batches are this many times longer while nobody would notice, and shorter while clients would: a
+// shard serves nobody else during one step.
 constexpr uint32_t kIdleFactor = 4;
+constexpr uint32_t kBusyFactor = 4;
+constexpr Bytes kBusyPage = "128";
+constexpr Bytes kIdlePage = "2048";
+// What a key costs that a worker carries, roughly.
+constexpr Duration kPullTime = std::chrono::microseconds(40);
 
 }  // namespace
 
@@ -42,14 +48,12 @@ void Mover::SweepStep() {
 
 void Mover::SweepBatch() {
   const TimePoint began = MonotonicNow();
-  const size_t batch = std::min<size_t>(
-      found_.size(), busy_clients_ ? context_.batch : context_.batch * kIdleFactor);
-  Items items(batch);
-  for (Item& item : items) {
-    item.database = scanned_database_;
-    item.key = std::move(found_.front());
-    found_.pop_front();
-  }
+  const size_t batch =
+      std::min<size_t>(found_.size(), busy_clients_ ? std::max(context_.batch / kBusyFactor, 1U)
+                                                    : context_.batch * kIdleFactor);
+  InHand hand(*this);
+  Items items = hand.TakeFound(batch);
+  if (items.empty()) return Pace(began, 0);
   Transfer(items);
   EndSweepStep(items, began);
 }
@@ -76,6 +80,22 @@ bool Mover::Interrupted() {
   return !pulls_.empty() || stop_ || abandoned_ || held_ > 0 || halt_ || resolve_;
 }
 
+// The next of what was found, without what workers carry: a later pass sees whether that came.
+Mover::Items Mover::InHand::TakeFound(size_t most) {
+  Items items;
+  items.reserve(most);
+  const std::lock_guard lock(mover_.mutex_);
+  for (size_t i = 0; i < most; ++i) {
+    std::string key = std::move(mover_.found_.front());
+    mover_.found_.pop_front();
+    if (!TakeLocked(CarriedKeys::NameOf(mover_.scanned_database_, key))) continue;
+    Item& item = items.emplace_back();
+    item.database = mover_.scanned_database_;
+    item.key = std::move(key);
+  }
+  return items;
+}
+
 // Keeps to the share of time that clients leave, and to the configured rate.
 void Mover::Pace(TimePoint began, size_t keys) {
   const TimePoint now = MonotonicNow();
@@ -86,8 +106,17 @@ void Mover::Pace(TimePoint began, size_t keys) {
     last_commands_ = commands;
     last_look_ = now;
   }
+  size_t pulls = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    pulls = std::exchange(worker_pulls_, 0);
+  }
   if (busy_clients_) {
-    const double share = std::clamp(context_.background_share, 0.01, 1.0);
+    // What workers carried for their clients counts as the donor's time, too.
+    began -= kPullTime * static_cast<int64_t>(pulls);
+    // All donors together, for the machine of the proxy and its clients is one.
+    const double share = std::clamp(context_.background_share, 0.01, 1.0) /
+                         static_cast<double>(context_.move->donors().size());
     const auto pause = Duration(
         static_cast<int64_t>(static_cast<double>((now - began).count()) * (1 / share - 1)));
     resume_at_ = now + std::min(pause, kMaxPause);
@@ -95,6 +124,37 @@ void Mover::Pace(TimePoint began, size_t keys) {
   if (const uint64_t rate = context_.max_keys_per_second; rate > 0 && keys > 0) {
     resume_at_ = std::max(resume_at_, began + Duration(keys * 1000000000ULL / rate));
   }
+}
+
+// How many keys are to move: their share of what the donor owned, of all its keys. A pass behind
+// the first finds what the estimate missed.
+void Mover::Expect() {
+  uint64_t expected = 0;
+  if (figures_.passes == 0) {
+    uint64_t keys = 0;
+    const ShardReply info = Client(donor_).Ask({"INFO", "keyspace"});
+    const Bytes text = info.text();
+    constexpr Bytes kField = "keys=";
+    for (size_t at = text.find(kField); at != Bytes::npos; at = text.find(kField, at)) {
+      at += kField.size();
+      const Bytes digits = text.substr(at, text.find(',', at) - at);
+      keys += static_cast<uint64_t>(ParseInteger(digits).value_or(0));
+    }
+    // A ring that is not cut into ranges: as if its donors gave alike.
+    const auto donors = static_cast<double>(context_.move->donors().size());
+    uint64_t positions = context_.move->ranges().empty()
+                             ? static_cast<uint64_t>(context_.move->share() / donors * 4294967296.0)
+                             : 0;
+    for (const RingMove::Range& range : context_.move->ranges()) {
+      if (range.from == donor_) positions += uint64_t{range.last} - range.first + 1;
+    }
+    const double owned = context_.move->from()->ShareOf(donor_) * 4294967296.0;
+    const double share = owned > 0 ? std::min(static_cast<double>(positions) / owned, 1.0) : 0;
+    expected = static_cast<uint64_t>(static_cast<double>(keys) * share);
+  }
+  const std::lock_guard lock(mutex_);
+  // Some have left already.
+  figures_.expected = figures_.keys + expected;
 }
 
 // One page of the donor's keys. False: it did not answer as it should.
@@ -105,6 +165,7 @@ bool Mover::ScanMore() {
     database_ = 0;
     cursor_ = "0";
     found_in_pass_ = 0;
+    Expect();
     const std::lock_guard lock(mutex_);
     ++figures_.passes;
     figures_.scanned = 0;
@@ -113,7 +174,8 @@ bool Mover::ScanMore() {
     Trouble("shard " + donor.target().name + ": " + donor.error());
     return false;
   }
-  const ShardReply page = donor.Ask({"SCAN", cursor_, "COUNT", busy_clients_ ? "512" : "2048"});
+  const ShardReply page =
+      donor.Ask({"SCAN", cursor_, "COUNT", busy_clients_ ? kBusyPage : kIdlePage});
   if (page.size() != 2) {
     Trouble("shard " + donor.target().name +
             ": SCAN: " + (page.lost() ? donor.error() : std::string(page.text())));
@@ -137,14 +199,16 @@ bool Mover::ScanMore() {
   if (++database_ < context_.databases) return true;
   pass_begun_ = false;
   if (found_in_pass_ > 0) return true;
+  {
+    // From here on no worker begins to carry a key.
+    const std::lock_guard lock(mutex_);
+    if (carried_.pulls() > 0) return true;
+    figures_.swept = true;
+  }
   // A shard that leaves has nothing of ours on it.
   if (context_.move->to()->shards()[donor_].absent && donor.Select(0)) RemoveMark(donor);
   swept_ = true;
   Trouble("");
-  {
-    const std::lock_guard lock(mutex_);
-    figures_.swept = true;
-  }
   on_swept_();
   return true;
 }

@@ -11,12 +11,13 @@
 namespace ringmaster {
 namespace {
 
+constexpr size_t kSlowest = 8;
 // What one batch may hold in memory, by the donor's own estimate.
 constexpr int64_t kBatchBytes = 8 << 20;
 
-// For each key its time to live and its payload; -2: absent, -3: not now, for it is large or there
-// is no room for more.
-constexpr Bytes kDumpScript =
+}  // namespace
+
+const Bytes Mover::kDumpScript =
     "local large, room = tonumber(ARGV[1]), tonumber(ARGV[2]) local out = {} "
     "for i, key in ipairs(KEYS) do "
     "local size = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '5') "
@@ -25,10 +26,6 @@ constexpr Bytes kDumpScript =
     "elseif size <= large and room > 0 then room = room - size "
     "ttl = redis.call('PTTL', key) payload = redis.call('DUMP', key) end "
     "out[2 * i - 1] = ttl out[2 * i] = payload end return out";
-constexpr int64_t kAbsent = -2;
-constexpr int64_t kNotNow = -3;
-
-}  // namespace
 
 // Each item ends as kHere, or as kFailed with its error, or is to come again later. REQUIRES: all
 // of one database.
@@ -71,14 +68,24 @@ void Mover::Count(Items& items, Duration took) {
   const std::lock_guard lock(mutex_);
   for (const Item& item : items) {
     if (item.transfer.step() != KeyTransfer::Step::kHere || !item.moved) continue;
-    ++figures_.keys;
-    figures_.bytes += item.size;
-    figures_.largest = std::max(figures_.largest, item.size);
-    if (took > slowest_) {
-      slowest_ = took;
-      figures_.slowest = fmt::format("{} ({} ms)", item.key.substr(0, 100), Milliseconds(took));
-    }
+    CountOne(item.key, item.size, took);
   }
+}
+
+// REQUIRES: the lock.
+void Mover::CountOne(Bytes key, uint64_t size, Duration took) {
+  ++figures_.keys;
+  figures_.bytes += size;
+  figures_.largest = std::max(figures_.largest, size);
+  std::vector<SlowKey>& slowest = figures_.slowest;
+  if (slowest.size() == kSlowest && took <= slowest.back().took) return;
+  // What travelled in one batch took as long; one of them is enough.
+  const auto same = [took](const SlowKey& each) { return each.took == took; };
+  if (std::any_of(slowest.begin(), slowest.end(), same)) return;
+  const auto at = std::find_if(slowest.begin(), slowest.end(),
+                               [took](const SlowKey& each) { return each.took < took; });
+  slowest.insert(at, {std::string(key.substr(0, 100)), took});
+  if (slowest.size() > kSlowest) slowest.pop_back();
 }
 
 // The donor has the script that measures and dumps.
@@ -88,6 +95,8 @@ bool Mover::MayScript() {
   const ShardReply loaded = Client(donor_).Ask({"SCRIPT", "LOAD", kDumpScript});
   scripts_refused_ = loaded.is_error();
   if (loaded.is_text()) dump_script_ = loaded.text();
+  const std::lock_guard lock(mutex_);
+  worker_script_ = dump_script_;
   return !dump_script_.empty();
 }
 
@@ -302,6 +311,10 @@ void Mover::TakeUnlinked(Item& item, const ShardReply& reply) {
 }
 
 Status Mover::ResolveAll() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(worker_doubt_, false)) doubtful_ = true;
+  }
   for (int database = 0; database < context_.databases; ++database) {
     std::string cursor = "0";
     do {

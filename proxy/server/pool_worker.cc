@@ -34,6 +34,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
           server.sagas(pool), backends_, router_,
           [at = &worker](std::function<void()> message) { at->mailbox().Post(std::move(message)); },
           [loop = &worker.loop_] { return loop->Now(); }),
+      puller_(*this, worker, backends_, router_),
       freeze_poll_(worker.loop_,
                    [this] {
                      moves_.Poll();
@@ -75,6 +76,7 @@ PoolWorker::~PoolWorker() {
   CloseClients();
   FreeClosed();
   recipes_.Clear();
+  puller_.Close("the proxy is shutting down");
 }
 
 void PoolWorker::AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext>& tls) {
@@ -147,10 +149,7 @@ void PoolWorker::Pull(uint64_t epoch, uint32_t old_owner, int database, std::str
   Mover* mover = nullptr;
   if (movers_ != nullptr && movers_->context.move->epoch() == epoch) mover = movers_->Of(old_owner);
   if (mover == nullptr) return done("nobody moves it; try again");
-  mover->Pull(database, std::move(key),
-              [home = &worker_, done = std::move(done)](const std::string& error) {
-                home->mailbox().Post([done, error] { done(error); });
-              });
+  puller_.Pull(movers_, *mover, database, std::move(key), std::move(done));
 }
 
 void PoolWorker::HoldTransfers(std::function<void(Result<Resume>)> done) {
@@ -217,6 +216,7 @@ void PoolWorker::Tick(TimePoint now) {
   router_.Tick(now);
   locks_.Tick(now);
   sagas_.Tick(now);
+  puller_.Tick(now);
   push_.Tick(now);
   std::erase_if(timers_, [](const auto& timer) { return timer->done; });
 }

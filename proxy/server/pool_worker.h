@@ -18,6 +18,7 @@
 #include "net/timer.h"
 #include "route/router.h"
 #include "saga/saga_set.h"
+#include "server/key_puller.h"
 #include "server/worker.h"
 #include "session/session.h"
 
@@ -60,6 +61,7 @@ class PoolWorker final : public Proxy, public WorkerView {
     locks_.EndTurn();
     sagas_.EndTurn();
     push_.EndTurn();
+    puller_.EndTurn();
   }
   LockWorker& lock_worker() { return locks_; }
   void FreeClosed();
@@ -68,6 +70,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void CloseBackends(const std::string& why) {
     router_.Close(why);
     sagas_.Close();
+    puller_.Close(why);
   }
   // Nothing is under way.
   bool idle() const { return all_.empty() && recipes_.running() == 0 && sagas_.running() == 0; }
@@ -125,6 +128,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   MoveGate moves_;
   LockGate locks_;
   SagaSet sagas_;
+  KeyPuller puller_;
   Timer freeze_poll_;
   std::shared_ptr<MoverSet> movers_;                   // while keys move
   std::shared_ptr<const BackgroundClass> background_;  // may be empty

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -30,6 +31,13 @@ const char* PhaseName(MoveCoordinator::Phase phase) {
   return "";
 }
 
+constexpr size_t kSlowest = 8;
+
+// 0: nothing is left, or nobody knows.
+double SecondsLeft(uint64_t keys, double rate) {
+  return rate > 0 ? std::min(static_cast<double>(keys) / rate, 1e9) : 0;
+}
+
 }  // namespace
 
 std::string Rebalancer::StatusText() const {
@@ -52,20 +60,34 @@ std::string Rebalancer::StatusText() const {
     text += fmt::format("paused: {}\n", movers_->context.paused ? "yes" : "no");
     uint64_t keys = 0;
     uint64_t bytes = 0;
+    uint64_t left = 0;
+    uint64_t bytes_left = 0;
+    std::vector<std::pair<Duration, std::string>> slowest;
     for (const auto& mover : movers_->movers) {
       const MoverFigures each = mover->figures();
       keys += each.keys;
       bytes += each.bytes;
       text += fmt::format(
-          "donor: name={},state={},keys={},bytes={},pulls={},pass={},scanned={},largest={},"
-          "slowest={},trouble={}\n",
+          "donor: name={},state={},keys={},bytes={},keys_left={},bytes_left={},pulls={},pass={},"
+          "scanned={},largest={},trouble={}\n",
           movers_->context.targets[mover->donor()].name, each.swept ? "swept" : "sweeping",
-          each.keys, each.bytes, each.pulls, each.passes, each.scanned, each.largest, each.slowest,
-          each.trouble);
+          each.keys, each.bytes, each.keys_left(), each.bytes_left(), each.pulls, each.passes,
+          each.scanned, each.largest, each.trouble);
+      left += each.keys_left();
+      bytes_left += each.bytes_left();
+      for (const SlowKey& slow : each.slowest) slowest.emplace_back(slow.took, Printable(slow.key));
     }
-    text +=
-        fmt::format("keys_moved: {}\nbytes_moved: {}\nseconds: {:.1f}\nkeys_per_second: {:.0f}\n",
-                    keys, bytes, seconds, static_cast<double>(keys) / std::max(seconds, 0.001));
+    std::sort(slowest.begin(), slowest.end(), std::greater<>());
+    if (slowest.size() > kSlowest) slowest.resize(kSlowest);
+    for (const auto& [took, key] : slowest) {
+      text += fmt::format("slow_key: {:.1f} ms {}\n",
+                          static_cast<double>(Microseconds(took)) / 1000, key);
+    }
+    const double rate = static_cast<double>(keys) / std::max(seconds, 0.001);
+    text += fmt::format(
+        "keys_moved: {}\nbytes_moved: {}\nkeys_left: {}\nbytes_left: {}\nseconds: {:.1f}\n"
+        "keys_per_second: {:.0f}\nseconds_left: {:.1f}\n",
+        keys, bytes, left, bytes_left, seconds, rate, SecondsLeft(left, rate));
   }
   text += fmt::format("freezes: {}\nlast_freeze_micros: {}\nlongest_freeze_micros: {}\n", freezes_,
                       Microseconds(last_freeze_), Microseconds(longest_freeze_));
@@ -94,15 +116,26 @@ void Rebalancer::Describe(RebalanceOverview& out) const {
   if (movers_ == nullptr) return;
   out.paused = movers_->context.paused;
   out.seconds = std::chrono::duration<double>(MonotonicNow() - moving_since_).count();
+  uint64_t moved = 0;
   for (const auto& mover : movers_->movers) {
     const MoverFigures each = mover->figures();
     out.keys += each.keys;
     out.bytes += each.bytes;
     out.pulls += each.pulls;
+    moved += each.keys;
+    out.keys_left += each.keys_left();
+    out.bytes_left += each.bytes_left();
+    std::vector<std::pair<std::string, double>> slowest;
+    for (const SlowKey& slow : each.slowest) {
+      slowest.emplace_back(Printable(slow.key), std::chrono::duration<double>(slow.took).count());
+    }
     out.donors.push_back({out.pool, movers_->context.targets[mover->donor()].name, each.swept,
                           each.keys, each.bytes, each.pulls, each.passes, each.scanned,
-                          each.largest, each.slowest, each.trouble});
+                          each.largest, std::move(slowest), each.keys_left(), each.bytes_left(),
+                          each.trouble});
   }
+  out.seconds_left =
+      SecondsLeft(out.keys_left, static_cast<double>(moved) / std::max(out.seconds, 0.001));
 }
 
 Result<std::string> Rebalancer::PlanText(const std::string& file) const {

@@ -208,6 +208,7 @@ MoveCheckOptions Rebalancer::CheckOptions() const {
   options.databases = static_cast<int>(Wanted().databases);
   options.connect_timeout = config_.timeouts.connect;
   options.command_timeout = config_.timeouts.command;
+  options.client_commands = [this] { return server_.ClientCommands(); };
   return options;
 }
 

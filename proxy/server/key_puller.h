@@ -1,0 +1,110 @@
+// Brings the keys that a worker's clients wait for while ranges move: small ones over connections
+// of the worker's own, in the steps of control/key_transfer.h, together with others of the same
+// turn and donor; whatever is out of the ordinary goes to the donor's mover. Both ask the mover
+// first, so one of them has a key at a time (control/carried_keys.h).
+//
+// A command whose outcome is unknown is made final by the connection's successor before anybody
+// touches the key again; as long as that fails, the key stays where it is and commands on it fail.
+//
+// Owner: a PoolWorker, on its thread.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "control/key_transfer.h"
+#include "control/mover.h"
+#include "coro/task.h"
+#include "coro/task_set.h"
+#include "route/router.h"
+#include "saga/fenced_connection.h"
+
+namespace ringmaster {
+
+class Proxy;
+class Worker;
+
+class KeyPuller {
+ public:
+  using Done = std::function<void(const std::string& error)>;
+
+  KeyPuller(Proxy& proxy, Worker& worker, BackendContext& context, Router& router)
+      : proxy_(proxy), worker_(worker), context_(context), router_(router) {}
+  ~KeyPuller() { Close("the worker ends"); }
+  KeyPuller(const KeyPuller&) = delete;
+  KeyPuller& operator=(const KeyPuller&) = delete;
+
+  // `done` gets why not, or nothing: then the key is where commands find it. `mover` is of `set`.
+  void Pull(const std::shared_ptr<MoverSet>& set, Mover& mover, int database, std::string key,
+            Done done);
+  // What was asked for in this turn sets out. Before the connections are flushed.
+  void EndTurn() {
+    if (!waiting_.empty()) [[unlikely]]
+      SetOut();
+  }
+  void Tick(TimePoint now);
+  // For good.
+  void Close(const std::string& why);
+
+ private:
+  struct Item {
+    std::string key;
+    Done done;
+    uint32_t to = 0;
+    FencedConnection* recipient = nullptr;
+    KeyTransfer transfer = {};
+    std::string payload = {};
+    int64_t ttl = -1;
+    TimePoint dumped_at = {};
+    uint64_t size = 0;
+    bool moved = false;
+    bool left = false;  // to the mover
+    std::string error = {};
+  };
+  struct Batch {
+    std::shared_ptr<MoverSet> set;
+    Mover* mover = nullptr;
+    FencedConnection* donor = nullptr;
+    int database = 0;
+    std::string script;
+    std::vector<Item> items;
+    TimePoint began{};
+  };
+  // What comes off one donor in one database.
+  struct Way {
+    std::shared_ptr<MoverSet> set;
+    std::string script;
+    std::deque<Item> waiting;
+    size_t under_way = 0;  // batches
+  };
+  using Where = std::pair<Mover*, int>;
+
+  void SetOut();
+  void AskMover(Mover& mover, int database, std::string key, Done done);
+  Task<void> Carry(Where where, std::shared_ptr<Batch> batch);
+  Task<void> Dump(Batch& batch);
+  Task<void> Restore(Batch& batch);
+  Task<void> Unlink(Batch& batch);
+  Task<bool> Fence(Batch& batch);
+  Task<void> WaitForFence(Batch& batch);
+  void TakeDumps(Batch& batch, const std::vector<Item*>& asked, const Answer& answer);
+  void End(Batch& batch, Item& item);
+  FencedConnection& ConnectionTo(const MoverSet& set, uint32_t shard, int database);
+
+  Proxy& proxy_;
+  Worker& worker_;
+  BackendContext& context_;
+  Router& router_;
+  bool closed_ = false;
+  std::map<Where, Way> ways_;
+  std::vector<Where> waiting_;  // with something to set out
+  std::map<std::pair<const ShardLink*, int>, std::unique_ptr<FencedConnection>> connections_;
+  TaskSet tasks_;
+};
+
+}  // namespace ringmaster
