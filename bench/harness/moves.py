@@ -130,14 +130,18 @@ def _while_moving(fleet, options, results):
             began = time.monotonic()
             ring.change(range(SHARDS + 1) if joins else range(SHARDS))
             result = load.end(process, ring.proxy, options.seconds, shards)
-            result["still_moving"] = ring.status()["state"] == "moving"
+            state = ring.status()["state"]
             status = ring.settle()
             moved, pulled = _moved(status)
             result.update(moved=moved, pulled=pulled, move_seconds=time.monotonic() - began)
             results["share"].append(moved / KEYS)
+            if state in ("preparing", "switching"):
+                rounds["still"].pop()
+                options.note(f"{name}, round {turn + 1}: the checks outlasted the load, not counted")
+                continue
             rounds["moving"].append(result)
             options.progress(f"{name}, round {turn + 1}: {moved} keys, {pulled} pulled", result)
-            if not result["still_moving"]:
+            if state != "moving":
                 options.note(f"{name}, round {turn + 1}: the move ended before the load")
     ring.close()
 
