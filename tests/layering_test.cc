@@ -1,5 +1,6 @@
 // Holds the #include lines under proxy/ against the table of the design: which folder may include
-// which, and which one sees a library.
+// which, and which one sees a library. Also what no source may say because a compiler gets it
+// wrong.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -202,6 +203,14 @@ TEST(LayeringTest, FindsALongOrMissingReadmeAndAnUnknownFolder) {
       "base/README.md: 6 lines, not 5\n"
       "util/string.h: the design has no folder util/\n"
       "coro/: no README.md\n");
+}
+
+// coro/task.h says why.
+TEST(LayeringTest, NoAwaitedValueIsNegatedInPlace) {
+  for (const auto& [path, text] : ReadProxy()) {
+    if (!path.ends_with(".cc")) continue;
+    EXPECT_EQ(text.find("!co_await"), std::string::npos) << path;
+  }
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys) {
 
 Task<std::string> LockAndPlace(RecipeCall& call, HeldLocks& locks, std::vector<NeededKey>& keys) {
   std::vector<LockKey> wanted = LocksFor(keys);
-  if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call, keys);
+  const bool locked = co_await locks.Acquire(std::move(wanted));
+  if (!locked) co_return LocksNotHad(call, keys);
   Place(call.router(), keys);
   co_return std::string();
 }

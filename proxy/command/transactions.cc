@@ -119,7 +119,8 @@ class Execution {
       // Before the watched keys are looked at, so that nothing changes between that and the end.
       call_.LeaveLocks();
       std::vector<LockKey> wanted = LocksFor(placed->keys);
-      if (!co_await locks.Acquire(std::move(wanted))) co_return LocksNotHad(call_, placed->keys);
+      const bool locked = co_await locks.Acquire(std::move(wanted));
+      if (!locked) co_return LocksNotHad(call_, placed->keys);
       placed = PlaceTransaction(call_, transaction_->queue);  // owners may have changed
     }
     if (!Untouched()) co_return Reply(call_, &ReplyWriter::NullArray);

@@ -5,6 +5,9 @@
 //
 // A coroutine takes values, or references that outlive it; never a capturing lambda. Exceptions
 // are not used: one that escapes ends the process. One thread.
+//
+// Never `if (!co_await x)`: name the value first. GCC 12 may put the negated temporary in front of
+// the frame's function pointers, and whoever resumes the frame then hands it a wrong address.
 #pragma once
 
 #include <coroutine>

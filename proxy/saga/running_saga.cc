@@ -283,8 +283,8 @@ void SagaSet::Running::Ask(size_t index, StepAsk::What what, bool force) {
 }
 
 Task<void> SagaSet::Running::AskWhenReady(size_t index, StepAsk::What what, bool force) {
-  if (!co_await asks_[index].connection->Ready()) co_return NotAsked(asks_[index]);
-  Ask(index, what, force);
+  const bool ready = co_await asks_[index].connection->Ready();
+  ready ? Ask(index, what, force) : NotAsked(asks_[index]);
 }
 
 void SagaSet::Running::NotAsked(StepAsk& ask) {
@@ -371,9 +371,8 @@ Task<void> SagaSet::Running::SendExecution(size_t index) {
     place = set_.Lend(step(index).shard, step(index).database, work_->resp());
   }
   FencedConnection* connection = place.get();
-  if (connection == nullptr || !co_await connection->Ready()) {
-    co_return Stepped(index, StepOutcome::kNotSent, {});
-  }
+  const bool reached = connection != nullptr && co_await connection->Ready();
+  if (!reached) co_return Stepped(index, StepOutcome::kNotSent, {});
   const std::string run_id = connection->run_id();
   ++asks_[index].times;
   const StepOutcome outcome = co_await work_->Execute(saga_.plan(), index, *connection);

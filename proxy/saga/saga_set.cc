@@ -111,7 +111,8 @@ void SagaSet::OnRunId(const std::string& shard, const std::string& run_id) {
 Task<std::string> SagaSet::RunIdOf(uint32_t shard, int database) {
   const std::string name = router_.shard_name(shard);
   FencedConnection* connection = Shared(name, database);
-  if (connection == nullptr || !co_await connection->Ready()) co_return std::string();
+  const bool reached = connection != nullptr && co_await connection->Ready();
+  if (!reached) co_return std::string();
   OnRunId(name, connection->run_id());
   co_return connection->run_id();
 }
