@@ -319,9 +319,10 @@ TEST(ConfigErrorsTest, TellWhatIsWrongWithACommand) {
       Wrong(Top("commands: {X: {keys: {last: 1}}}")),
       "f:2:22: commands.X.keys: 'first' is missing: the position of the first key, 1 behind the "
       "command");
-  EXPECT_EQ(Wrong(Top("commands: {X: {serve: never}}")),
-            "f:2:23: commands.X.serve: 'never' is unknown: use forward, every_shard, sum, concat or "
-            "refuse");
+  EXPECT_EQ(
+      Wrong(Top("commands: {X: {serve: never}}")),
+      "f:2:23: commands.X.serve: 'never' is unknown: use forward, every_shard, sum, concat or "
+      "refuse");
   EXPECT_EQ(Wrong(Top("commands: {X: {serve: sum, why: no}}")),
             "f:2:33: commands.X.why: goes only with 'serve: refuse'");
   EXPECT_EQ(Wrong(Top("commands: {X: {keys: 1, arity: 0}}")),
