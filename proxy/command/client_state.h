@@ -40,6 +40,7 @@ struct ClientState {
   // The command at hand turned out to take several steps: later ones wait for its reply.
   bool goes_alone = false;
   bool close_after_reply = false;  // QUIT, or a CLIENT KILL of itself
+  bool in_exec = false;            // its commands come from an EXEC of its own: none of them waits
   // Who is logged in, as the user was when last looked up; empty: the default user, who may do
   // everything.
   std::shared_ptr<const AclUser> user;
@@ -53,9 +54,7 @@ struct ClientState {
   std::shared_ptr<Transaction> transaction;
   // While a blocking command of it waits.
   BlockedClient* blocked = nullptr;
-  // Its commands come from an EXEC of its own: none of them waits.
-  bool in_exec = false;
-  // The slow log's next entry when that EXEC began: what ended since then ended behind it.
+  // The slow log's next entry when its EXEC began: what ended since then ended behind it.
   uint64_t exec_log_id = 0;
   // Of a client that gets messages out of turn: it subscribes, monitors, tracks keys or is told of
   // another's. Made and dropped by the PushHub.
