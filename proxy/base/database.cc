@@ -16,6 +16,10 @@
 namespace ringmaster {
 namespace {
 
+// Of SQLite's ways to the files: no other process may use them, so that a commit takes no locks of
+// the system's.
+constexpr const char* kOneProcess = "unix-excl";
+
 Error SqlError(sqlite3* handle, Bytes doing) {
   return {
       ErrorCode::kIo,
@@ -120,7 +124,7 @@ Status Database::Prepare() {
   }
   if (sqlite3_open_v2(path.c_str(), &handle_,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                      nullptr) != SQLITE_OK) {
+                      kOneProcess) != SQLITE_OK) {
     return SqlError(handle_, path);
   }
   session_ = std::make_unique<DatabaseSession>(handle_);
@@ -162,7 +166,7 @@ Status Database::Prepare() {
 Status Database::OpenCheckpoints() {
   const std::string& path = options_.path;
   if (sqlite3_open_v2(path.c_str(), &checkpoints_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                      nullptr) != SQLITE_OK) {
+                      kOneProcess) != SQLITE_OK) {
     return SqlError(checkpoints_, path);
   }
   checkpointer_ = std::make_unique<DatabaseSession>(checkpoints_);
