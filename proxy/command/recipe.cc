@@ -30,7 +30,6 @@ RecipeCall::RecipeCall(const Call& call, bool touches_keys)
       exchange_(call.exchange),
       sink_(call.exchange.sink),
       client_(&call.client),
-      bytes_(MakeRequest(call.args)),
       in_exec_(call.client.in_exec),
       gate_(touches_keys ? call.context.moves : nullptr),
       locks_(nullptr),
@@ -38,12 +37,12 @@ RecipeCall::RecipeCall(const Call& call, bool touches_keys)
       database_(call.client.database),
       resp_(call.client.resp),
       push_(call.client.push) {
-  size_t total = 0;
-  for (const Bytes arg : call.args) total += arg.size();
-  arg_bytes_.reserve(total);
+  args_.reserve(call.args.size());
+  bytes_.reserve(RequestSize(call.args));
+  AppendRequestHeader(bytes_, call.args.size());
   for (const Bytes arg : call.args) {
-    args_.emplace_back(arg_bytes_.data() + arg_bytes_.size(), arg.size());
-    arg_bytes_.append(arg);
+    AppendRequestArg(bytes_, arg);
+    args_.emplace_back(bytes_.data() + bytes_.size() - arg.size() - 2, arg.size());
   }
   if (gate_ != nullptr) gate_generation_ = gate_->OnRecipeBegan();
   if (touches_keys) JoinLocks();

@@ -86,6 +86,13 @@ uint64_t RecentRequests::Put(Bytes request, bool is_cut) {
 
 uint64_t RecentRequests::KeepCut(std::span<const Bytes> args) {
   scratch_.clear();
+  const bool all = args.size() <= kLoggedArgs &&
+                   std::all_of(args.begin(), args.end(),
+                               [](Bytes arg) { return arg.size() <= kLoggedBytes; });
+  if (all) {
+    AppendRequest(scratch_, args);
+    return Put(scratch_, true);
+  }
   const std::vector<std::string> cut = CutForLog(args);
   AppendRequestHeader(scratch_, cut.size());
   for (const std::string& arg : cut) AppendRequestArg(scratch_, arg);

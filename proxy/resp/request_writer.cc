@@ -1,7 +1,24 @@
 #include "resp/request_writer.h"
 
+#include <charconv>
+
 namespace ringmaster {
 namespace {
+
+// In one piece: requests of sagas have thousands of them.
+void AppendLength(std::string& out, char type, size_t value) {
+  char line[24];
+  char* end = line;
+  *end++ = type;
+  if (value < 10) {
+    *end++ = static_cast<char>('0' + value);
+  } else {
+    end = std::to_chars(end, line + sizeof(line) - 2, value).ptr;
+  }
+  *end++ = '\r';
+  *end++ = '\n';
+  out.append(line, static_cast<size_t>(end - line));
+}
 
 size_t HeaderSize(size_t value) {
   size_t size = 4;
@@ -14,18 +31,12 @@ size_t HeaderSize(size_t value) {
 
 }  // namespace
 
-void AppendRequestHeader(std::string& out, size_t args) {
-  out.push_back('*');
-  AppendInteger(out, static_cast<int64_t>(args));
-  out.append("\r\n");
-}
+void AppendRequestHeader(std::string& out, size_t args) { AppendLength(out, '*', args); }
 
 void AppendRequestArg(std::string& out, Bytes arg) {
-  out.push_back('$');
-  AppendInteger(out, static_cast<int64_t>(arg.size()));
-  out.append("\r\n");
+  AppendLength(out, '$', arg.size());
   out.append(arg);
-  out.append("\r\n");
+  out.append("\r\n", 2);
 }
 
 void AppendRequest(std::string& out, std::span<const Bytes> args) {

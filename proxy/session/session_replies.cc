@@ -173,6 +173,11 @@ void Session::Continue() {
     // Refused before its end: the rest is still to be swallowed, and no shard holds it up now.
     if (barrier_) UpdateReading();
   }
+  // Nothing has come meanwhile: it need not wait in line to hear what comes.
+  if (!reading_ && !readable_ && !draining_ && (input_.empty() || needs_more_) &&
+      !stream_.HasBuffered()) {
+    return UpdateReading();
+  }
   const bool waits = !reading_ || (!input_.empty() && !needs_more_);
   if (waits && !closing_ && !Blocked()) context_.line.Wake(*this);
 }
