@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "resp/request_writer.h"
 #include "support/cluster.h"
 #include "support/temp_folder.h"
 #include "support/wait.h"
@@ -241,6 +242,110 @@ TEST_P(SagasTest, KilledAgainWhileItRecoversItIsStillWholeOrGone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, SagasTest, testing::Values(2, 4));
+
+// Over four shards, many at the same time.
+class SharedSagasTest : public testing::Test {
+ protected:
+  static ClusterOptions Options() {
+    ClusterOptions options;
+    options.workers = 1;
+    options.timeouts = "command: 1s, connect: 500ms";
+    return options;
+  }
+  // One MSET of a key on each of these shards, by each of `count` clients, sent before any reply is
+  // read; `first`: of the keys.
+  std::vector<Client> SendFrom(size_t count, const std::vector<size_t>& shards, size_t first,
+                               const std::string& value) {
+    std::vector<Client> clients;
+    for (size_t i = 0; i < count; ++i) {
+      Words words = {"MSET"};
+      for (const size_t shard : shards) {
+        words.push_back(cluster_.KeyOn(shard, first + i));
+        words.push_back(value);
+      }
+      clients.push_back(cluster_.Connect());
+      clients.back().Send(MakeRequest(std::vector<Bytes>(words.begin(), words.end())));
+    }
+    return clients;
+  }
+  // The shards' connections come up with the first one.
+  void Warm() {
+    for (Client& client : SendFrom(1, {0, 1, 2, 3}, 0, "warm")) EXPECT_EQ(client.Read(), "OK");
+  }
+
+  Cluster cluster_{Options()};
+};
+
+TEST_F(SharedSagasTest, EachIsWholeThoughTheyShareSagas) {
+  Warm();
+  constexpr int kClients = 16;
+  constexpr int kEach = 30;
+  std::vector<Client> clients;
+  for (int i = 0; i < kClients; ++i) {
+    std::string bytes;
+    for (int n = 0; n < kEach; ++n) {
+      const std::string value = std::to_string(i) + ":" + std::to_string(n);
+      Words words = {"MSET"};
+      for (const size_t shard : {0, 1, 2, 3}) {
+        words.push_back(cluster_.KeyOn(shard, static_cast<size_t>(n % 3)));
+        words.push_back(value);
+      }
+      bytes += MakeRequest(std::vector<Bytes>(words.begin(), words.end()));
+    }
+    clients.push_back(cluster_.Connect());
+    clients.back().Send(bytes);
+  }
+  for (Client& client : clients) {
+    for (const std::string& reply : client.Read(kEach)) EXPECT_EQ(reply, "OK");
+  }
+  Client client = cluster_.Connect();
+  for (size_t n = 0; n < 3; ++n) {
+    const std::string value = client.Command({"GET", cluster_.KeyOn(0, n)});
+    for (const size_t shard : {1, 2, 3}) {
+      EXPECT_EQ(client.Command({"GET", cluster_.KeyOn(shard, n)}), value);
+    }
+  }
+  const std::string info = client.Command({"INFO", "ringmaster"});
+  const size_t at = info.find("sagas:started=");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_LT(std::stoi(info.substr(at + 14)), 1 + kClients * kEach) << "none was shared";
+}
+
+TEST_F(SharedSagasTest, AShardsRefusalIsForThoseWhoNeedIt) {
+  Warm();
+  cluster_.server(3).Connect().Command({"CONFIG", "SET", "maxmemory", "1"});
+  std::vector<Client> harmed = SendFrom(12, {0, 3}, 1, "harmed");
+  std::vector<Client> others = SendFrom(12, {0, 1, 2}, 20, "fine");
+  for (Client& client : harmed) {
+    const std::string reply = client.Read();
+    EXPECT_TRUE(reply.starts_with("(error) OOM")) << reply;
+  }
+  for (Client& client : others) EXPECT_EQ(client.Read(), "OK");
+  Client client = cluster_.Connect();
+  for (size_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(client.Command({"GET", cluster_.KeyOn(0, 1 + i)}), "(nil)");
+    EXPECT_EQ(client.Command({"GET", cluster_.KeyOn(2, 20 + i)}), "\"fine\"");
+  }
+}
+
+TEST_F(SharedSagasTest, AFrozenShardHoldsUpOnlyThoseWhoNeedIt) {
+  Warm();
+  cluster_.server(3).Pause();
+  std::vector<Client> harmed = SendFrom(12, {0, 3}, 1, "harmed");
+  std::vector<Client> others = SendFrom(12, {0, 1, 2}, 20, "fine");
+  for (Client& client : others) {
+    client.set_patience(std::chrono::seconds(2));
+    EXPECT_EQ(client.Read(), "OK");
+  }
+  for (Client& client : harmed) {
+    EXPECT_TRUE(client.Silent(std::chrono::milliseconds(1))) << "its shard answers nobody";
+  }
+  cluster_.server(3).Resume();
+  for (Client& client : harmed) {
+    const std::string reply = client.Read();
+    EXPECT_TRUE(reply == "OK" || reply.starts_with("(error) NOTAPPLIED")) << reply;
+  }
+}
 
 }  // namespace
 }  // namespace ringmaster::integration

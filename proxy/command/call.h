@@ -36,6 +36,7 @@ class RecipeSet;
 class SagaSet;
 struct SagaRules;
 class ScriptMemory;
+class SetGroups;
 class SlowLog;
 
 // What the commands of one worker and pool share.
@@ -60,6 +61,7 @@ struct CommandContext {
   bool locked = false;
   LockGate* locks = nullptr;
   SagaSet* sagas = nullptr;
+  SetGroups* set_groups = nullptr;  // where there are sagas
   // Reused from call to call, so that the warm path does not allocate.
   std::string scratch = {};
   std::vector<uint32_t> key_positions = {};

@@ -148,6 +148,7 @@ void LockGate::StartDrain(LockTicket ticket) {
   if (at == to_drain_.end()) return;
   Draining drain{ticket, context_.proxy.Now(), generation_, {}, context_.router.version()};
   for (const LockKey& key : *at->second) {
+    if (drain.shards.size() == context_.router.shard_count()) break;
     const uint32_t shard = context_.router.ShardOf(key.key);
     if (std::find(drain.shards.begin(), drain.shards.end(), shard) == drain.shards.end()) {
       drain.shards.push_back(shard);

@@ -16,8 +16,8 @@
 #include "resp/request_writer.h"
 
 namespace ringmaster {
-std::string LocksNotHad(RecipeCall& call, const std::vector<NeededKey>& keys) {
-  return errors::NotApplied(call.router().shard_name(call.router().ShardOf(keys[0].key)),
+std::string LocksNotHad(RecipeCall& call, Bytes key) {
+  return errors::NotApplied(call.router().shard_name(call.router().ShardOf(key)),
                             "its keys are locked by another write over several shards that takes "
                             "long; try again, and look at PROXY SAGAS LIST");
 }
@@ -32,37 +32,43 @@ std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys) {
 Task<std::string> LockAndPlace(RecipeCall& call, HeldLocks& locks, std::vector<NeededKey>& keys) {
   std::vector<LockKey> wanted = LocksFor(keys);
   const bool locked = co_await locks.Acquire(std::move(wanted));
-  if (!locked) co_return LocksNotHad(call, keys);
+  if (!locked) co_return LocksNotHad(call, keys[0].key);
   Place(call.router(), keys);
   co_return std::string();
 }
 
-bool AddNeededKeys(const Command& command, std::span<const Bytes> args, int database,
-                   std::vector<NeededKey>& keys) {
+bool NeededKeys::Add(const Command& command, std::span<const Bytes> args, int database) {
   std::vector<uint32_t> positions;
   std::vector<const char*> access;
   FoundKeys found{positions, &access};
   if (!FindKeys(*command.row, args, found)) return false;
+  // A copy may be wanted in another database.
+  const bool names_database =
+      Bytes(command.row->name) == "copy" && args.size() > 4 && EqualsIgnoreCase(args[3], "db");
+  const std::optional<int64_t> other = names_database ? ParseInteger(args[4]) : std::nullopt;
   for (size_t i = 0; i < positions.size(); ++i) {
-    const Bytes key = args[positions[i]];
     const Bytes how = access[i];
     // Where the row does not say how (GEORADIUS), the first is the one that is read.
     const bool writes = !command.Is(kReadOnly) && (how.empty() ? i > 0 : !how.starts_with("RO"));
-    const auto known = std::find_if(keys.begin(), keys.end(), [&](const NeededKey& each) {
-      return each.key == key && each.database == database;
-    });
-    if (known == keys.end()) {
-      keys.push_back({std::string(key), database, 0, writes});
-    } else {
-      known->writes = known->writes || writes;
-    }
-  }
-  // The copy may be wanted in another database.
-  if (Bytes(command.row->name) == "copy" && args.size() > 4 && EqualsIgnoreCase(args[3], "db")) {
-    const std::optional<int64_t> other = ParseInteger(args[4]);
-    if (other) keys.back().database = static_cast<int>(*other);
+    Add(args[positions[i]], other && i == 1 ? static_cast<int>(*other) : database, writes);
   }
   return true;
+}
+
+void NeededKeys::Add(Bytes key, int database, bool writes) {
+  AssignLockName(name_, database, key);
+  const auto [at, added] = places_.emplace(name_, keys_.size());
+  if (added) {
+    keys_.push_back({std::string(key), database, 0, writes});
+  } else {
+    keys_[at->second].writes = keys_[at->second].writes || writes;
+  }
+}
+
+std::vector<NeededKey> KeysOf(RecipeCall& call) {
+  NeededKeys keys;
+  keys.Add(call.command(), call.args(), call.database());
+  return keys.Take();
 }
 
 bool Place(Router& router, std::vector<NeededKey>& keys) {
@@ -94,8 +100,7 @@ uint32_t ExecutingShard(const std::vector<NeededKey>& keys) {
 
 Task<std::string> OverShardsRecipe(RecipeCall& call) {
   call.LeaveLocks();
-  std::vector<NeededKey> keys;
-  AddNeededKeys(call.command(), call.args(), call.database(), keys);
+  std::vector<NeededKey> keys = KeysOf(call);
   HeldLocks locks(call.context().locks);
   const std::string not_had = co_await LockAndPlace(call, locks, keys);
   if (!not_had.empty()) co_return not_had;
@@ -120,8 +125,7 @@ Task<std::string> OverShardsRecipe(RecipeCall& call) {
 
 Task<std::string> IsolatedReadRecipe(RecipeCall& call) {
   call.LeaveLocks();
-  std::vector<NeededKey> keys;
-  AddNeededKeys(call.command(), call.args(), call.database(), keys);
+  std::vector<NeededKey> keys = KeysOf(call);
   HeldLocks locks(call.context().locks);
   const std::string not_had = co_await LockAndPlace(call, locks, keys);
   if (!not_had.empty()) co_return not_had;
@@ -136,8 +140,7 @@ Task<std::string> IsolatedReadRecipe(RecipeCall& call) {
 
 Task<std::string> FirstOfShardsRecipe(RecipeCall& call) {
   call.LeaveLocks();
-  std::vector<NeededKey> keys;
-  AddNeededKeys(call.command(), call.args(), call.database(), keys);
+  std::vector<NeededKey> keys = KeysOf(call);
   HeldLocks locks(call.context().locks);
   const std::string not_had = co_await LockAndPlace(call, locks, keys);
   if (!not_had.empty()) co_return not_had;

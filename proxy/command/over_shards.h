@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -35,9 +37,22 @@ struct NeededKey {
   bool writes = false;
 };
 
-// Adds the call's keys, each once in each database. False: the arguments make no sense.
-bool AddNeededKeys(const Command& command, std::span<const Bytes> args, int database,
-                   std::vector<NeededKey>& keys);
+// The keys of commands, each once in each database.
+class NeededKeys {
+ public:
+  // False: the arguments make no sense.
+  bool Add(const Command& command, std::span<const Bytes> args, int database);
+  std::vector<NeededKey> Take() { return std::move(keys_); }
+
+ private:
+  void Add(Bytes key, int database, bool writes);
+
+  std::vector<NeededKey> keys_;
+  std::unordered_map<std::string, size_t> places_;  // in keys_
+  std::string name_;                                // of the key that is looked for
+};
+// Those of the call. Empty: its arguments make no sense.
+std::vector<NeededKey> KeysOf(RecipeCall& call);
 // Asks the router for the owners. True: there are several.
 bool Place(Router& router, std::vector<NeededKey>& keys);
 // The shard with the fewest foreign keys to be written, then to be copied.
@@ -48,8 +63,8 @@ Task<std::string> OverShardsRecipe(RecipeCall& call);
 // MGET and other reads that are cut by shard, when they are to see no write half done.
 Task<std::string> IsolatedReadRecipe(RecipeCall& call);
 std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys);
-// The reply to a call that did not get them. REQUIRES: there are keys.
-std::string LocksNotHad(RecipeCall& call, const std::vector<NeededKey>& keys);
+// The reply to a call that did not get them, this key among them.
+std::string LocksNotHad(RecipeCall& call, Bytes key);
 // Locks the keys and then asks for their owners, which may change while locks are waited for. Not
 // empty: the reply to a call that did not get them. REQUIRES: there are keys.
 Task<std::string> LockAndPlace(RecipeCall& call, HeldLocks& locks, std::vector<NeededKey>& keys);

@@ -143,14 +143,16 @@ class Run {
 std::optional<PlacedTransaction> PlaceTransaction(RecipeCall& call,
                                                   const std::vector<Transaction::Queued>& queue) {
   PlacedTransaction placed;
+  NeededKeys keys;
   for (const Transaction::Queued& queued : queue) {
     const std::optional<PlacedTransaction::Placed> one = PlaceOne(call, queued);
     if (!one) return std::nullopt;
     placed.commands.push_back(*one);
     if (one->where == Where::kOneShard || one->where == Where::kSeveral) {
-      AddNeededKeys(*queued.command, queued.views(), call.database(), placed.keys);
+      keys.Add(*queued.command, queued.views(), call.database());
     }
   }
+  placed.keys = keys.Take();
   if (placed.keys.empty()) return std::nullopt;
   Place(call.router(), placed.keys);
   return placed;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,16 +16,19 @@ namespace ringmaster {
 
 class RecipeCall;
 
+// Keys that an operator is shown of a command.
+constexpr size_t kShownKeys = 3;
 // The empty plan of a call that writes `keys`.
 SagaPlan MakePlan(RecipeCall& call, const std::vector<NeededKey>& keys);
+// The same; the first of them are shown to operators.
+SagaPlan MakePlan(RecipeCall& call, std::span<const Bytes> keys);
 // Enters which servers the steps meet, or gives back the error of one that cannot be reached.
 Task<std::string> NameServers(RecipeCall& call, SagaPlan& plan);
-// Runs the saga under these locks, which it takes over.
+// Runs the saga under these locks, which it takes over. `patience`: see SagaLimits.
 Task<SagaResult> RunSaga(RecipeCall& call, SagaPlan plan, std::shared_ptr<SagaWork> work,
-                         HeldLocks& locks, const std::vector<NeededKey>& keys);
+                         HeldLocks& locks, std::optional<Duration> patience = std::nullopt);
 // The reply to anything but a commit; `refusal`: what the refusing step said.
-std::string FailureReply(const SagaResult& result, const SagaPlan& plan,
-                         const std::string& refusal);
+std::string FailureReply(const SagaResult& result, const std::string& refusal);
 
 // What came of the client's commands: a reply for each, or one error for all.
 struct SagaExecution {

@@ -21,13 +21,13 @@ ImageKind ImageOf(const RecipeCall& call, const NeededKey& key,
   return replaced ? ImageKind::kOverwrite : ImageKind::kInPlace;
 }
 
-std::string Explain(const SagaResult& result, const SagaPlan& plan, const std::string& refusal) {
+std::string Explain(const SagaResult& result, const std::string& refusal) {
   if (refusal.starts_with("-RMLIMIT")) {
-    return errors::NotApplied(plan.steps[result.step].shard,
+    return errors::NotApplied(result.shard,
                               "a value that would have to be kept for an undo is too large; give "
                               "the keys one hash tag");
   }
-  return FailureReply(result, plan, refusal);
+  return FailureReply(result, refusal);
 }
 
 SagaStep StepOn(RecipeCall& call, uint32_t shard, StepKind kind, uint8_t phase) {
@@ -78,11 +78,11 @@ Task<SagaExecution> ExecuteAsSaga(RecipeCall& call, std::vector<std::string> req
   }
   done.error = co_await NameServers(call, plan);
   if (!done.error.empty()) co_return done;
-  const SagaResult result = co_await RunSaga(call, plan, work, locks, keys);
+  const SagaResult result = co_await RunSaga(call, std::move(plan), work, locks);
   if (result.kind == SagaResult::Kind::kCommitted) {
     done.replies = work->parts[0].replies;
   } else {
-    done.error = Explain(result, plan, work->refusal);
+    done.error = Explain(result, work->refusal);
   }
   co_return done;
 }
@@ -107,9 +107,9 @@ Task<SagaExecution> ExecuteOnEach(RecipeCall& call, const std::vector<std::strin
   }
   done.error = co_await NameServers(call, plan);
   if (!done.error.empty()) co_return done;
-  const SagaResult result = co_await RunSaga(call, plan, work, locks, keys);
+  const SagaResult result = co_await RunSaga(call, std::move(plan), work, locks);
   if (result.kind != SagaResult::Kind::kCommitted) {
-    done.error = Explain(result, plan, work->refusal);
+    done.error = Explain(result, work->refusal);
     co_return done;
   }
   std::map<size_t, size_t> taken;

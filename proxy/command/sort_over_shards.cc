@@ -59,8 +59,8 @@ std::string KeyOf(Bytes pattern, const std::string& element) {
 
 Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
   call.LeaveLocks();
-  std::vector<NeededKey> keys;
-  if (!AddNeededKeys(call.command(), call.args(), call.database(), keys) || keys.empty()) {
+  std::vector<NeededKey> keys = KeysOf(call);
+  if (keys.empty()) {
     const std::string wire = call.wire();
     Answer answer = co_await call.Ask(0, wire, true);
     co_return std::move(answer.reply);

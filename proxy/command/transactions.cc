@@ -120,7 +120,7 @@ class Execution {
       call_.LeaveLocks();
       std::vector<LockKey> wanted = LocksFor(placed->keys);
       const bool locked = co_await locks.Acquire(std::move(wanted));
-      if (!locked) co_return LocksNotHad(call_, placed->keys);
+      if (!locked) co_return LocksNotHad(call_, placed->keys[0].key);
       placed = PlaceTransaction(call_, transaction_->queue);  // owners may have changed
     }
     if (!Untouched()) co_return Reply(call_, &ReplyWriter::NullArray);

@@ -18,7 +18,9 @@ constexpr int64_t kTrimEvery = 512;
 
 // In front of `body`: the version and a checksum.
 std::string Sealed(Bytes body) {
-  std::string out(1, static_cast<char>(kVersion));
+  std::string out;
+  out.reserve(9 + body.size());
+  out += static_cast<char>(kVersion);
   const uint64_t sum = XXH3_64bits(body.data(), body.size());
   for (int shift = 0; shift < 64; shift += 8) out += static_cast<char>(sum >> shift);
   return out.append(body);
@@ -108,15 +110,15 @@ SagaStep ReadSagaStep(Decoder& in) {
 constexpr const char* kTable =
     "CREATE TABLE IF NOT EXISTS saga_log (lsn INTEGER PRIMARY KEY, records BLOB NOT NULL)";
 
-Status Run(DatabaseSession& session, Bytes sql, std::initializer_list<DatabaseValue> values) {
-  const std::vector<DatabaseValue> parameters(values);
-  const auto rows = session.Run(sql, parameters);
+Status Run(DatabaseSession& session, Bytes sql, std::span<const DatabaseValue> values) {
+  const auto rows = session.Run(sql, values);
   if (!rows.ok()) return rows.error();
   return Done();
 }
 
 Status Insert(DatabaseSession& session, int64_t lsn, const std::string& records) {
-  return Run(session, "INSERT INTO saga_log (lsn, records) VALUES (?, ?)", {lsn, Sealed(records)});
+  const DatabaseValue values[] = {lsn, Sealed(records)};
+  return Run(session, "INSERT INTO saga_log (lsn, records) VALUES (?, ?)", values);
 }
 
 Error Damaged(int64_t lsn) {
@@ -133,6 +135,12 @@ Error Damaged(int64_t lsn) {
 
 std::string EncodePlan(const SagaPlan& plan) {
   std::string body;
+  size_t size = 64 + plan.command.size();
+  for (const SagaStep& step : plan.steps) {
+    size += 128;
+    for (const StepKey& key : step.keys) size += 4 + key.key.size();
+  }
+  body.reserve(size);
   PutNumber(body, plan.id);
   PutText(body, plan.pool);
   PutText(body, plan.command);
@@ -171,6 +179,7 @@ std::optional<SagaPlan> DecodePlan(Bytes bytes) {
 
 void JournalBatch::Add(Kind kind, SagaId id, size_t step, Bytes text) {
   std::string record;
+  record.reserve(32 + text.size());
   PutNumber(record, static_cast<uint64_t>(kind));
   PutNumber(record, id);
   PutNumber(record, step);
@@ -304,7 +313,8 @@ void SagaJournal::Trim(const TrimPlan& plan) {
           const Status inserted = Insert(session, plan.row, plan.again);
           if (!inserted.ok()) return inserted;
         }
-        return Run(session, "DELETE FROM saga_log WHERE lsn < ?", {plan.keep});
+        const DatabaseValue values[] = {plan.keep};
+        return Run(session, "DELETE FROM saga_log WHERE lsn < ?", values);
       },
       [this, plan](const Status& status) {
         const std::lock_guard lock(mutex_);

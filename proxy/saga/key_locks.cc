@@ -21,31 +21,65 @@ void Normalize(std::vector<LockKey>& keys) {
 
 }  // namespace
 
-const std::string& KeyLocks::Name(int database, const std::string& key) const {
-  name_.assign(reinterpret_cast<const char*>(&database), sizeof(database));
-  return name_.append(key);
+void AssignLockName(std::string& name, int database, Bytes key) {
+  constexpr int kLong = 255;  // a byte does for nearly all, and a short name takes no memory
+  if (database < kLong) {
+    name.assign(1, static_cast<char>(database));
+  } else {
+    name.assign(1, static_cast<char>(kLong));
+    name.append(reinterpret_cast<const char*>(&database), sizeof(database));
+  }
+  name.append(key);
+}
+
+const std::string& KeyLocks::Name(const LockKey& key) const {
+  AssignLockName(name_, key.database, key.key);
+  return name_;
 }
 
 LockTicket KeyLocks::Request(std::vector<LockKey> keys, std::vector<LockAction>& out) {
-  Normalize(keys);
-  for (const LockKey& key : keys) {
-    if (queues_.empty()) break;
-    const auto queue = queues_.find(Name(key.database, key.key));
-    if (queue != queues_.end() && queue->second.size() >= max_waiting_) return 0;
+  const LockTicket id = last_ + 1;
+  Ticket ticket;
+  switch (Enter(id, keys, ticket.blocked)) {
+    case Entered::kAll:
+      break;
+    case Entered::kTwice:
+      Normalize(keys);
+      ticket.blocked = 0;
+      if (Enter(id, keys, ticket.blocked) == Entered::kAll) break;
+      [[fallthrough]];
+    case Entered::kFull:
+      return 0;
   }
-  const LockTicket id = ++last_;
-  Ticket& ticket = tickets_[id];
-  for (const LockKey& key : keys) {
-    Queue& queue = queues_[Name(key.database, key.key)];
-    const bool free = std::all_of(queue.begin(), queue.end(), [&](const Waiter& waiter) {
-      return waiter.shared && key.shared;
-    });
-    if (!free) ++ticket.blocked;
-    queue.push_back({id, key.shared});
-  }
+  last_ = id;
   ticket.keys = std::make_shared<const std::vector<LockKey>>(std::move(keys));
-  if (ticket.blocked == 0) Lock(id, ticket, out);
+  Ticket& placed = tickets_.emplace(id, std::move(ticket)).first->second;
+  if (placed.blocked == 0) Lock(id, placed, out);
   return id;
+}
+
+// Enters the queues of all keys, or of none. `blocked` counts those in which somebody is in the
+// way.
+KeyLocks::Entered KeyLocks::Enter(LockTicket id, const std::vector<LockKey>& keys,
+                                  size_t& blocked) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    Queue& queue = queues_[Name(keys[i])];
+    const bool twice = !queue.empty() && queue.back().ticket == id;
+    if (twice || queue.size() >= max_waiting_) {
+      for (size_t back = 0; back < i; ++back) {
+        const auto entered = queues_.find(Name(keys[back]));
+        entered->second.pop_back();
+        if (entered->second.empty()) queues_.erase(entered);
+      }
+      return twice ? Entered::kTwice : Entered::kFull;
+    }
+    const bool free = std::all_of(queue.begin(), queue.end(), [&](const Waiter& waiter) {
+      return waiter.shared && keys[i].shared;
+    });
+    if (!free) ++blocked;
+    queue.push_back({id, keys[i].shared});
+  }
+  return Entered::kAll;
 }
 
 void KeyLocks::Lock(LockTicket id, Ticket& ticket, std::vector<LockAction>& out) {
@@ -70,7 +104,7 @@ void KeyLocks::OnAck(LockTicket id, size_t worker, std::vector<LockAction>& out)
 }
 
 void KeyLocks::Leave(const LockKey& key, LockTicket id, std::vector<LockTicket>& freed) {
-  const auto found = queues_.find(Name(key.database, key.key));
+  const auto found = queues_.find(Name(key));
   RM_CHECK(found != queues_.end());
   Queue& queue = found->second;
   // Whom it stood in the way of: those behind it that nobody else before them blocks.
@@ -121,18 +155,18 @@ void KeyLocks::Release(LockTicket id, std::vector<LockAction>& out) {
   Start(freed, out);
 }
 
-void KeyLocks::ReleaseKeys(LockTicket id, const std::vector<LockKey>& keys,
-                           std::vector<LockAction>& out) {
+void KeyLocks::ReleaseOthers(LockTicket id, const std::vector<LockKey>& kept_keys,
+                             std::vector<LockAction>& out) {
   const auto found = tickets_.find(id);
   if (found == tickets_.end()) return;
   Ticket& ticket = found->second;
   RM_CHECK(ticket.state == State::kGranted);
   std::vector<LockKey> gone, kept;
   for (const LockKey& held : *ticket.keys) {
-    const bool leaves = std::any_of(keys.begin(), keys.end(), [&](const LockKey& key) {
+    const bool stays = std::any_of(kept_keys.begin(), kept_keys.end(), [&](const LockKey& key) {
       return key.database == held.database && key.key == held.key;
     });
-    (leaves ? gone : kept).push_back(held);
+    (stays ? kept : gone).push_back(held);
   }
   if (gone.empty()) return;
   std::vector<LockTicket> freed;
@@ -153,7 +187,7 @@ bool KeyLocks::granted(LockTicket id) const {
 }
 
 bool KeyLocks::InUse(int database, const std::string& key) const {
-  return queues_.contains(Name(database, key));
+  return queues_.contains(Name({database, key}));
 }
 
 }  // namespace ringmaster

@@ -15,6 +15,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/bytes.h"
+
 namespace ringmaster {
 
 struct LockKey {
@@ -24,6 +26,9 @@ struct LockKey {
 
   bool operator==(const LockKey&) const = default;
 };
+
+// What a key is filed under: unlike for keys of unlike databases.
+void AssignLockName(std::string& name, int database, Bytes key);
 
 using LockTicket = uint64_t;
 // Shared by all who carry a lock out.
@@ -56,10 +61,10 @@ class KeyLocks {
   void OnAck(LockTicket ticket, size_t worker, std::vector<LockAction>& out);
   // Gives everything back, granted or still waiting. Unknown tickets are ignored.
   void Release(LockTicket ticket, std::vector<LockAction>& out);
-  // Gives back these keys and keeps the others: what a dead shard holds stays locked.
+  // Keeps these keys and gives back the others: what a dead shard holds stays locked.
   // REQUIRES: granted.
-  void ReleaseKeys(LockTicket ticket, const std::vector<LockKey>& keys,
-                   std::vector<LockAction>& out);
+  void ReleaseOthers(LockTicket ticket, const std::vector<LockKey>& kept,
+                     std::vector<LockAction>& out);
 
   bool granted(LockTicket ticket) const;
   size_t tickets() const { return tickets_.size(); }
@@ -82,7 +87,14 @@ class KeyLocks {
     size_t missing = 0;
   };
 
-  const std::string& Name(int database, const std::string& key) const;
+  enum class Entered : uint8_t {
+    kAll,
+    kTwice,  // a key is named twice; nothing changed
+    kFull,   // a queue is; nothing changed
+  };
+
+  const std::string& Name(const LockKey& key) const;
+  Entered Enter(LockTicket id, const std::vector<LockKey>& keys, size_t& blocked);
   void Lock(LockTicket id, Ticket& ticket, std::vector<LockAction>& out);
   void Leave(const LockKey& key, LockTicket ticket, std::vector<LockTicket>& freed);
   void Start(const std::vector<LockTicket>& freed, std::vector<LockAction>& out);

@@ -29,10 +29,10 @@ void LockService::Release(LockTicket ticket) {
   Carry(std::move(actions));
 }
 
-void LockService::ReleaseKeys(LockTicket ticket, const std::vector<LockKey>& keys) {
+void LockService::ReleaseOthers(LockTicket ticket, const std::vector<LockKey>& kept) {
   const std::lock_guard lock(mutex_);
   std::vector<LockAction> actions;
-  locks_.ReleaseKeys(ticket, keys, actions);
+  locks_.ReleaseOthers(ticket, kept, actions);
   Carry(std::move(actions));
 }
 

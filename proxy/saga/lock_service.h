@@ -44,7 +44,7 @@ class LockService {
   // All of it, granted or not.
   void Release(LockTicket ticket);
   // REQUIRES: granted.
-  void ReleaseKeys(LockTicket ticket, const std::vector<LockKey>& keys);
+  void ReleaseOthers(LockTicket ticket, const std::vector<LockKey>& kept);
   size_t locked_keys() const;
   // For good: nothing is carried out any more. Before the workers are destroyed.
   void Stop();

@@ -6,8 +6,8 @@
 namespace ringmaster {
 
 const std::string& LockedKeys::NameOf(int database, Bytes key) const {
-  name_.assign(reinterpret_cast<const char*>(&database), sizeof(database));
-  return name_.append(key);
+  AssignLockName(name_, database, key);
+  return name_;
 }
 
 void LockedKeys::Line::Remove(size_t index) {

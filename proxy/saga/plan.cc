@@ -36,10 +36,15 @@ std::string SagaName(SagaId id) {
 
 std::string MarkerName(SagaId id, size_t step) { return NameOf(id, step, ":m"); }
 
-std::string ImageName(SagaId id, size_t step, size_t key) {
-  std::string name = NameOf(id, step, ":i");
-  AppendNumber(name, key);
-  return name;
+std::string ImageName(SagaId id, size_t step, size_t key) { return ImageNames(id, step).Of(key); }
+
+ImageNames::ImageNames(SagaId id, size_t step)
+    : name_(NameOf(id, step, ":i")), stem_(name_.size()) {}
+
+const std::string& ImageNames::Of(size_t key) {
+  name_.resize(stem_);
+  AppendNumber(name_, key);
+  return name_;
 }
 
 }  // namespace ringmaster

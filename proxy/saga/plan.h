@@ -70,5 +70,16 @@ inline constexpr const char* kHiddenPrefix = "__rm:";
 std::string SagaName(SagaId id);  // 16 hexadecimal digits
 std::string MarkerName(SagaId id, size_t step);
 std::string ImageName(SagaId id, size_t step, size_t key);
+// The images of one step, one after the other, without a string for each.
+class ImageNames {
+ public:
+  ImageNames(SagaId id, size_t step);
+  // Until the next call.
+  const std::string& Of(size_t key);
+
+ private:
+  std::string name_;
+  size_t stem_;
+};
 
 }  // namespace ringmaster

@@ -14,14 +14,26 @@ namespace ringmaster {
 
 using Kind = SagaAction::Kind;
 
+namespace {
+
+SagaLimits LimitsWith(SagaLimits limits, std::optional<Duration> patience) {
+  limits.patience = patience;
+  return limits;
+}
+
+void AddLocks(const SagaStep& step, std::vector<LockKey>& keys) {
+  for (const StepKey& key : step.keys) keys.push_back({step.database, key.key, false});
+}
+
+}  // namespace
+
 SagaSet::Running::Running(SagaSet& set, SagaPlan plan, std::shared_ptr<SagaWork> work,
-                          LockTicket ticket, std::vector<LockKey> keys, ReplyTo reply)
+                          LockTicket ticket, std::optional<Duration> patience, ReplyTo reply)
     : set_(set),
-      own_(std::make_unique<Saga>(std::move(plan), set.pool_.limits)),
+      own_(std::make_unique<Saga>(std::move(plan), LimitsWith(set.pool_.limits, patience))),
       saga_(*own_),
       work_(std::move(work)),
       ticket_(ticket),
-      keys_(std::move(keys)),
       reply_(std::move(reply)),
       began_(set.now_()) {
   for (const SagaStep& each : saga_.plan().steps) copies_ = copies_ || !each.copies.empty();
@@ -39,7 +51,6 @@ SagaSet::Running::Running(SagaSet& set, Saga& saga, size_t index, RecoveringSaga
       notes_(std::move(notes)) {
   for (const SagaStep& each : saga_.plan().steps) {
     copies_ = copies_ || !each.copies.empty();
-    for (const StepKey& key : each.keys) keys_.push_back({each.database, key.key, false});
   }
   MakeAsks();
 }
@@ -146,7 +157,9 @@ void SagaSet::Running::Lock() {
   };
   if (recovery_ == nullptr) return locked(ticket_);
   constexpr size_t kFirstWorker = 0;  // where recovery works
-  set_.pool_.locks.Request(kFirstWorker, keys_, locked);
+  std::vector<LockKey> keys;
+  for (const SagaStep& each : saga_.plan().steps) AddLocks(each, keys);
+  set_.pool_.locks.Request(kFirstWorker, std::move(keys), locked);
 }
 
 void SagaSet::Running::Begin() {
@@ -191,7 +204,13 @@ void SagaSet::Running::Answer() {
 }
 
 void SagaSet::Running::Reply() {
-  if (const ReplyTo reply = std::exchange(reply_, nullptr)) reply->Complete(saga_.result());
+  if (const ReplyTo reply = std::exchange(reply_, nullptr)) {
+    SagaResult result = saga_.result();
+    if (result.kind != SagaResult::Kind::kCommitted) {
+      result.shard = step(std::min(result.step, saga_.plan().steps.size() - 1)).shard;
+    }
+    reply->Complete(std::move(result));
+  }
 }
 
 // Copies of foreign keys must be gone before somebody else copies the same key there.
@@ -199,17 +218,9 @@ void SagaSet::Running::Unlock(const std::vector<size_t>& keep) {
   if (ticket_ == 0) return;
   if (copies_ && !saga_.settled()) return;
   if (keep.empty()) return ReleaseAll();
-  std::vector<LockKey> free;
-  for (const LockKey& key : keys_) {
-    const bool kept = std::any_of(keep.begin(), keep.end(), [&](size_t index) {
-      const SagaStep& held = step(index);
-      return held.database == key.database &&
-             std::any_of(held.keys.begin(), held.keys.end(),
-                         [&](const StepKey& each) { return each.key == key.key; });
-    });
-    if (!kept) free.push_back(key);
-  }
-  set_.pool_.locks.ReleaseKeys(ticket_, free);
+  std::vector<LockKey> held;
+  for (const size_t index : keep) AddLocks(step(index), held);
+  set_.pool_.locks.ReleaseOthers(ticket_, held);
 }
 
 void SagaSet::Running::ReleaseAll() {

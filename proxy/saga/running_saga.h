@@ -17,7 +17,7 @@ class SagaSet::Running {
   using ReplyTo = std::shared_ptr<Completion<SagaResult>>;
 
   Running(SagaSet& set, SagaPlan plan, std::shared_ptr<SagaWork> work, LockTicket ticket,
-          std::vector<LockKey> keys, ReplyTo reply);
+          std::optional<Duration> patience, ReplyTo reply);
 
   // One that a former process left open; its state machine is the recovery's.
   Running(SagaSet& set, Saga& saga, size_t index, RecoveringSagas& recovery,
@@ -104,7 +104,6 @@ class SagaSet::Running {
   size_t index_ = 0;  // in the recovery
   const std::shared_ptr<SagaWork> work_;
   LockTicket ticket_;
-  std::vector<LockKey> keys_;  // that the ticket locks
   ReplyTo reply_;
   const TimePoint began_;
   bool copies_ =

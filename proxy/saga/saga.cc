@@ -81,6 +81,9 @@ void Saga::OnBegun(bool durable, SagaActions& out) {
     return;
   }
   state_ = State::kRunning;
+  if (limits_.patience) {
+    out.push_back({.kind = Kind::kTimer, .timer = Timer::kPatience, .delay = *limits_.patience});
+  }
   RunPhase(out);
 }
 
@@ -291,7 +294,7 @@ void Saga::UndoPhase(SagaActions& out) {
       if (UndoSettled(steps_[i]) || progress == Progress::kUndoWaits) continue;
       if (progress == Progress::kUndoing) {
         // One that is tried again for having been lost is nobody's hurdle.
-        busy |= steps_[i].attempts == 0;
+        busy |= steps_[i].attempts == 0 && !steps_[i].slow;
         continue;
       }
       last = std::max(last, static_cast<int>(plan_.steps[i].phase));
@@ -405,6 +408,20 @@ void Saga::ArmTimeout(SagaActions& out) {
   out.push_back({.kind = Kind::kTimer, .timer = Timer::kTimeout, .delay = limits_.timeout});
 }
 
+void Saga::OutOfPatience(SagaActions& out) {
+  size_t slow = steps_.size();
+  for (size_t i = steps_.size(); i-- > 0;) {
+    const Progress progress = steps_[i].progress;
+    if (progress != Progress::kSent && progress != Progress::kReconnecting) continue;
+    steps_[i].slow = true;
+    slow = i;
+  }
+  if (slow == steps_.size()) return;
+  timed_out_ = timeout_armed_ = true;
+  Abort({SagaResult::Kind::kNotApplied, slow, StepName(slow) + " takes long to answer"}, out);
+  UndoPhase(out);  // nobody else's undo may be to come
+}
+
 void Saga::RetryLater(size_t index, SagaActions& out) {
   Step& step = steps_[index];
   const int doublings = std::min(step.attempts++, 16);
@@ -415,6 +432,10 @@ void Saga::RetryLater(size_t index, SagaActions& out) {
 void Saga::OnTimer(Timer timer, size_t index, SagaActions& out) {
   if (timer == Timer::kHold) {
     if (state_ == State::kPoisoned) Unlock(out);
+    return;
+  }
+  if (timer == Timer::kPatience) {
+    if (state_ == State::kRunning) OutOfPatience(out);
     return;
   }
   if (timer == Timer::kTimeout) {

@@ -39,7 +39,7 @@ struct SagaAction {
     kTimer,     // OnTimer(timer, step) after `delay`; there is no cancelling, late ones are ignored
     kFinished,  // the last one ever: nothing of the saga is left
   };
-  enum class Timer : uint8_t { kTimeout, kRetry, kHold };
+  enum class Timer : uint8_t { kTimeout, kRetry, kHold, kPatience };
 
   Kind kind;
   size_t step = 0;
@@ -64,7 +64,8 @@ struct SagaResult {
   };
   Kind kind = Kind::kOpen;
   size_t step = 0;
-  std::string why;  // for kNotApplied and kUncertain; names the shard
+  std::string why = {};    // for kNotApplied and kUncertain; names the shard
+  std::string shard = {};  // of the step, for the client's error
 };
 
 enum class StepOutcome : uint8_t {
@@ -91,6 +92,10 @@ struct SagaBugs {
 
 struct SagaLimits {
   Duration timeout = std::chrono::seconds(5);  // for a shard that cannot be reached
+  // For all steps together: beyond it the saga is undone, and those that did not answer, like those
+  // that cannot be reached, keep nobody waiting. None: steps may take as long as their connections
+  // wait.
+  std::optional<Duration> patience = {};
   Duration hold = std::chrono::seconds(60);    // keys whose image is lost stay locked so long
   Duration retry_min = std::chrono::milliseconds(50);
   Duration retry_max = std::chrono::seconds(5);
@@ -173,6 +178,7 @@ class Saga {
     bool resent = false;
     bool ever_sent = false;
     bool doubtful = false;  // done, and the connection was lost since
+    bool slow = false;      // it did not answer in time: its undo is nobody's hurdle
     bool lost_image = false;
     int attempts = 0;  // in a row, for the backoff
     int failures = 0;
@@ -191,6 +197,7 @@ class Saga {
   void Poison(size_t step, const std::string& why, SagaActions& out);
   void Finish(SagaActions& out);
   void ArmTimeout(SagaActions& out);
+  void OutOfPatience(SagaActions& out);
   void RetryLater(size_t step, SagaActions& out);
   bool UndoSettled(const Step& step) const;
   std::string StepName(size_t step) const;

@@ -124,11 +124,11 @@ const std::string* SagaSet::KnownRunId(uint32_t shard, int database) {
 }
 
 Task<SagaResult> SagaSet::Run(SagaPlan plan, std::shared_ptr<SagaWork> work, LockTicket ticket,
-                              std::vector<LockKey> keys) {
+                              std::optional<Duration> patience) {
   const SagaId id = plan.id;
   auto reply = std::make_shared<Completion<SagaResult>>();
-  auto made = std::make_unique<Running>(*this, std::move(plan), std::move(work), ticket,
-                                        std::move(keys), reply);
+  auto made =
+      std::make_unique<Running>(*this, std::move(plan), std::move(work), ticket, patience, reply);
   Running& running = *made;
   sagas_.emplace(id, std::move(made));
   pool_.figures.started.fetch_add(1, std::memory_order_relaxed);

@@ -78,9 +78,9 @@ class SagaSet {
   // The same at once, when it is known; or nullptr.
   const std::string* KnownRunId(uint32_t shard, int database);
   // Runs it, under locks that are released when it allows it. The result is the client's; the saga
-  // goes on behind it. `keys`: all that the ticket locks.
+  // goes on behind it. `patience`: see SagaLimits.
   Task<SagaResult> Run(SagaPlan plan, std::shared_ptr<SagaWork> work, LockTicket ticket,
-                       std::vector<LockKey> keys);
+                       std::optional<Duration> patience = std::nullopt);
 
   // Takes up what a former process left open. `opened` runs when the listeners may open. Once.
   void Recover(std::vector<OpenSaga> open, std::function<void()> opened);

@@ -71,7 +71,9 @@ void PutString(std::string& out, size_t size) {
 
 // What kSetStep would leave, but for what it looks up.
 std::string NativeMarker(std::span<const Bytes> values) {
-  std::string marker = "\x97\xa1\x44";  // seven entries, the first "D"
+  std::string marker;
+  marker.reserve(16 + 48 * values.size());
+  marker += "\x97\xa1\x44";  // seven entries, the first "D"
   PutList(marker, values.size());
   for (size_t i = 0; i < values.size(); ++i) marker += "\xa1?";
   PutList(marker, values.size());
@@ -107,9 +109,10 @@ void AppendCall(std::string& out, const Script& script, ScriptForm form, size_t 
 void AppendKeysAndImages(std::string& out, const SagaPlan& plan, size_t index) {
   const SagaStep& step = plan.steps[index];
   AppendRequestArg(out, MarkerName(plan.id, index));
+  ImageNames images(plan.id, index);
   for (size_t i = 0; i < step.keys.size(); ++i) {
     AppendRequestArg(out, step.keys[i].key);
-    AppendRequestArg(out, ImageName(plan.id, index, i));
+    AppendRequestArg(out, images.Of(i));
   }
 }
 
@@ -178,13 +181,19 @@ void AppendNativeSetStep(std::string& out, const SagaPlan& plan, size_t index,
                          std::span<const Bytes> values) {
   const SagaStep& step = plan.steps[index];
   RM_CHECK(values.size() == step.keys.size());
+  constexpr size_t kBesideKeyAndValue = 112;  // RENAME with its image, the marker's part, lengths
+  size_t size = 256;
+  for (size_t i = 0; i < values.size(); ++i) {
+    size += kBesideKeyAndValue + 2 * step.keys[i].key.size() + 2 * values[i].size();
+  }
+  out.reserve(out.size() + size);
   out += "*1\r\n$5\r\nMULTI\r\n";
+  ImageNames images(plan.id, index);
   for (size_t i = 0; i < step.keys.size(); ++i) {
     // Where there is no such key it answers with an error, and all goes on.
-    AppendRequestHeader(out, 3);
-    AppendRequestArg(out, "RENAME");
+    out += "*3\r\n$6\r\nRENAME\r\n";
     AppendRequestArg(out, step.keys[i].key);
-    AppendRequestArg(out, ImageName(plan.id, index, i));
+    AppendRequestArg(out, images.Of(i));
   }
   AppendRequestHeader(out, 3);
   AppendRequestArg(out, "SET");
@@ -267,9 +276,10 @@ size_t AppendLeftNames(std::string& words, const SagaPlan& plan, size_t index, B
   const bool known = had.size() == images && had.find('?') == Bytes::npos;
   size_t count = 1;
   AppendRequestArg(words, MarkerName(plan.id, index));
+  ImageNames names(plan.id, index);
   for (size_t i = 0; i < images; ++i) {
     if (known && had[i] == '0') continue;
-    AppendRequestArg(words, ImageName(plan.id, index, i));
+    AppendRequestArg(words, names.Of(i));
     ++count;
   }
   return count;

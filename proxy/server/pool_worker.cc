@@ -34,6 +34,9 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
           server.sagas(pool), backends_, router_,
           [at = &worker](std::function<void()> message) { at->mailbox().Post(std::move(message)); },
           [loop = &worker.loop_] { return loop->Now(); }),
+      set_groups_([sagas = &sagas_](uint32_t shard, int database) {
+        return sagas->KnownRunId(shard, database) != nullptr;
+      }),
       puller_(*this, worker, backends_, router_),
       freeze_poll_(worker.loop_,
                    [this] {
@@ -63,6 +66,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
   commands_.moves = &moves_;
   commands_.locks = &locks_;
   commands_.sagas = &sagas_;
+  commands_.set_groups = &set_groups_;
   commands_.scripts = &server_.state(pool_).scripts;
   commands_.modules = &server_.state(pool_).modules;
   if (snapshot->move != nullptr) {
@@ -216,6 +220,7 @@ void PoolWorker::Tick(TimePoint now) {
   router_.Tick(now);
   locks_.Tick(now);
   sagas_.Tick(now);
+  set_groups_.Tick(now);
   puller_.Tick(now);
   push_.Tick(now);
   std::erase_if(timers_, [](const auto& timer) { return timer->done; });

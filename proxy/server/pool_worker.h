@@ -13,6 +13,7 @@
 #include "command/push_hub.h"
 #include "command/recipe.h"
 #include "command/saga_rules.h"
+#include "command/set_groups.h"
 #include "command/slow_log.h"
 #include "control/mover.h"
 #include "net/timer.h"
@@ -128,6 +129,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   MoveGate moves_;
   LockGate locks_;
   SagaSet sagas_;
+  SetGroups set_groups_;
   KeyPuller puller_;
   Timer freeze_poll_;
   std::shared_ptr<MoverSet> movers_;                   // while keys move

@@ -119,11 +119,11 @@ TEST_F(KeyLocksTest, SomeKeysCanBeGivenBackBeforeTheOthers) {
   const LockTicket ticket = Granted({Key("a"), Key("dead")});
   Request({Key("a")});
   Request({Key("dead")});
-  locks_.ReleaseKeys(ticket, {Key("a"), Key("never held")}, out_);
+  locks_.ReleaseOthers(ticket, {Key("dead"), Key("never held")}, out_);
   EXPECT_THAT(Said(), ElementsAre("unlock 1 a", "lock 2"));
-  locks_.ReleaseKeys(ticket, {Key("a")}, out_);
+  locks_.ReleaseOthers(ticket, {Key("dead")}, out_);
   EXPECT_THAT(Said(), IsEmpty());
-  locks_.ReleaseKeys(ticket, {Key("dead")}, out_);
+  locks_.ReleaseOthers(ticket, {}, out_);
   EXPECT_THAT(Said(), ElementsAre("unlock 1 dead", "lock 3"));
   locks_.Release(ticket, out_);
   EXPECT_THAT(Said(), IsEmpty());

@@ -21,7 +21,7 @@ std::string Say(const SagaAction& action) {
   static const char* const kNames[] = {"lock",  "begin", "send",    "reconnect", "commit",
                                        "reply", "undo",  "cleanup", "unlock",    "poison",
                                        "end",   "timer", "finished"};
-  static const char* const kTimers[] = {"timeout", "retry", "hold"};
+  static const char* const kTimers[] = {"timeout", "retry", "hold", "patience"};
   std::string text = kNames[static_cast<size_t>(action.kind)];
   if (action.kind == K::kTimer) {
     text += std::string(" ") + kTimers[static_cast<size_t>(action.timer)];
@@ -236,6 +236,38 @@ TEST_F(SagaTest, ShardThatDiesDuringTheUndoIsGivenTheSameTime) {
               ElementsAre("timer timeout 5000ms", "timer retry 1 50ms"));
   EXPECT_THAT(Undo(2, UndoOutcome::kUndone), IsEmpty()) << "the reply waits for the timeout";
   EXPECT_THAT(Time(Timer::kTimeout), ElementsAre("reply", "unlock but 1"));
+}
+
+TEST_F(SagaTest, StepsThatAreSlowAreUndoneAndKeepNobodyWaiting) {
+  limits_.patience = std::chrono::milliseconds(100);
+  Make({0, 0, 0});
+  saga_->Start(out_);
+  saga_->OnLocked(out_);
+  Said();
+  saga_->OnBegun(true, out_);
+  EXPECT_THAT(Said(), ElementsAre("timer patience 100ms", "send 0", "send 1", "send 2"));
+  Step(0, StepOutcome::kDone);
+  EXPECT_THAT(Time(Timer::kPatience), ElementsAre("undo 0", "undo 1", "undo 2"));
+  EXPECT_THAT(Undo(0, UndoOutcome::kUndone), ElementsAre("reply", "unlock but 1 but 2"));
+  EXPECT_EQ(saga_->result().kind, Kind::kNotApplied);
+  EXPECT_THAT(saga_->result().why, HasSubstr("s1 takes long"));
+  EXPECT_THAT(Step(1, StepOutcome::kDone), IsEmpty()) << "too late, its undo is behind it";
+  EXPECT_THAT(Undo(2, UndoOutcome::kUndone), ElementsAre("unlock but 1"));
+  EXPECT_THAT(Undo(1, UndoOutcome::kUndone), ElementsAre("unlock", "end", "finished"));
+}
+
+TEST_F(SagaTest, WhenAllStepsAreSlowTheReplyIsDueAtOnce) {
+  limits_.patience = std::chrono::milliseconds(100);
+  Running({0, 0});
+  EXPECT_THAT(Time(Timer::kPatience), ElementsAre("undo 0", "undo 1", "reply", "unlock but 0 but 1"));
+}
+
+TEST_F(SagaTest, PatienceIsForThoseThatHaveNotAnsweredOnly) {
+  limits_.patience = std::chrono::milliseconds(100);
+  Running({0, 0});
+  Step(0, StepOutcome::kDone);
+  EXPECT_THAT(Step(1, StepOutcome::kDone), ElementsAre("commit"));
+  EXPECT_THAT(Time(Timer::kPatience), IsEmpty());
 }
 
 TEST_F(SagaTest, TimeoutOfALossThatWasMadeGoodIsNothing) {
