@@ -241,6 +241,57 @@ TEST_P(SagasTest, KilledAgainWhileItRecoversItIsStillWholeOrGone) {
   }
 }
 
+// Sixteen clients at once share sagas, and each set of keys gets its values from four of them.
+TEST_P(SagasTest, KilledWhileManySetAtOnceEachIsWholeOrGone) {
+  constexpr size_t kSets = 4;
+  constexpr size_t kClients = 16;
+  constexpr int kEach = 100;
+  std::map<std::string, Words> of_shard;
+  {
+    Client client = proxy_->Connect();
+    size_t full = 0;
+    for (int i = 0; full < servers_.size(); ++i) {
+      const std::string key = "set:" + std::to_string(i);
+      Words& keys = of_shard[client.Command({"PROXY", "LOCATE", key})];
+      if (keys.size() < kSets) keys.push_back(key);
+      if (keys.size() == kSets && keys.back() == key) ++full;
+    }
+  }
+  for (int round = 0; round < 3; ++round) {
+    Start();
+    std::vector<Client> clients;
+    for (size_t c = 0; c < kClients; ++c) {
+      std::string bytes;
+      for (int n = 0; n < kEach; ++n) {
+        Words words = {"MSET"};
+        for (const auto& [shard, keys] : of_shard) {
+          words.push_back(keys[c % kSets]);
+          words.push_back(std::to_string(round) + ":" + std::to_string(c) + ":" +
+                          std::to_string(n));
+        }
+        bytes += MakeRequest(std::vector<Bytes>(words.begin(), words.end()));
+      }
+      clients.push_back(proxy_->Connect());
+      clients.back().Send(bytes);
+    }
+    for (const std::string& reply : clients[0].Read(static_cast<size_t>(20 + 17 * round))) {
+      EXPECT_EQ(reply, "OK");
+    }
+    proxy_->Kill9();
+    Start();
+    ASSERT_TRUE(proxy_->serving());
+    Client client = proxy_->Connect();
+    for (size_t set = 0; set < kSets; ++set) {
+      const std::string value = client.Command({"GET", of_shard.begin()->second[set]});
+      EXPECT_EQ(value.substr(0, 3), "\"" + std::to_string(round) + ":");
+      for (const auto& [shard, keys] : of_shard) {
+        EXPECT_EQ(client.Command({"GET", keys[set]}), value) << "half of an MSET on " << shard;
+      }
+    }
+    ExpectNothingOfOursIsLeft("round " + std::to_string(round));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, SagasTest, testing::Values(2, 4));
 
 // Over four shards, many at the same time.

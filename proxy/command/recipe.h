@@ -89,7 +89,7 @@ class RecipeCall {
   const Exchange& exchange_;
   const Sink* const sink_;  // of exchange_, while the client is there
   ClientState* const client_;
-  std::string bytes_;  // the request as a shard would see it
+  std::string bytes_;        // the request as a shard would see it
   std::vector<Bytes> args_;  // point into it
   bool in_exec_;
   MoveGate* gate_;  // told of the end; nullptr: nobody
