@@ -44,6 +44,8 @@ void AddFlags(CLI::App& app, Plan& plan) {
       ->check(CLI::Range(0.0, 1e6));
   app.add_option("--seconds", plan.seconds, "measured")->check(CLI::Range(0.01, kMaxSeconds));
   app.add_option("--warmup", plan.warmup, "seconds before")->check(CLI::Range(0.0, kMaxSeconds));
+  app.add_flag("--start-on-signal", plan.start_on_signal,
+               "SIGUSR1 ends the warm-up before its time");
   app.add_option("--max-requests", plan.max_requests);
   app.add_option("--seed", plan.seed);
   app.add_flag("--preload", plan.preload, "write every key first");

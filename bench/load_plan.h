@@ -23,6 +23,7 @@ struct Plan {
   double rate = 0;      // commands a second and client on a timetable; 0: as fast as it goes
   double seconds = 2;   // measured time
   double warmup = 0.3;  // the same load, before the clock starts
+  bool start_on_signal = false;  // SIGUSR1 starts it before that
   uint64_t max_requests = 200'000'000;
   uint64_t seed = 1;
   bool preload = false;          // write every key first

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -25,6 +26,8 @@ constexpr uint64_t kPreloadBytes = uint64_t{1}
 constexpr uint32_t kPreloadCommands = 256;
 constexpr time_t kPreloadPatience = 10;
 constexpr std::chrono::seconds kDrainPatience(5);
+
+volatile std::sig_atomic_t signaled = 0;
 
 Error SystemError(Bytes what) {
   return Error{ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno)};
@@ -76,6 +79,7 @@ Result<Report> Runner::Run() {
     if (Status written = Preload(); !written) return written.error();
   }
   if (Status connected = Connect(); !connected) return connected.error();
+  if (plan_.start_on_signal) std::signal(SIGUSR1, [](int) { signaled = 1; });
 
   const TimePoint begin = MonotonicNow();
   const TimePoint start = begin + FromSeconds(plan_.warmup);
@@ -96,7 +100,7 @@ Result<Report> Runner::Run() {
   while (alive_ > 0 && now < stop && answered_ < plan_.max_requests) {
     Turn(10);
     now = MonotonicNow();
-    if (!measuring_ && now >= start) {
+    if (!measuring_ && (now >= start || signaled != 0)) {
       measuring_ = true;
       TakeCpu();
       measured_from = MonotonicNow();

@@ -1,5 +1,6 @@
 """What clients notice while keys move between shards, and how fast they move: issue 6's table."""
 
+import signal
 import statistics
 import time
 
@@ -43,6 +44,18 @@ class Ring:
     def status(self):
         lines = self.control.ask("PROXY", "REBALANCE", "STATUS").splitlines()
         return dict(line.split(": ", 1) for line in lines)
+
+    def until_moving(self):
+        """Seconds until the checks are over and keys move."""
+        began = time.monotonic()
+        while time.monotonic() - began < PATIENCE:
+            status = self.status()
+            if status["state"] == "moving":
+                return time.monotonic() - began
+            if status["state"] == "stable" and "waiting" in status:
+                raise BenchError(f"the ring does not change: {status['waiting']}")
+            time.sleep(0.01)
+        raise BenchError(f"no key moves after {PATIENCE:g} s: {status}")
 
     def settle(self, every=0.02):
         deadline = time.monotonic() + PATIENCE
@@ -114,7 +127,8 @@ LOADS = {
 
 
 def _while_moving(fleet, options, results):
-    """The same load without a move and during one; the fifth shard joins and leaves in turn."""
+    """The same load without a move and from the moment on that keys move; the fifth shard joins and
+    leaves in turn."""
     shards = contenders.start_shards(fleet, SHARDS + 1)
     ring = Ring(fleet, options, shards, SHARDS)
     load.preload(options, ring.proxy, ["--value-size", 32, "--keys", KEYS])
@@ -124,21 +138,21 @@ def _while_moving(fleet, options, results):
         flags = [*how, "--value-size", 32]
         for turn in range(options.rounds):
             rounds["still"].append(load.run(options, ring.proxy, flags, seed=turn, shards=shards))
-            process = load.start(options, ring.proxy, flags, None, turn, shards)
-            time.sleep(0.25)  # of its warm-up
+            waiting = [*flags, "--warmup", PATIENCE, "--start-on-signal"]
+            process = load.start(options, ring.proxy, waiting, None, turn, shards)
+            time.sleep(0.3)
             joins = ring.status()["epoch"] in {str(odd) for odd in range(1, 1000, 2)}
             began = time.monotonic()
             ring.change(range(SHARDS + 1) if joins else range(SHARDS))
+            checks = ring.until_moving()
+            process.send_signal(signal.SIGUSR1)
             result = load.end(process, ring.proxy, options.seconds, shards)
             state = ring.status()["state"]
             status = ring.settle()
             moved, pulled = _moved(status)
-            result.update(moved=moved, pulled=pulled, move_seconds=time.monotonic() - began)
+            result.update(moved=moved, pulled=pulled, checks_seconds=checks)
+            result.update(move_seconds=time.monotonic() - began)
             results["share"].append(moved / KEYS)
-            if state in ("preparing", "switching"):
-                rounds["still"].pop()
-                options.note(f"{name}, round {turn + 1}: the checks outlasted the load, not counted")
-                continue
             rounds["moving"].append(result)
             options.progress(f"{name}, round {turn + 1}: {moved} keys, {pulled} pulled", result)
             if state != "moving":

@@ -18,7 +18,7 @@ constexpr size_t kNamedKeys = 3;
 // A shard is read through in steps of so many keys, with rests so much longer while more commands a
 // second than this come from clients.
 constexpr Bytes kPage = "128";
-constexpr int kRest = 3;
+constexpr int kRest = 9;
 constexpr double kBusyRate = 200;
 constexpr Duration kLookEvery = std::chrono::milliseconds(5);
 
