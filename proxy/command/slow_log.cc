@@ -86,9 +86,9 @@ uint64_t RecentRequests::Put(Bytes request, bool is_cut) {
 
 uint64_t RecentRequests::KeepCut(std::span<const Bytes> args) {
   scratch_.clear();
-  const bool all = args.size() <= kLoggedArgs &&
-                   std::all_of(args.begin(), args.end(),
-                               [](Bytes arg) { return arg.size() <= kLoggedBytes; });
+  const bool all =
+      args.size() <= kLoggedArgs &&
+      std::all_of(args.begin(), args.end(), [](Bytes arg) { return arg.size() <= kLoggedBytes; });
   if (all) {
     AppendRequest(scratch_, args);
     return Put(scratch_, true);

@@ -96,7 +96,7 @@ struct SagaLimits {
   // that cannot be reached, keep nobody waiting. None: steps may take as long as their connections
   // wait.
   std::optional<Duration> patience = {};
-  Duration hold = std::chrono::seconds(60);    // keys whose image is lost stay locked so long
+  Duration hold = std::chrono::seconds(60);  // keys whose image is lost stay locked so long
   Duration retry_min = std::chrono::milliseconds(50);
   Duration retry_max = std::chrono::seconds(5);
   int undo_failures = 10;  // errors in reply to UNDO, then the step is poisoned

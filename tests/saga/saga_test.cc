@@ -259,7 +259,8 @@ TEST_F(SagaTest, StepsThatAreSlowAreUndoneAndKeepNobodyWaiting) {
 TEST_F(SagaTest, WhenAllStepsAreSlowTheReplyIsDueAtOnce) {
   limits_.patience = std::chrono::milliseconds(100);
   Running({0, 0});
-  EXPECT_THAT(Time(Timer::kPatience), ElementsAre("undo 0", "undo 1", "reply", "unlock but 0 but 1"));
+  EXPECT_THAT(Time(Timer::kPatience),
+              ElementsAre("undo 0", "undo 1", "reply", "unlock but 0 but 1"));
 }
 
 TEST_F(SagaTest, PatienceIsForThoseThatHaveNotAnsweredOnly) {
