@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "resp/request_writer.h"
 #include "support/cluster.h"
 #include "support/rebalance_status.h"
 
@@ -20,6 +21,12 @@ class MovesUnnoticedTest : public testing::Test {
         "rebalance: {max_keys_per_second: " + std::to_string(keys_a_second) + more_rules + "}";
     proxy_.Reload(more);
     ASSERT_TRUE(Eventually([&] { return StatusField(proxy_, "epoch") == "2"; }));
+  }
+  // The rest as quickly as it goes.
+  void StartFast() {
+    ConfigText more = proxy_.config();
+    more.more = "rebalance: {max_keys_per_second: 0}";
+    proxy_.Reload(more);
   }
   bool MoveEnds() {
     return Eventually([&] { return StatusField(proxy_, "state") == "stable"; },
@@ -237,6 +244,51 @@ TEST_F(MovesUnnoticedTest, KeysDeletedWhileALargeOneOfTheirBatchMovesStayDeleted
   EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) " + std::to_string(kHuge));
   for (int i = 0; i < kHuge; ++i) {
     EXPECT_EQ(client_.Command({"HLEN", "huge:" + std::to_string(i)}), "(integer) 200000");
+  }
+}
+
+// Workers carry the keys that their clients wait for over connections of their own, which break
+// here in the middle of it, on the old owners and on the new one.
+TEST_F(MovesUnnoticedTest, ConnectionsThatBreakWhileKeysArePulledLoseAndDoubleNothing) {
+  constexpr int kChunks = 12;
+  constexpr int kKeys = 200;  // of a chunk
+  Fill(kChunks * kKeys);
+  StartMove(1);
+  std::vector<const RedisServer*> servers = {&cluster_.server(0), &cluster_.server(1), &extra_};
+  const auto break_connections = [&] {
+    int broken = 0;
+    for (const RedisServer* server : servers) {
+      Client direct = server->Connect();
+      const std::string list = direct.CommandRaw({"CLIENT", "LIST"});
+      for (size_t at = list.find("id="); at != std::string::npos; at = list.find("\nid=", at + 1)) {
+        const std::string line = list.substr(at, list.find('\n', at + 1) - at);
+        if (line.find(":mover") == std::string::npos) continue;
+        const size_t id = line.find("id=") + 3;
+        const std::string killed =
+            direct.Command({"CLIENT", "KILL", "ID", line.substr(id, line.find(' ', id) - id)});
+        if (killed == "(integer) 1") ++broken;
+      }
+    }
+    return broken;
+  };
+  int broken = 0;
+  for (int chunk = 0; chunk < kChunks; ++chunk) {
+    std::string appends;
+    for (int i = 0; i < kKeys; ++i) {
+      const std::string key = "key:" + std::to_string(chunk * kKeys + i);
+      appends += MakeRequest({"APPEND", key, "x"});
+    }
+    client_.Send(appends);
+    broken += break_connections();
+    for (const std::string& reply : client_.Read(kKeys)) EXPECT_EQ(reply, "(integer) 2");
+  }
+  EXPECT_GT(broken, kChunks);
+  EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  StartFast();
+  ASSERT_TRUE(MoveEnds());
+  EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) " + std::to_string(kChunks * kKeys));
+  for (int i = 0; i < kChunks * kKeys; i += 7) {
+    EXPECT_EQ(client_.Command({"GET", "key:" + std::to_string(i)}), "\"vx\"");
   }
 }
 

@@ -11,6 +11,7 @@ namespace ringmaster {
 namespace {
 
 constexpr Duration kRetryAfter = std::chrono::milliseconds(200);
+constexpr int kTries = 4;
 constexpr size_t kPullsAtOnce = 128;
 constexpr Duration kBetweenPulls = std::chrono::microseconds(800);
 
@@ -286,7 +287,11 @@ Status Mover::Connect(uint32_t shard) {
     return Error{ErrorCode::kUnavailable, "shard " + client.target().name + ": " + client.error()};
   }
   const std::string run_id = client.run_id();
-  const Status ready = client.Ready();
+  Status ready = client.Ready();
+  // One that breaks as it comes up is tried again at once.
+  for (int tries = 1; !ready && tries < kTries && MonotonicNow() - now < kRetryAfter; ++tries) {
+    ready = client.Ready();
+  }
   if (!ready) {
     retry_at_[shard] = MonotonicNow() + kRetryAfter;
   } else {

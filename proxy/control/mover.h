@@ -145,6 +145,7 @@ class Mover {
     bool sent = false;   // its RESTORE
     bool moved = false;  // by this transfer
     bool later = false;  // too much for one batch
+    bool broke = false;  // failed for a connection that was up, not for an answer
     std::string error;
   };
   using Items = std::vector<Item>;
@@ -165,6 +166,7 @@ class Mover {
   bool Interrupted();
   bool ScanMore();
   void Transfer(Items& items);
+  static bool Retry(Items& items);
   void Count(Items& items, Duration took);
   void CountOne(Bytes key, uint64_t size, Duration took);
   void Expect();

@@ -34,6 +34,7 @@ void Mover::CopyInPieces(Item& item) {
   copying_ = nullptr;
   if (!copied) {
     item.error = copied.error().text;
+    item.broke = copied.error().code == ErrorCode::kUnavailable;
     item.transfer.OnReply(KeyTransfer::Reply::kRefused);
   }
 }

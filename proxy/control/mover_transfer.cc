@@ -14,6 +14,9 @@ namespace {
 constexpr size_t kSlowest = 8;
 // What one batch may hold in memory, by the donor's own estimate.
 constexpr int64_t kBatchBytes = 8 << 20;
+// A connection that breaks is no reason to tell clients of an error; one that always breaks is.
+constexpr int kAttempts = 8;
+constexpr Duration kPatience = std::chrono::milliseconds(300);
 
 }  // namespace
 
@@ -32,7 +35,7 @@ const Bytes Mover::kDumpScript =
 void Mover::Transfer(Items& items) {
   const TimePoint began = MonotonicNow();
   for (Item& item : items) item.to = context_.move->Locate(item.key).owner;
-  for (int attempt = 0; attempt < 2; ++attempt) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
     {
       const ShardReply payloads = DumpByScript(items);
       Restore(items);
@@ -49,19 +52,25 @@ void Mover::Transfer(Items& items) {
       Restore(items);
       Unlink(items);
     }
-    bool again = false;
-    for (Item& item : items) {
-      if (item.transfer.step() != KeyTransfer::Step::kSuspect) continue;
-      // Whoever connects next puts up the fence.
-      again = true;
-      item.transfer.Retry();
-    }
-    if (!again) break;
+    if (attempt > 0 && MonotonicNow() - began > kPatience) break;
+    if (!Retry(items)) break;
   }
   for (Item& item : items) {
     if (!item.transfer.ended() && !item.later) item.transfer.OnReply(KeyTransfer::Reply::kRefused);
   }
   Count(items, MonotonicNow() - began);
+}
+
+// Whoever connects next puts up the fence. False: all of them ended.
+bool Mover::Retry(Items& items) {
+  bool again = false;
+  for (Item& item : items) {
+    if (item.transfer.step() != KeyTransfer::Step::kSuspect && !item.broke) continue;
+    item.broke = false;
+    item.transfer.Retry();
+    again = true;
+  }
+  return again;
 }
 
 void Mover::Count(Items& items, Duration took) {
@@ -162,6 +171,7 @@ void Mover::Measure(Items& items) {
       }
       item.error = ready ? "shard " + Client(donor_).target().name + ": " + Client(donor_).error()
                          : ready.error().text;
+      item.broke = ready.ok();
       item.transfer.OnReply(KeyTransfer::Reply::kLost);
     }
     return;
@@ -197,6 +207,7 @@ void Mover::Dump(Items& items) {
     for (Item& item : items) {
       if (item.transfer.step() != KeyTransfer::Step::kDump || item.later) continue;
       item.error = "shard " + donor.target().name + ": " + donor.error();
+      item.broke = true;
       item.transfer.OnReply(KeyTransfer::Reply::kLost);
     }
     return;
@@ -215,6 +226,7 @@ void Mover::Dump(Items& items) {
     item->dumped_at = MonotonicNow();
     if (item->payload.lost()) {
       item->error = "shard " + donor.target().name + ": " + donor.error();
+      item->broke = true;
       item->transfer.OnReply(KeyTransfer::Reply::kLost);
     } else if (item->payload.is_nil()) {
       item->transfer.OnReply(KeyTransfer::Reply::kAbsent);
@@ -243,6 +255,7 @@ void Mover::Restore(Items& items) {
       for (Item* item : mine) {
         item->error = ready ? "shard " + recipient.target().name + ": " + recipient.error()
                             : ready.error().text;
+        item->broke = ready.ok();
         item->transfer.OnReply(KeyTransfer::Reply::kRefused);
       }
       continue;

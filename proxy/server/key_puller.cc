@@ -16,6 +16,11 @@ namespace {
 constexpr Bytes kLarge = "65536";
 constexpr Bytes kRoom = "1048576";
 constexpr size_t kBatch = 64;
+// A connection that breaks and comes up again is no reason to tell clients of an error; one that
+// always breaks, or stays away so long, is.
+constexpr int kAttempts = 8;
+constexpr Duration kPatience = std::chrono::milliseconds(300);
+constexpr Duration kBetweenTries = std::chrono::milliseconds(20);
 // Off one donor. While so many are under way, what comes gathers for the next.
 constexpr size_t kBatchesUnderWay = 1;
 constexpr Duration kBetweenFences = std::chrono::milliseconds(200);
@@ -87,11 +92,15 @@ Task<void> KeyPuller::Carry(Where where, std::shared_ptr<Batch> batch) {
   for (Item& item : batch->items) {
     item.recipient = &ConnectionTo(*batch->set, item.to, batch->database);
   }
-  for (int attempt = 0; attempt < 2; ++attempt) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
     co_await Dump(*batch);
     co_await Restore(*batch);
     co_await Unlink(*batch);
-    const bool again = co_await Fence(*batch);
+    bool again = co_await Fence(*batch);
+    while (!again && Unsettled(*batch) && MonotonicNow() - batch->began < kPatience) {
+      co_await Sleep(kBetweenTries);
+      again = co_await Fence(*batch);
+    }
     if (!again) break;
   }
   --ways_[where].under_way;
@@ -135,6 +144,7 @@ void KeyPuller::TakeDumps(Batch& batch, const std::vector<Item*>& asked, const A
         continue;
       }
       item->error = "shard " + donor + ": " + ErrorOf(answer.reply);
+      item->broke = true;
       item->transfer.OnReply(KeyTransfer::Reply::kLost);
     }
     return;
@@ -223,6 +233,7 @@ Task<void> KeyPuller::Restore(Batch& batch) {
         item->transfer.OnReply(KeyTransfer::Reply::kOk);
       } else if (!reply) {
         item->error = "shard " + name + ": " + ErrorOf(answer.reply);
+        item->broke = true;
         item->transfer.OnReply(answer.outcome == Outcome::kNotApplied ? KeyTransfer::Reply::kRefused
                                                                       : KeyTransfer::Reply::kLost);
       } else if (!reply->is_error()) {
@@ -264,33 +275,50 @@ Task<void> KeyPuller::Unlink(Batch& batch) {
   }
 }
 
-// Makes final what is in doubt. True: some of it is to be carried anew.
+// Makes final what is in doubt. True: some of it, or of what nobody was reached for, is to be
+// carried anew.
 Task<bool> KeyPuller::Fence(Batch& batch) {
   bool again = false;
   for (Item& item : batch.items) {
-    if (item.transfer.step() != KeyTransfer::Step::kSuspect) continue;
+    if (!Unsettled(item)) continue;
     FencedConnection& donor = *batch.donor;
     const bool donor_ready = co_await donor.Ready();
     FencedConnection& recipient = *item.recipient;
     const bool recipient_ready = co_await recipient.Ready();
     if (!donor_ready || !recipient_ready) continue;
+    item.broke = false;
     item.transfer.Retry();
     again = true;
   }
   co_return again;
 }
 
+bool KeyPuller::Unsettled(const Item& item) {
+  const KeyTransfer::Step step = item.transfer.step();
+  return step == KeyTransfer::Step::kSuspect || (step == KeyTransfer::Step::kFailed && item.broke);
+}
+
+bool KeyPuller::Unsettled(const Batch& batch) {
+  return std::any_of(batch.items.begin(), batch.items.end(),
+                     [](const Item& item) { return Unsettled(item); });
+}
+
+bool KeyPuller::InDoubt(const Batch& batch) {
+  return std::any_of(batch.items.begin(), batch.items.end(), [](const Item& item) {
+    return item.transfer.step() == KeyTransfer::Step::kSuspect;
+  });
+}
+
+Task<void> KeyPuller::Sleep(Duration delay) {
+  auto slept = std::make_shared<Completion<bool>>();
+  proxy_.After(delay, [slept] { slept->Complete(true); });
+  co_await *slept;
+}
+
 // Nobody touches these keys until nothing is in doubt.
 Task<void> KeyPuller::WaitForFence(Batch& batch) {
-  const auto in_doubt = [&batch] {
-    return std::any_of(batch.items.begin(), batch.items.end(), [](const Item& item) {
-      return item.transfer.step() == KeyTransfer::Step::kSuspect;
-    });
-  };
-  while (in_doubt() && !closed_) {
-    auto slept = std::make_shared<Completion<bool>>();
-    proxy_.After(kBetweenFences, [slept] { slept->Complete(true); });
-    co_await *slept;
+  while (InDoubt(batch) && !closed_) {
+    co_await Sleep(kBetweenFences);
     co_await Fence(batch);
   }
   for (const Item& item : batch.items) {

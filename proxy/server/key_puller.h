@@ -63,7 +63,8 @@ class KeyPuller {
     TimePoint dumped_at = {};
     uint64_t size = 0;
     bool moved = false;
-    bool left = false;  // to the mover
+    bool left = false;   // to the mover
+    bool broke = false;  // failed for a connection, not for an answer
     std::string error = {};
   };
   struct Batch {
@@ -91,6 +92,10 @@ class KeyPuller {
   Task<void> Restore(Batch& batch);
   Task<void> Unlink(Batch& batch);
   Task<bool> Fence(Batch& batch);
+  static bool Unsettled(const Item& item);
+  static bool Unsettled(const Batch& batch);
+  static bool InDoubt(const Batch& batch);
+  Task<void> Sleep(Duration delay);
   Task<void> WaitForFence(Batch& batch);
   void TakeDumps(Batch& batch, const std::vector<Item*>& asked, const Answer& answer);
   void End(Batch& batch, Item& item);
