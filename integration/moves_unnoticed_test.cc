@@ -247,6 +247,17 @@ TEST_F(MovesUnnoticedTest, KeysDeletedWhileALargeOneOfTheirBatchMovesStayDeleted
   }
 }
 
+// The pause that a slow rate asks for would last minutes; a faster one ends it.
+TEST_F(MovesUnnoticedTest, AFasterRateHoldsAtOnce) {
+  Fill(4000);
+  StartMove(1, ", batch: 1024");
+  ASSERT_TRUE(Eventually([&] { return extra_.Command({"DBSIZE"}) != "(integer) 1"; }));
+  EXPECT_EQ(StatusField(proxy_, "state"), "moving");
+  StartFast();
+  ASSERT_TRUE(MoveEnds());
+  EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 4000");
+}
+
 // Workers carry the keys that their clients wait for over connections of their own, which break
 // here in the middle of it, on the old owners and on the new one.
 TEST_F(MovesUnnoticedTest, ConnectionsThatBreakWhileKeysArePulledLoseAndDoubleNothing) {

@@ -175,14 +175,14 @@ void Mover::Run() {
     std::unique_lock lock(mutex_);
     if (stop_) return;
     const bool idle = halted_ || swept_ || !sweeping_ || context_.paused;
-    const TimePoint now = MonotonicNow();
-    if (!idle && now >= resume_at_) {
+    const Duration rest = idle ? Duration(kTroubleDelay) : UntilSweep();
+    if (rest <= Duration(0)) {
       lock.unlock();
       SweepStep();
       continue;
     }
-    const Duration wait = idle ? Duration(kTroubleDelay) : resume_at_ - now;
-    if (!Servable()) wake_.wait_for(lock, wait);
+    // Not longer at once: the rate may be another by then.
+    if (!Servable()) wake_.wait_for(lock, std::min<Duration>(rest, kTroubleDelay));
   }
 }
 

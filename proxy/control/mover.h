@@ -183,6 +183,7 @@ class Mover {
   void TakeUnlinked(Item& item, const ShardReply& reply);
   Status Connect(uint32_t shard);
   void Pace(TimePoint began, size_t keys);
+  Duration UntilSweep() const;
   void Trouble(const std::string& what);
   Status ResolveAll();
   void FinishOrders();
@@ -213,6 +214,8 @@ class Mover {
   uint64_t last_commands_ = 0;
   TimePoint last_look_{};
   TimePoint resume_at_{};
+  TimePoint paced_from_{};  // what the rate applies to: when the last keys set out,
+  size_t paced_keys_ = 0;   // and how many
   TimePoint next_pulls_at_{};
   bool busy_clients_ = true;      // until it has looked
   bool scripts_refused_ = false;  // by the donor

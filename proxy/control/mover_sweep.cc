@@ -121,9 +121,18 @@ void Mover::Pace(TimePoint began, size_t keys) {
         static_cast<int64_t>(static_cast<double>((now - began).count()) * (1 / share - 1)));
     resume_at_ = now + std::min(pause, kMaxPause);
   }
-  if (const uint64_t rate = context_.max_keys_per_second; rate > 0 && keys > 0) {
-    resume_at_ = std::max(resume_at_, began + Duration(keys * 1000000000ULL / rate));
+  if (keys > 0) {
+    paced_from_ = began;
+    paced_keys_ = keys;
   }
+}
+
+Duration Mover::UntilSweep() const {
+  TimePoint at = resume_at_;
+  if (const uint64_t rate = context_.max_keys_per_second; rate > 0) {
+    at = std::max(at, paced_from_ + Duration(paced_keys_ * 1000000000ULL / rate));
+  }
+  return at - MonotonicNow();
 }
 
 // How many keys are to move: their share of what the donor owned, of all its keys. A pass behind
