@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/cluster.h"
+#include "support/rebalance_status.h"
 #include "support/resp_text.h"
 
 namespace ringmaster::integration {
@@ -156,6 +157,62 @@ TEST_F(TlsTest, ShardsAreReachedByTls) {
   EXPECT_EQ(client.Command({"SET", "a", large}), "OK");
   EXPECT_NE(a.Command({"DBSIZE"}), "(integer) 0");
   EXPECT_NE(b.Command({"DBSIZE"}), "(integer) 0");
+}
+
+TEST_F(TlsTest, KeysMoveBetweenShardsBehindTls) {
+  const Port a_port, b_port;
+  const RedisServer a(TlsServer(a_port, false));
+  const RedisServer b(TlsServer(b_port, true));
+  const Address b_address{Address::kTcp, "localhost", b_port.number(), ""};
+  ConfigText config;
+  config.pool().Shard("a", Address{Address::kTcp, "127.0.0.1", a_port.number(), ""},
+                      "tls: {ca: " + File("ca.pem") + "}");
+  ProxyProcess proxy(config);
+  Client client = proxy.Connect();
+  constexpr int kKeys = 3000;
+  std::vector<std::vector<std::string>> sets;
+  for (int i = 0; i < kKeys; ++i) {
+    sets.push_back({"SET", "key:" + std::to_string(i), "value " + std::to_string(i)});
+  }
+  client.Pipeline(sets);
+  const std::string large(8 << 20, 'x');
+  const std::string fill =
+      "for i = 1, 50000 do redis.call('HSET', KEYS[1], 'f' .. i, 'value ' .. i) end return 1";
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(client.Command({"SET", "large:" + std::to_string(i), large}), "OK");
+    EXPECT_EQ(client.Command({"EVAL", fill, "1", "hash:" + std::to_string(i)}), "(integer) 1");
+  }
+
+  // A certificate that cannot be trusted is said before anything moves.
+  const ConfigText before = proxy.config();
+  ConfigText distrusted = before;
+  distrusted.pool().Shard("b", b_address, "tls: {ca: " + File("other.pem") + "}");
+  proxy.Reload(distrusted);
+  EXPECT_TRUE(Eventually([&] {
+    return proxy.Command({"PROXY", "REBALANCE", "STATUS"}).find("certificate") != std::string::npos;
+  })) << proxy.Command({"PROXY", "REBALANCE", "STATUS"});
+  EXPECT_EQ(b.Command({"DBSIZE"}), "(integer) 0");
+
+  ConfigText more = before;
+  more.pool().Shard("b", b_address,
+                    "tls: {ca: " + File("ca.pem") + ", cert: " + File("cert.pem") +
+                        ", key: " + File("key.pem") + "}");
+  proxy.Reload(more);
+  ASSERT_TRUE(Eventually(
+      [&] {
+        return StatusField(proxy, "state") == "stable" && b.Command({"DBSIZE"}) != "(integer) 0";
+      },
+      std::chrono::seconds(20)))
+      << proxy.Command({"PROXY", "REBALANCE", "STATUS"});
+  EXPECT_EQ(client.Command({"DBSIZE"}), "(integer) " + std::to_string(kKeys + 12));
+  for (int i = 0; i < kKeys; ++i) {
+    EXPECT_EQ(client.Command({"GET", "key:" + std::to_string(i)}),
+              "\"value " + std::to_string(i) + "\"");
+  }
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(client.Command({"STRLEN", "large:" + std::to_string(i)}), "(integer) 8388608");
+    EXPECT_EQ(client.Command({"HLEN", "hash:" + std::to_string(i)}), "(integer) 50000");
+  }
 }
 
 TEST_F(TlsTest, ShardWhoseCertificateCannotBeTrustedIsNotTalkedTo) {

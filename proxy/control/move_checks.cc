@@ -85,10 +85,6 @@ class Checks {
   void Reach() {
     for (uint32_t i = 0; i < shards_.size(); ++i) {
       if (!TakesPart(i)) continue;
-      if (options_.targets[i].tls) {
-        Say("shard " + Name(i) + ": keys cannot be moved over TLS connections by this version");
-        continue;
-      }
       if (const Status ready = At(i).Ready(); !ready) {
         const bool leaves = move_.to()->shards()[i].absent;
         Say(ready.error().text +

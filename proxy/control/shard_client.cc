@@ -65,6 +65,7 @@ ShardClient::ShardClient(ShardTarget target, ShardClientName name, Duration conn
 
 ShardClient::~ShardClient() {
   fd_ = -1;
+  tls_.reset();
   if (context_ != nullptr) redisFree(context_);
 }
 
@@ -76,6 +77,8 @@ void ShardClient::Drop(const std::string& why) {
     in_doubt_run_id_ = run_id_;
   }
   fd_ = -1;
+  tls_.reset();
+  unsent_.clear();
   redisFree(std::exchange(context_, nullptr));
   due_ = 0;
 }
@@ -95,36 +98,56 @@ Status ShardClient::Ready() {
   return Done();
 }
 
+Error ShardClient::Failed(const std::string& why) const {
+  return {ErrorCode::kUnavailable, "shard " + target_.name + ": " + why};
+}
+
 Status ShardClient::Connect() {
   const Address& at = target_.address;
   const timeval timeout = TimevalOf(connect_timeout_);
   context_ = at.kind == Address::kUnix ? redisConnectUnixWithTimeout(at.path.c_str(), timeout)
                                        : redisConnectWithTimeout(at.host.c_str(), at.port, timeout);
-  const auto failed = [this](const std::string& why) {
-    return Error{ErrorCode::kUnavailable, "shard " + target_.name + ": " + why};
-  };
-  if (context_ == nullptr) return failed("out of memory");
-  if (context_->err != 0) return failed(context_->errstr);
+  if (context_ == nullptr) return Failed("out of memory");
+  if (context_->err != 0) return Failed(context_->errstr);
   redisEnableKeepAlive(context_);
   fd_ = context_->fd;
+  if (target_.tls) {
+    redisSetTimeout(context_, timeout);
+    if (const Status secure = SecureIt(); !secure) return secure;
+  }
   redisSetTimeout(context_, TimevalOf(command_timeout_));
   database_ = 0;
   // The reader would keep a large buffer only to give it back: payloads follow each other.
   context_->reader->maxbuf = 1U << 20;
+  return Greet();
+}
+
+Status ShardClient::SecureIt() {
+  Result<std::shared_ptr<TlsContext>> context = TlsContext::Client(*target_.tls);
+  if (!context) return Failed(context.error().text);
+  Result<std::unique_ptr<BlockingTls>> tls =
+      BlockingTls::Connect(*context, context_->fd, target_.tls_server_name);
+  if (!tls) return Failed(tls.error().text);
+  tls_ = std::move(*tls);
+  return Done();
+}
+
+// Logs in, takes the name, and learns who they are on the shard.
+Status ShardClient::Greet() {
   if (!target_.password.empty()) {
     const ShardReply reply = target_.username.empty()
                                  ? Ask({"AUTH", target_.password})
                                  : Ask({"AUTH", target_.username, target_.password});
     if (reply.lost() || reply.is_error()) {
-      return failed("it refused to log in: " + (reply.lost() ? error_ : std::string(reply.text())));
+      return Failed("it refused to log in: " + (reply.lost() ? error_ : std::string(reply.text())));
     }
   }
   const ShardReply named = Ask({"CLIENT", "SETNAME", name_.name});
   const ShardReply id = Ask({"CLIENT", "ID"});
   const ShardReply info = Ask({"INFO", "server"});
-  if (named.lost() || id.lost() || info.lost()) return failed("no answer: " + error_);
+  if (named.lost() || id.lost() || info.lost()) return Failed("no answer: " + error_);
   if (named.is_error() || id.is_error() || info.is_error()) {
-    return failed("moves need CLIENT SETNAME, CLIENT ID and INFO, and it refused one: " +
+    return Failed("moves need CLIENT SETNAME, CLIENT ID and INFO, and it refused one: " +
                   std::string((named.is_error() ? named
                                : id.is_error()  ? id
                                                 : info)
@@ -160,8 +183,15 @@ void ShardClient::Append(const Args& args) {
     data.push_back(arg.data() != nullptr ? arg.data() : "");
     sizes.push_back(arg.size());
   }
-  if (redisAppendCommandArgv(context_, static_cast<int>(args.size()), data.data(), sizes.data()) !=
-      REDIS_OK) {
+  if (tls_ != nullptr) {
+    char* formatted = nullptr;
+    const int length = redisFormatCommandArgv(&formatted, static_cast<int>(args.size()),
+                                              data.data(), sizes.data());
+    if (length < 0) return Drop("out of memory");
+    unsent_.append(formatted, static_cast<size_t>(length));
+    redisFreeCommand(formatted);
+  } else if (redisAppendCommandArgv(context_, static_cast<int>(args.size()), data.data(),
+                                    sizes.data()) != REDIS_OK) {
     Drop(context_->errstr);
     return;
   }
@@ -169,6 +199,10 @@ void ShardClient::Append(const Args& args) {
 }
 
 void ShardClient::Flush() {
+  if (tls_ != nullptr) {
+    FlushTls();
+    return;
+  }
   int done = 0;
   while (context_ != nullptr && done == 0) {
     if (redisBufferWrite(context_, &done) == REDIS_OK) continue;
@@ -176,10 +210,42 @@ void ShardClient::Flush() {
   }
 }
 
+// False: lost.
+bool ShardClient::FlushTls() {
+  if (unsent_.empty()) return true;
+  const Status written = tls_->Write(std::exchange(unsent_, {}));
+  if (!written) Drop(written.error().text);
+  return written.ok();
+}
+
+// Null: lost.
+redisReply* ShardClient::ReadTls() {
+  redisReader& reader = *context_->reader;
+  char bytes[16384];
+  while (true) {
+    void* reply = nullptr;
+    if (redisReaderGetReply(&reader, &reply) != REDIS_OK) {
+      Drop(reader.errstr);
+      return nullptr;
+    }
+    if (reply != nullptr) return static_cast<redisReply*>(reply);
+    if (!FlushTls()) return nullptr;
+    const Result<size_t> got = tls_->Read(bytes, sizeof(bytes));
+    if (!got) {
+      Drop(got.error().text);
+      return nullptr;
+    }
+    redisReaderFeed(&reader, bytes, *got);
+  }
+}
+
 ShardReply ShardClient::Read() {
   if (context_ == nullptr) return ShardReply();
   void* reply = nullptr;
-  if (redisGetReply(context_, &reply) != REDIS_OK || reply == nullptr) {
+  if (tls_ != nullptr) {
+    reply = ReadTls();
+    if (reply == nullptr) return ShardReply();
+  } else if (redisGetReply(context_, &reply) != REDIS_OK || reply == nullptr) {
     Drop(context_->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)
              ? "no answer in time"
              : context_->errstr);

@@ -1,6 +1,6 @@
 // A blocking connection to one shard for the mover and the checks: named, so that a successor knows
 // it (PROTOCOLS.md 3.1), and fenced: before a lost connection is replaced, what it had sent is made
-// final (3.2). The only place that sees hiredis.
+// final (3.2). Over TLS where the shard is. The only place that sees hiredis.
 //
 // Owner: one thread. Only Cancel() may be called from another.
 #pragma once
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "net/blocking_tls.h"
 
 struct redisContext;
 struct redisReply;
@@ -27,7 +29,8 @@ struct ShardTarget {
   Address address;
   std::string username;
   std::string password;
-  bool tls = false;  // not served: moves of such a shard are refused
+  std::optional<TlsOptions> tls;  // its files are read at each connecting; none: plain
+  std::string tls_server_name;    // expected in the certificate; empty: nobody looks
 };
 
 class ShardReply {
@@ -96,9 +99,14 @@ class ShardClient {
 
  private:
   Status Connect();
+  Status SecureIt();
+  Status Greet();
   Status Fence();
   Status EndEarlierLives();
   void Drop(const std::string& why);
+  bool FlushTls();
+  redisReply* ReadTls();
+  Error Failed(const std::string& why) const;
 
   const ShardTarget target_;
   const ShardClientName name_;
@@ -106,6 +114,8 @@ class ShardClient {
   const Duration connect_timeout_;
   const Duration command_timeout_;
   redisContext* context_ = nullptr;
+  std::unique_ptr<BlockingTls> tls_;  // then the context only holds the socket and parses
+  std::string unsent_;                // over TLS
   std::atomic<int> fd_{-1};
   std::atomic<bool> cancelled_{false};
   int database_ = 0;

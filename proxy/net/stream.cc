@@ -193,24 +193,9 @@ void Stream::ShutdownWrites() {
 }
 
 Status Stream::StartTls(TlsContext& context, const std::string& server_name) {
-  SSL* ssl = SSL_new(context.raw());
-  if (ssl == nullptr || SSL_set_fd(ssl, fd_) != 1) {
-    SSL_free(ssl);
-    return Error{ErrorCode::kIo, "cannot start TLS"};
-  }
-  tls_ = std::make_unique<TlsState>(ssl);
-  if (context.server()) {
-    SSL_set_accept_state(ssl);
-    return Done();
-  }
-  SSL_set_connect_state(ssl);
-  if (!server_name.empty()) {
-    SSL_set_tlsext_host_name(ssl, server_name.c_str());
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (SSL_set1_host(ssl, server_name.c_str()) != 1) {
-      return Error{ErrorCode::kInvalid, "TLS server_name is not a host name: " + server_name};
-    }
-  }
+  auto tls = ringmaster::StartTls(context, fd_, server_name);
+  if (!tls) return tls.error();
+  tls_ = std::move(*tls);
   return Done();
 }
 
@@ -229,20 +214,17 @@ IoStatus Stream::TlsResult(int result, bool reading) {
       }
       return IoStatus::kAgain;
     case SSL_ERROR_ZERO_RETURN:
-      return reading ? IoStatus::kEnd : Fail("TLS session was closed");
+      if (reading) return IoStatus::kEnd;
+      break;
     case SSL_ERROR_SYSCALL:
       if (reading && errno == 0) return IoStatus::kEnd;
-      return Fail(errno == 0 ? "connection closed during TLS" : std::strerror(errno));
-    default: {
-      const long verify = SSL_get_verify_result(tls_->ssl);
-      if (verify != X509_V_OK) return Fail(X509_verify_cert_error_string(verify));
-      const char* reason = ERR_reason_error_string(ERR_peek_last_error());
-      if (reading && reason != nullptr && std::strstr(reason, "unexpected eof") != nullptr) {
-        return IoStatus::kEnd;
-      }
-      return Fail(reason != nullptr ? reason : "TLS failed");
-    }
+      break;
+    default:
+      break;
   }
+  const std::string why = TlsErrorOf(*tls_, result);
+  if (reading && why.find("unexpected eof") != std::string::npos) return IoStatus::kEnd;
+  return Fail(why.c_str());
 }
 
 bool Stream::AtRest() const {

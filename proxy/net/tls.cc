@@ -2,6 +2,10 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <cerrno>
+#include <cstring>
 
 namespace ringmaster {
 namespace {
@@ -63,6 +67,47 @@ Result<std::shared_ptr<TlsContext>> TlsContext::Make(const TlsOptions& options, 
   }
   SSL_CTX_set_verify(raw, mode, nullptr);
   return context;
+}
+
+Result<std::unique_ptr<TlsState>> StartTls(const TlsContext& context, int fd,
+                                           const std::string& server_name) {
+  SSL* ssl = SSL_new(context.raw());
+  if (ssl == nullptr || SSL_set_fd(ssl, fd) != 1) {
+    SSL_free(ssl);
+    return Error{ErrorCode::kIo, "cannot start TLS"};
+  }
+  auto tls = std::make_unique<TlsState>(ssl);
+  if (context.server()) {
+    SSL_set_accept_state(ssl);
+    return tls;
+  }
+  SSL_set_connect_state(ssl);
+  if (!server_name.empty()) {
+    SSL_set_tlsext_host_name(ssl, server_name.c_str());
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (SSL_set1_host(ssl, server_name.c_str()) != 1) {
+      return Error{ErrorCode::kInvalid, "TLS server_name is not a host name: " + server_name};
+    }
+  }
+  return tls;
+}
+
+std::string TlsErrorOf(const TlsState& tls, int result) {
+  switch (SSL_get_error(tls.ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+      return "no answer in time";
+    case SSL_ERROR_ZERO_RETURN:
+      return "TLS session was closed";
+    case SSL_ERROR_SYSCALL:
+      return errno == 0 ? "connection closed during TLS" : std::strerror(errno);
+    default: {
+      const long verify = SSL_get_verify_result(tls.ssl);
+      if (verify != X509_V_OK) return X509_verify_cert_error_string(verify);
+      const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+      return reason != nullptr ? reason : "TLS failed";
+    }
+  }
 }
 
 }  // namespace ringmaster

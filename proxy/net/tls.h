@@ -48,4 +48,11 @@ struct TlsState {
   ssl_st* ssl;
 };
 
+// A session over a connected socket, which stays the caller's; nothing is sent yet. Clients expect
+// `server_name` in the certificate, if it is not empty.
+Result<std::unique_ptr<TlsState>> StartTls(const TlsContext& context, int fd,
+                                           const std::string& server_name);
+// Why the call that returned `result` failed, for a user; never empty.
+std::string TlsErrorOf(const TlsState& tls, int result);
+
 }  // namespace ringmaster

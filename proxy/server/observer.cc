@@ -13,6 +13,7 @@
 #include "control/shard_client.h"
 #include "server/pool_worker.h"
 #include "server/server.h"
+#include "server/snapshot.h"
 
 namespace ringmaster {
 namespace {
@@ -186,7 +187,6 @@ Status Observer::CheckReady() {
     std::string why = "it has no shard";
     for (size_t i = 0; i < reach.targets.size() && !reached && !stopping_ && MonotonicNow() < until;
          ++i) {
-      // Shards behind TLS are not spoken to from here: what the workers know has to do.
       ShardClient client(reach.targets[i], ShardClientName(), kProbe, kProbe);
       const Status answers = client.Ready();
       reached = answers.ok();
@@ -212,15 +212,7 @@ std::vector<Observer::Reach> Observer::Reaches() const {
       if (shard.pool != pool.name || !shard.in_ring) continue;
       if (!shard.failing && shard.connections > 0) reach.connected = true;
     }
-    for (const ShardConfig& shard : pool.shards) {
-      if (!shard.tls.enabled) {
-        reach.targets.push_back({shard.name, shard.address, shard.username, shard.password, false});
-      } else if (std::any_of(all.shards.begin(), all.shards.end(), [&](const ShardOverview& each) {
-                   return each.pool == pool.name && each.name == shard.name && !each.failing;
-                 })) {
-        reach.connected = true;
-      }
-    }
+    for (const ShardConfig& shard : pool.shards) reach.targets.push_back(MakeTarget(shard));
   }
   return reaches;
 }

@@ -10,6 +10,7 @@
 #include "base/planted.h"
 #include "server/pool_worker.h"
 #include "server/server.h"
+#include "server/snapshot.h"
 
 namespace ringmaster {
 namespace {
@@ -218,7 +219,7 @@ void Rebalancer::Prepare() {
   MoveCheckOptions options = CheckOptions();
   options.move = next_move_;
   for (const ShardConfig& shard : ShardsOf(*next_move_, next_from_.pool, next_to_.pool)) {
-    options.targets.push_back(TargetOf(shard));
+    options.targets.push_back(MakeTarget(shard));
   }
   options.reversal = coordinator_.reversing();
   options.mark = MarkOf(next_from_, &next_to_);
@@ -299,7 +300,7 @@ void Rebalancer::MakeMovers() {
   MoverContext& context = set->context;
   context.move = move_;
   for (const ShardConfig& shard : ShardsOf(*move_, ring_.pool, next_.pool)) {
-    context.targets.push_back(TargetOf(shard));
+    context.targets.push_back(MakeTarget(shard));
   }
   context.client_name = NameOf("mover");
   context.databases = static_cast<int>(Wanted().databases);

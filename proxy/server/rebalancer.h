@@ -68,7 +68,6 @@ class Rebalancer {
   using Actions = MoveCoordinator::Actions;
 
   static TopologySpec SpecOf(const PoolConfig& pool);
-  static ShardTarget TargetOf(const ShardConfig& shard);
   // Where shards are and how to log in may change at any time; what they own may not.
   static void Refresh(PoolConfig& pool, const PoolConfig& from);
   static std::string DigestOf(const PoolConfig& pool);

@@ -14,10 +14,6 @@
 
 namespace ringmaster {
 
-ShardTarget Rebalancer::TargetOf(const ShardConfig& shard) {
-  return {shard.name, shard.address, shard.username, shard.password, shard.tls.enabled};
-}
-
 TopologySpec Rebalancer::SpecOf(const PoolConfig& pool) {
   TopologySpec spec;
   spec.hash = ParseHashKind(pool.ring.hash).value_or(HashKind::kXxh3);
@@ -222,7 +218,7 @@ void Rebalancer::MarkShards() {
   options.claim = move_ != nullptr;
   std::vector<ShardTarget> targets;
   for (const ShardConfig& shard : (move_ != nullptr ? next_ : ring_).pool.shards) {
-    targets.push_back(TargetOf(shard));
+    targets.push_back(MakeTarget(shard));
   }
   errands_.Run([this, options, targets] {
     const std::string wrong = LookAtMarks(targets, options);

@@ -5,9 +5,13 @@
 namespace ringmaster {
 namespace {
 
+TlsOptions OptionsOf(const TlsConfig& tls) {
+  return {tls.certificate, tls.key, tls.authorities, tls.verify};
+}
+
 Result<std::shared_ptr<TlsContext>> MakeTls(const TlsConfig& tls) {
   if (!tls.enabled) return std::shared_ptr<TlsContext>();
-  return TlsContext::Client({tls.certificate, tls.key, tls.authorities, tls.verify});
+  return TlsContext::Client(OptionsOf(tls));
 }
 
 // Whose name the shard's certificate must bear; empty: nobody looks.
@@ -78,6 +82,15 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     snapshot->links.push_back(std::move(link));
   }
   return std::shared_ptr<const RouteSnapshot>(std::move(snapshot));
+}
+
+ShardTarget MakeTarget(const ShardConfig& shard) {
+  ShardTarget target{shard.name, shard.address, shard.username, shard.password, {}, ""};
+  if (shard.tls.enabled) {
+    target.tls = OptionsOf(shard.tls);
+    target.tls_server_name = ExpectedName(shard);
+  }
+  return target;
 }
 
 SessionLimits MakeSessionLimits(const Config& config, size_t workers) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "config/config.h"
+#include "control/shard_client.h"
 #include "route/router.h"
 #include "session/session.h"
 
@@ -20,6 +21,9 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const std::vector<ShardConfig>& shards, const Config& config,
     const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
     std::shared_ptr<const RingMove> move, const std::string& client_name);
+
+// How blocking clients reach it.
+ShardTarget MakeTarget(const ShardConfig& shard);
 
 SessionLimits MakeSessionLimits(const Config& config, size_t workers);
 
