@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/durable_move.h"
 #include "base/log.h"
 #include "base/result.h"
 
@@ -126,6 +127,7 @@ struct CommandConfig {
 struct RebalanceConfig {
   uint32_t batch = 64;
   uint64_t max_keys_per_second = 0;  // 0: as fast as interactive latency allows
+  DurableMove durable_move = DurableMove::kAof;
   bool operator==(const RebalanceConfig&) const = default;
 };
 

@@ -169,8 +169,10 @@ class Dumper {
     Line("schedule: {{quantum: {}, window: {}, background_share: {}{}}}", config.schedule.quantum,
          config.schedule.window, config.schedule.background_share,
          background.empty() ? "" : ", background: " + QuotedList(background));
-    Line("rebalance: {{batch: {}, max_keys_per_second: {}}}", config.rebalance.batch,
-         config.rebalance.max_keys_per_second);
+    static constexpr Bytes kDurableMoves[] = {"off", "aof", "replica"};
+    Line("rebalance: {{batch: {}, max_keys_per_second: {}, durable_move: {}}}",
+         config.rebalance.batch, config.rebalance.max_keys_per_second,
+         kDurableMoves[static_cast<size_t>(config.rebalance.durable_move)]);
   }
 
   void Saga(const SagaConfig& saga) {

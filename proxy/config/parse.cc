@@ -21,6 +21,7 @@ constexpr uint64_t kKiB = 1024;
 constexpr uint64_t kTiB = uint64_t{1} << 40;
 
 constexpr Bytes kFsyncPolicies[] = {"always", "everysec", "no"};
+constexpr Bytes kDurableMoves[] = {"off", "aof", "replica"};
 constexpr Bytes kCommandModes[] = {"saga", "fanout", "reject"};
 constexpr Bytes kLogFormats[] = {"text", "json"};
 
@@ -101,6 +102,7 @@ RebalanceConfig ParseRebalance(Section& root) {
   Section section(root.Find("rebalance"), "rebalance", root.problems());
   section.ReadInteger("batch", 1, 10'000, rebalance.batch);
   section.ReadInteger("max_keys_per_second", 0, 1'000'000'000, rebalance.max_keys_per_second);
+  section.ReadEnum("durable_move", kDurableMoves, rebalance.durable_move);
   return rebalance;
 }
 

@@ -20,6 +20,7 @@ class KeyTransfer {
     kRestore,
     kUnlink,
     kHere,     // the old owner has it no more: commands may run on the new one
+    kArrived,  // both have it, and the sweep leaves it so until the new owner's copy is durable
     kFailed,   // nothing is in doubt; the key is where it was
     kSuspect,  // a command's outcome is unknown: fence its connection, then Retry()
   };
@@ -57,6 +58,12 @@ class KeyTransfer {
         return;
     }
   }
+  // Instead of UNLINK.
+  void LeaveOldCopy() {
+    if (step_ == Step::kUnlink) step_ = Step::kArrived;
+  }
+  // It needs nothing more of its mover.
+  bool done() const { return step_ == Step::kHere || step_ == Step::kArrived; }
   // The fence stands: what was in doubt has happened or never will.
   void Retry() { step_ = Step::kDump; }
 

@@ -19,11 +19,16 @@ constexpr Duration kBetweenPulls = std::chrono::microseconds(800);
 
 Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
     : context_(context), donor_(donor), on_swept_(std::move(swept)) {
-  clients_.resize(context_.targets.size());
-  for (size_t i = 0; i < clients_.size(); ++i) {
-    clients_[i] = std::make_unique<ShardClient>(context_.targets[i], context_.client_name,
-                                                context_.connect_timeout, context_.command_timeout);
-  }
+  const auto connections = [this] {
+    std::vector<std::unique_ptr<ShardClient>> clients;
+    for (const ShardTarget& target : context_.targets) {
+      clients.push_back(std::make_unique<ShardClient>(
+          target, context_.client_name, context_.connect_timeout, context_.command_timeout));
+    }
+    return clients;
+  };
+  clients_ = connections();
+  arrivals_ = std::make_unique<Arrivals>(connections(), context_.durable_move);
   retry_at_.resize(clients_.size());
   opened_.resize(clients_.size());
   last_look_ = MonotonicNow();
@@ -42,6 +47,7 @@ void Mover::Stop() {
     stop_ = true;
   }
   for (const auto& client : clients_) client->Cancel();
+  arrivals_->Cancel();
   wake_.notify_all();
   thread_.join();
   for (const Waiting& waiting : pulls_) waiting.done("the move ended meanwhile; try again");
@@ -368,7 +374,7 @@ bool Mover::ServePulls() {
       item.key = at->first.second;
       items.push_back(std::move(item));
     }
-    Transfer(items);
+    Transfer(items, Cause::kPull);
     auto who = first;
     for (Item& item : items) {
       const bool here = item.transfer.step() == KeyTransfer::Step::kHere;

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/arrivals.h"
 #include "control/carried_keys.h"
 #include "control/key_transfer.h"
 #include "control/shard_client.h"
@@ -38,6 +39,7 @@ struct MoverContext {
   Duration connect_timeout{};
   Duration command_timeout{};
   uint32_t batch = 64;
+  std::atomic<DurableMove> durable_move{DurableMove::kOff};
   std::atomic<uint64_t> max_keys_per_second{0};  // of each donor; 0: no bound
   double background_share = 0.05;                // of time, while clients are busy
   // Commands of clients so far; empty: nobody counts. Any thread.
@@ -165,7 +167,12 @@ class Mover {
   void EndSweepStep(Items& items, TimePoint began);
   bool Interrupted();
   bool ScanMore();
-  void Transfer(Items& items);
+  // What moves off the sweep's way may have to wait for the new owner's disk.
+  enum class Cause : uint8_t { kPull, kSweep };
+  void Transfer(Items& items, Cause cause);
+  bool LeaveOldCopy(Item& item);
+  void LeaveOldCopies(Items& items);
+  void DropOldCopies();
   static bool Retry(Items& items);
   void Count(Items& items, Duration took);
   void CountOne(Bytes key, uint64_t size, Duration took);
@@ -199,6 +206,7 @@ class Mover {
   const std::function<void()> on_swept_;
   std::vector<std::unique_ptr<ShardClient>> clients_;
   std::vector<TimePoint> retry_at_;
+  std::unique_ptr<Arrivals> arrivals_;
 
   // The sweep; on the thread.
   int database_ = 0;

@@ -114,7 +114,8 @@ class Mover::Ahead {
     for (Item& item : chunks_[chunk]) {
       if (!item.sent) continue;
       mover_.TakeRestored(item, mover_.Client(item.to).Read());
-      if (item.transfer.step() == KeyTransfer::Step::kUnlink) args.push_back(item.key);
+      if (item.transfer.step() != KeyTransfer::Step::kUnlink) continue;
+      if (!mover_.LeaveOldCopy(item)) args.push_back(item.key);
     }
     if (args.size() == 1) return;
     donor_.Append(args);
@@ -158,7 +159,7 @@ void Mover::SweepAhead() {
   for (Items& items : ahead.chunks()) {
     Count(items, took);
     for (Item& item : items) {
-      if (item.transfer.step() == KeyTransfer::Step::kHere) {
+      if (item.transfer.done()) {
         ++moved;
         continue;
       }
@@ -176,7 +177,7 @@ void Mover::SweepAhead() {
     }
     return;
   }
-  Transfer(rest);
+  Transfer(rest, Cause::kSweep);
   EndSweepStep(rest, began);
 }
 

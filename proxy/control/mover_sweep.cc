@@ -21,6 +21,8 @@ constexpr uint32_t kIdleFactor = 4;
 constexpr uint32_t kBusyFactor = 4;
 constexpr Bytes kBusyPage = "128";
 constexpr Bytes kIdlePage = "2048";
+constexpr size_t kDropAtOnce = 512;
+constexpr Duration kRestForDisks = std::chrono::milliseconds(20);
 // What a key costs that a worker carries, roughly.
 constexpr Duration kPullTime = std::chrono::microseconds(40);
 
@@ -31,6 +33,13 @@ void Mover::SweepStep() {
   if (const Status ready = Connect(donor_); !ready) {
     Trouble(ready.error().text);
     resume_at_ = began + kTroubleDelay;
+    return;
+  }
+  DropOldCopies();
+  // A pass that began now would only find what waits.
+  if (arrivals_->full() || (arrivals_->count() > 0 && found_.empty() && !pass_begun_)) {
+    Trouble(arrivals_->trouble());
+    resume_at_ = began + kRestForDisks;
     return;
   }
   if (found_.empty()) {
@@ -54,13 +63,13 @@ void Mover::SweepBatch() {
   InHand hand(*this);
   Items items = hand.TakeFound(batch);
   if (items.empty()) return Pace(began, 0);
-  Transfer(items);
+  Transfer(items, Cause::kSweep);
   EndSweepStep(items, began);
 }
 
 void Mover::EndSweepStep(Items& items, TimePoint began) {
   const auto failed = std::find_if(items.begin(), items.end(), [](const Item& item) {
-    return item.transfer.step() != KeyTransfer::Step::kHere && !item.later;
+    return !item.transfer.done() && !item.later;
   });
   for (auto item = items.rbegin(); item != items.rend(); ++item) {
     if (item->later) found_.push_front(std::move(item->key));
@@ -72,6 +81,36 @@ void Mover::EndSweepStep(Items& items, TimePoint began) {
   }
   Trouble("");
   Pace(began, items.size());
+}
+
+// False: its old copy may go at once.
+bool Mover::LeaveOldCopy(Item& item) {
+  if (!arrivals_->Await(item.to)) return false;
+  arrivals_->Add(item.to, Client(item.to).run_id(), item.database, item.key);
+  item.transfer.LeaveOldCopy();
+  doubtful_ = true;
+  return true;
+}
+
+void Mover::LeaveOldCopies(Items& items) {
+  for (Item& item : items) {
+    if (item.transfer.step() == KeyTransfer::Step::kUnlink) LeaveOldCopy(item);
+  }
+}
+
+// Nobody holds these keys meanwhile: what leaves the donor never comes back to it, so an UNLINK is
+// right whenever it arrives. What it does not reach, the next pass finds.
+void Mover::DropOldCopies() {
+  const std::vector<Arrivals::Key> durable = arrivals_->TakeDurable();
+  for (auto at = durable.begin(); at != durable.end();) {
+    const int database = at->database;
+    ShardClient::Args args = {"UNLINK"};
+    for (; at != durable.end() && at->database == database && args.size() <= kDropAtOnce; ++at) {
+      args.push_back(at->key);
+    }
+    if (!Connect(donor_) || !Client(donor_).Select(database)) return;
+    if (Client(donor_).Ask(args).lost()) return;
+  }
 }
 
 // Somebody waits for something else than the sweep.
@@ -88,6 +127,7 @@ Mover::Items Mover::InHand::TakeFound(size_t most) {
   for (size_t i = 0; i < most; ++i) {
     std::string key = std::move(mover_.found_.front());
     mover_.found_.pop_front();
+    if (mover_.arrivals_->contains(mover_.scanned_database_, key)) continue;
     if (!TakeLocked(CarriedKeys::NameOf(mover_.scanned_database_, key))) continue;
     Item& item = items.emplace_back();
     item.database = mover_.scanned_database_;

@@ -32,13 +32,14 @@ const Bytes Mover::kDumpScript =
 
 // Each item ends as kHere, or as kFailed with its error, or is to come again later. REQUIRES: all
 // of one database.
-void Mover::Transfer(Items& items) {
+void Mover::Transfer(Items& items, Cause cause) {
   const TimePoint began = MonotonicNow();
   for (Item& item : items) item.to = context_.move->Locate(item.key).owner;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     {
       const ShardReply payloads = DumpByScript(items);
       Restore(items);
+      if (cause == Cause::kSweep) LeaveOldCopies(items);
       Unlink(items);
     }
     // A large key lets pulls in between, of any other key: so no payload may be in hand, which
@@ -50,6 +51,7 @@ void Mover::Transfer(Items& items) {
       Measure(items);
       Dump(items);
       Restore(items);
+      if (cause == Cause::kSweep) LeaveOldCopies(items);
       Unlink(items);
     }
     if (attempt > 0 && MonotonicNow() - began > kPatience) break;
@@ -76,7 +78,7 @@ bool Mover::Retry(Items& items) {
 void Mover::Count(Items& items, Duration took) {
   const std::lock_guard lock(mutex_);
   for (const Item& item : items) {
-    if (item.transfer.step() != KeyTransfer::Step::kHere || !item.moved) continue;
+    if (!item.transfer.done() || !item.moved) continue;
     CountOne(item.key, item.size, took);
   }
 }
@@ -328,6 +330,7 @@ Status Mover::ResolveAll() {
     const std::lock_guard lock(mutex_);
     if (std::exchange(worker_doubt_, false)) doubtful_ = true;
   }
+  arrivals_->Forget();
   for (int database = 0; database < context_.databases; ++database) {
     std::string cursor = "0";
     do {

@@ -1,6 +1,7 @@
 #include "control/shard_client.h"
 
 #include <hiredis/hiredis.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -253,6 +254,12 @@ ShardReply ShardClient::Read() {
   }
   --due_;
   return ShardReply(static_cast<redisReply*>(reply));
+}
+
+bool ShardClient::answered() const {
+  if (context_ == nullptr || context_->reader->pos < context_->reader->len) return true;
+  pollfd look{.fd = context_->fd, .events = POLLIN, .revents = 0};
+  return poll(&look, 1, 0) > 0;
 }
 
 ShardReply ShardClient::Ask(const Args& args) {

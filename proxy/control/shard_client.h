@@ -89,11 +89,15 @@ class ShardClient {
   void Flush();
   // The next reply; lost once the connection broke, for all that are due.
   ShardReply Read();
+  // A Read() would not wait, or not for long.
+  bool answered() const;
   ShardReply Ask(const Args& args);
   ShardReply Ask(std::initializer_list<Bytes> args) { return Ask(Args(args)); }
   // Selects on demand. False: lost, or refused.
   bool Select(int database);
   const std::string& error() const { return error_; }
+  // Gives the connection up; what has no reply yet is in doubt.
+  void Disconnect(const std::string& why) { Drop(why); }
   // Wakes a thread that waits for a reply; the connection is then lost. Any thread.
   void Cancel();
 

@@ -104,6 +104,7 @@ std::string Rebalancer::Use(const Config& next) {
   PostSnapshot();
   if (movers_ != nullptr) {
     movers_->context.max_keys_per_second = config_.rebalance.max_keys_per_second;
+    movers_->context.durable_move = config_.rebalance.durable_move;
   }
   const bool under_way = busy();
   Consider();
@@ -307,6 +308,7 @@ void Rebalancer::MakeMovers() {
   context.connect_timeout = config_.timeouts.connect;
   context.command_timeout = config_.timeouts.command;
   context.batch = config_.rebalance.batch;
+  context.durable_move = config_.rebalance.durable_move;
   context.max_keys_per_second = config_.rebalance.max_keys_per_second;
   context.background_share = config_.schedule.background_share;
   context.client_commands = [this] { return server_.ClientCommands(); };

@@ -73,7 +73,7 @@ TEST(ConfigTest, NeedsNothingButAShard) {
 workers: 0
 balance: {push: true, pull: true, interval: 100ms, threshold: 0.15, gather: 8}
 schedule: {quantum: 32, window: 512, background_share: 0.05}
-rebalance: {batch: 64, max_keys_per_second: 0}
+rebalance: {batch: 64, max_keys_per_second: 0, durable_move: aof}
 saga: {journal: /var/lib/ringmaster/state.db, fsync: everysec, isolated_reads: false, modes: {}}
 timeouts: {connect: 1s, command: 5s, idle_client: 0s, drain: 10s}
 limits:
@@ -98,7 +98,7 @@ saga: {journal: ./state.db, fsync: no, modes: {del: saga, MSET: fanout, RENAME: 
 commands: {ft.get: {keys: 1, write: false, arity: -2}, KEYS: {serve: refuse, why: "is slow"},
            M.ALL: {keys: {first: 2, last: -1, step: 3}}, M.ASK: {keys: shard},
            M.SUM: {keys: none, serve: sum}}
-rebalance: {batch: 7, max_keys_per_second: 8}
+rebalance: {batch: 7, max_keys_per_second: 8, durable_move: replica}
 timeouts: {connect: 10ms, command: 20ms, idle_client: 30s, drain: 0s}
 limits: {clients: 9, query_buffer: 1mb, reply_buffer: 2mb, memory: 1gb, max_args: 10,
          max_bulk: 3mb, nesting: 4}
@@ -122,7 +122,7 @@ log: {level: debug, file: /tmp/log, format: json}
       {"M.ASK", {}, Keys{.said_by_shard = true}, {}, {}},
       {"M.SUM", CommandService::kSum, Keys{}, {}, {}},
   };
-  expected.rebalance = {7, 8};
+  expected.rebalance = {7, 8, DurableMove::kReplica};
   expected.timeouts = {std::chrono::milliseconds(10), std::chrono::milliseconds(20),
                        std::chrono::seconds(30), Duration(0)};
   expected.limits = {9, 1 << 20, 2 << 20, 1 << 30, 10, 3 << 20, 4};

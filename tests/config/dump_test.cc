@@ -45,7 +45,7 @@ commands:
   M.B: {keys: shard, serve: forward}
   M.C: {keys: none, serve: concat}
   KEYS: {serve: refuse, why: "is: slow"}
-rebalance: {batch: 1, max_keys_per_second: 1000}
+rebalance: {batch: 1, max_keys_per_second: 1000, durable_move: off}
 timeouts: {connect: 1ms, command: 61s, idle_client: 1d, drain: 90m}
 limits: {clients: 1, query_buffer: 1025, reply_buffer: 1kb, memory: 3gb, max_args: 1, max_bulk: 2k,
          nesting: 1}
