@@ -10,6 +10,7 @@ from .processes import HOST, BenchError, free_port
 REDIS = "redis"
 NUTCRACKER = "nutcracker"
 RINGMASTER = "ringmaster"
+FANOUT = "ringmaster, fanout"  # writes over shards without sagas
 BASELINE = "baseline"
 HOW_TO_BUILD = "cmake --preset release && cmake --build --preset release"
 
@@ -70,8 +71,8 @@ def start_nutcracker(fleet, shards, mbuf_size=None):
     return Contender(NUTCRACKER, port, process.pid, version)
 
 
-def write_config(config, port, shards, workers=1, more=()):
-    """`shards`: with the numbers that name them; `more`: further lines."""
+def write_config(config, port, shards, workers=1, more=(), modes=""):
+    """`shards`: with the numbers that name them; `more`: further lines; `modes`: of sagas."""
     addresses = ", ".join(
         f"{{name: s{index}, address: '{HOST}:{shard.port}'}}" for index, shard in shards
     )
@@ -80,19 +81,19 @@ def write_config(config, port, shards, workers=1, more=()):
         f"  - name: bench\n    listen: ['{HOST}:{port}']\n    shards: [{addresses}]\n"
         f"workers: {workers}\n"
         f"log: {{level: warning, file: '{config.with_suffix('.log')}'}}\n"
-        f"saga: {{journal: '{config.with_suffix('.db')}'}}\n"
+        f"saga: {{journal: '{config.with_suffix('.db')}', modes: {{{modes}}}}}\n"
         "admin: {listen: ''}\n"
         + "".join(f"{line}\n" for line in more)
     )
 
 
-def start_ringmaster(fleet, shards, program, name=RINGMASTER, workers=1, more=()):
+def start_ringmaster(fleet, shards, program, name=RINGMASTER, workers=1, more=(), modes=""):
     if not pathlib.Path(program).is_file():
         raise BenchError(f"{program} is missing: {HOW_TO_BUILD}")
     port = free_port()
-    label = f"{name}-{port}"
+    label = f"{name.split(',')[0]}-{port}"
     config = fleet.folder / f"{label}.yml"
-    write_config(config, port, list(enumerate(shards)), workers, more)
+    write_config(config, port, list(enumerate(shards)), workers, more, modes)
     program = pathlib.Path(program).resolve()
     process = fleet.start(label, [program, "--config", config])
     fleet.wait_ready(label, process, port)
