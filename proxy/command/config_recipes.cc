@@ -2,6 +2,7 @@
 // own, because they are about its clients, its addresses or its log; a few are cut into shares.
 #include <algorithm>
 
+#include "base/info_text.h"
 #include "command/handlers.h"
 #include "command/recipe.h"
 #include "command/slow_log.h"
@@ -92,17 +93,12 @@ std::string RestoreRequest(const std::string& reply, const std::vector<Bytes>& n
 
 // Bytes that each shard uses; empty: one does not tell.
 Task<std::vector<uint64_t>> MemoryInUse(RecipeCall& call) {
-  constexpr Bytes kField = "\r\nused_memory:";
   std::string request = MakeRequest({"INFO", "memory"});
   const std::vector<Answer> answers = co_await call.AskAll(std::move(request), true);
   std::vector<uint64_t> used;
   for (const Answer& answer : answers) {
-    const Bytes text = answer.reply;
-    const size_t at = text.find(kField);
-    if (answer.is_error() || at == Bytes::npos) co_return std::vector<uint64_t>();
-    const Bytes number = text.substr(at + kField.size());
-    const auto value = ParseInteger(number.substr(0, number.find('\r')));
-    if (!value || *value < 0) co_return std::vector<uint64_t>();
+    const auto value = ParseInteger(FieldOfInfo(answer.reply, "used_memory"));
+    if (answer.is_error() || !value || *value < 0) co_return std::vector<uint64_t>();
     used.push_back(static_cast<uint64_t>(*value));
   }
   co_return used;

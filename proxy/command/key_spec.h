@@ -35,6 +35,11 @@ constexpr KeySpec KeyRange(const char* access, int16_t index, int16_t last, int1
           .last = last,
           .step = step};
 }
+// By first, last and step as COMMAND INFO says them: a negative last counts from the end.
+constexpr KeySpec KeyRangeOf(int64_t first, int64_t last, int64_t step) {
+  return KeyRange("RW access update", static_cast<int16_t>(first),
+                  static_cast<int16_t>(last < 0 ? last : last - first), static_cast<int16_t>(step));
+}
 // A count and then as many keys.
 constexpr KeySpec CountedKeys(const char* access, int16_t index) {
   return {.begin = KeySpec::Begin::kIndex,

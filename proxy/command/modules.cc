@@ -28,13 +28,6 @@ bool Has(const ReplyElement& flags, Bytes flag) {
   return false;
 }
 
-// First, last and step of COMMAND INFO as one specification.
-KeySpec SpecOf(int64_t first, int64_t last, int64_t step) {
-  const int64_t end = last < 0 ? last : last - first;
-  return KeyRange("RW access update", static_cast<int16_t>(first), static_cast<int16_t>(end),
-                  static_cast<int16_t>(step));
-}
-
 bool Fits(int64_t number) { return number >= -1000 && number <= 1000; }
 
 // The first shard that answers says it; all have the same modules.
@@ -175,7 +168,8 @@ const Command* ModuleCommands::Learn(Bytes name, Bytes reply, TimePoint now) {
   row.plan = Forward(NotOverShardsRecipe);
   Command& command = learned->command;
   const int64_t first = info[3].count;
-  if (first > 0 && info[5].count > 0) row.specs[0] = SpecOf(first, info[4].count, info[5].count);
+  if (first > 0 && info[5].count > 0)
+    row.specs[0] = KeyRangeOf(first, info[4].count, info[5].count);
   if (Has(info[2], "movablekeys")) {
     row.plan = Recipe(KeysSaidByShardRecipe);
     row.flags |= kMovableKeys;

@@ -35,9 +35,7 @@ void SetKeys(Row& row, const OperatorRow::Keys& keys) {
   if (keys.said_by_shard) {
     row.flags |= kMovableKeys;
   } else if (keys.first > 0) {
-    const int last = keys.last < 0 ? keys.last : keys.last - keys.first;
-    row.specs[0] = KeyRange("RW access update", static_cast<int16_t>(keys.first),
-                            static_cast<int16_t>(last), static_cast<int16_t>(keys.step));
+    row.specs[0] = KeyRangeOf(keys.first, keys.last, keys.step);
   }
 }
 

@@ -3,14 +3,10 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/reserved_keys.h"
 #include "route/router.h"
 
 namespace ringmaster {
-
-// Names under it belong to the proxy.
-inline constexpr Bytes kReservedPrefix = "__rm:";
-
-inline bool IsReserved(Bytes key) { return key.starts_with(kReservedPrefix); }
 
 inline bool ShowsKey(const Router& router, uint32_t shard, Bytes key) {
   if (IsReserved(key)) return false;

@@ -9,7 +9,11 @@
 // still on the old one is the same on both, or newer on the new one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+
+#include "base/bytes.h"
+#include "base/clock.h"
 
 namespace ringmaster {
 
@@ -64,6 +68,17 @@ class KeyTransfer {
   }
   // It needs nothing more of its mover.
   bool done() const { return step_ == Step::kHere || step_ == Step::kArrived; }
+  // Of a RESTORE.
+  static Reply OfRestore(bool is_error, Bytes text) {
+    if (!is_error) return Reply::kOk;
+    return text.starts_with("BUSYKEY") ? Reply::kBusy : Reply::kRefused;
+  }
+  // What RESTORE is told of a key with this PTTL at `dumped_at`, in milliseconds. One that expired
+  // on its way arrives for one more.
+  static int64_t TimeToLive(int64_t pttl, TimePoint dumped_at) {
+    if (pttl < 0) return 0;
+    return std::max<int64_t>(pttl - Milliseconds(MonotonicNow() - dumped_at), 1);
+  }
   // The fence stands: what was in doubt has happened or never will.
   void Retry() { step_ = Step::kDump; }
 

@@ -6,29 +6,23 @@
 #include <set>
 #include <thread>
 
+#include "base/info_text.h"
 #include "base/log.h"
+#include "base/reserved_keys.h"
+#include "control/client_load.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr Bytes kReserved = "__rm:";
 constexpr Bytes kProbe = "__rm:probe";
 constexpr double kHeadroom = 1.2;
 constexpr size_t kNamedKeys = 3;
-// A shard is read through in steps of so many keys, with rests so much longer while more commands a
-// second than this come from clients.
+// A shard is read through in steps of so many keys, with rests so much longer while clients are
+// busy.
 constexpr Bytes kPage = "128";
 constexpr int kRest = 9;
-constexpr double kBusyRate = 200;
-constexpr Duration kLookEvery = std::chrono::milliseconds(5);
 
-int64_t Number(Bytes info, Bytes name) {
-  const std::string wanted = "\n" + std::string(name) + ":";
-  const size_t at = info.find(wanted);
-  if (at == Bytes::npos) return 0;
-  const size_t begin = at + wanted.size();
-  return ParseInteger(info.substr(begin, info.find_first_of("\r\n", begin) - begin)).value_or(0);
-}
+int64_t Number(Bytes info, Bytes name) { return ParseInteger(FieldOfInfo(info, name)).value_or(0); }
 
 class Checks {
  public:
@@ -159,22 +153,10 @@ class Checks {
       cursor = std::string(page.at(0).text());
       const ShardReply keys = page.at(1);
       for (size_t i = 0; i < keys.size(); ++i) {
-        if (!keys.at(i).text().starts_with(kReserved)) return false;
+        if (!IsReserved(keys.at(i).text())) return false;
       }
     } while (cursor != "0");
     return true;
-  }
-
-  // Whether they would notice that we read through a shard.
-  bool ClientsAreBusy() {
-    const TimePoint now = MonotonicNow();
-    if (!options_.client_commands || now - looked_at_ < kLookEvery) return busy_;
-    const uint64_t commands = options_.client_commands();
-    const double seconds = std::chrono::duration<double>(now - looked_at_).count();
-    busy_ = static_cast<double>(commands - commands_) > kBusyRate * seconds;
-    commands_ = commands;
-    looked_at_ = now;
-    return busy_;
   }
 
   // Keys that the shard does not own now, and would.
@@ -197,10 +179,11 @@ class Checks {
           const ShardReply key = keys.at(i);
           const RingMove::Place place = move_.Locate(key.text());
           const bool incoming = place.owner == shard && place.old_owner != shard;
-          if (!incoming || key.text().starts_with(kReserved)) continue;
+          if (!incoming || IsReserved(key.text())) continue;
           if (++count <= kNamedKeys) examples += " " + std::string(key.text().substr(0, 64));
         }
-        if (ClientsAreBusy()) {
+        // They would notice that we read through a shard.
+        if (client_load_.Busy(MonotonicNow())) {
           std::this_thread::sleep_for(kRest * (MonotonicNow() - began));
         }
       } while (cursor != "0");
@@ -318,9 +301,7 @@ class Checks {
   const MoveCheckOptions& options_;
   const RingMove& move_;
   std::vector<Shard> shards_;
-  uint64_t commands_ = options_.client_commands ? options_.client_commands() : 0;
-  TimePoint looked_at_ = MonotonicNow();
-  bool busy_ = options_.client_commands != nullptr;  // until it has looked
+  ClientLoad client_load_{options_.client_commands, true};
   std::vector<std::string> reasons_;
 };
 

@@ -18,7 +18,10 @@ constexpr Duration kBetweenPulls = std::chrono::microseconds(800);
 }  // namespace
 
 Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
-    : context_(context), donor_(donor), on_swept_(std::move(swept)) {
+    : context_(context),
+      donor_(donor),
+      on_swept_(std::move(swept)),
+      client_load_(context.client_commands, true) {
   const auto connections = [this] {
     std::vector<std::unique_ptr<ShardClient>> clients;
     for (const ShardTarget& target : context_.targets) {
@@ -31,12 +34,6 @@ Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
   arrivals_ = std::make_unique<Arrivals>(connections(), context_.durable_move);
   retry_at_.resize(clients_.size());
   opened_.resize(clients_.size());
-  last_look_ = MonotonicNow();
-  if (context_.client_commands) {
-    last_commands_ = context_.client_commands();
-  } else {
-    busy_clients_ = false;
-  }
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -205,14 +202,11 @@ bool Mover::Servable() const {
 // True: somebody asked for a pause, and it has waited a while.
 bool Mover::StandStill() {
   std::vector<std::function<void(const std::string&)>> holds;
-  {
-    const std::lock_guard lock(mutex_);
-    if (held_ == 0) return false;
-  }
   std::string trouble;
   {
-    // What workers carry is answered soon, or stuck.
     std::unique_lock lock(mutex_);
+    if (held_ == 0) return false;
+    // What workers carry is answered soon, or stuck.
     while (carried_.moving() > 0 && !stop_) wake_.wait_for(lock, kTroubleDelay);
     if (carried_.stuck() > 0) trouble = "a key on its way is in doubt";
     holds.swap(holds_);

@@ -21,9 +21,11 @@
 #include <thread>
 #include <vector>
 
+#include "base/reserved_keys.h"
 #include "base/result.h"
 #include "control/arrivals.h"
 #include "control/carried_keys.h"
+#include "control/client_load.h"
 #include "control/key_transfer.h"
 #include "control/shard_client.h"
 #include "ring/ring_move.h"
@@ -126,7 +128,6 @@ class Mover {
   // From this estimate on (of what the donor keeps for it) a collection is copied in pieces: about
   // 20 ms of a server's time if it were moved at once.
   static constexpr int64_t kLargeKey = 1 << 20;
-  static constexpr Bytes kReserved = "__rm:";
   static constexpr Duration kTroubleDelay = std::chrono::milliseconds(500);
 
   struct Waiting {
@@ -219,13 +220,11 @@ class Mover {
   bool sweeping_ = true;
   bool doubtful_ = false;          // some key may be on both sides
   const Item* copying_ = nullptr;  // in pieces
-  uint64_t last_commands_ = 0;
-  TimePoint last_look_{};
   TimePoint resume_at_{};
   TimePoint paced_from_{};  // what the rate applies to: when the last keys set out,
   size_t paced_keys_ = 0;   // and how many
   TimePoint next_pulls_at_{};
-  bool busy_clients_ = true;      // until it has looked
+  ClientLoad client_load_;
   bool scripts_refused_ = false;  // by the donor
   std::string dump_script_;       // its SHA1, once the donor has it
 

@@ -11,10 +11,7 @@
 namespace ringmaster {
 namespace {
 
-constexpr Duration kLookEvery = std::chrono::milliseconds(5);
 constexpr Duration kMaxPause = std::chrono::milliseconds(250);
-// Commands a second from which clients count as busy, so that the sweep keeps to its share.
-constexpr double kBusyRate = 200;
 // Batches are this many times longer while nobody would notice, and shorter while clients would: a
 // shard serves nobody else during one step.
 constexpr uint32_t kIdleFactor = 4;
@@ -50,16 +47,16 @@ void Mover::SweepStep() {
       return;
     }
   }
-  const bool alone = !busy_clients_ && context_.max_keys_per_second == 0;
+  const bool alone = !client_load_.busy() && context_.max_keys_per_second == 0;
   if (alone && !scripts_refused_) return SweepAhead();
   SweepBatch();
 }
 
 void Mover::SweepBatch() {
   const TimePoint began = MonotonicNow();
-  const size_t batch =
-      std::min<size_t>(found_.size(), busy_clients_ ? std::max(context_.batch / kBusyFactor, 1U)
-                                                    : context_.batch * kIdleFactor);
+  const size_t batch = std::min<size_t>(
+      found_.size(), client_load_.busy() ? std::max(context_.batch / kBusyFactor, 1U)
+                                         : context_.batch * kIdleFactor);
   InHand hand(*this);
   Items items = hand.TakeFound(batch);
   if (items.empty()) return Pace(began, 0);
@@ -139,19 +136,13 @@ Mover::Items Mover::InHand::TakeFound(size_t most) {
 // Keeps to the share of time that clients leave, and to the configured rate.
 void Mover::Pace(TimePoint began, size_t keys) {
   const TimePoint now = MonotonicNow();
-  if (now - last_look_ > kLookEvery && context_.client_commands) {
-    const uint64_t commands = context_.client_commands();
-    const double seconds = std::chrono::duration<double>(now - last_look_).count();
-    busy_clients_ = static_cast<double>(commands - last_commands_) / seconds > kBusyRate;
-    last_commands_ = commands;
-    last_look_ = now;
-  }
+  const bool busy = client_load_.Busy(now);
   size_t pulls = 0;
   {
     const std::lock_guard lock(mutex_);
     pulls = std::exchange(worker_pulls_, 0);
   }
-  if (busy_clients_) {
+  if (busy) {
     // What workers carried for their clients counts as the donor's time, too.
     began -= kPullTime * static_cast<int64_t>(pulls);
     // All donors together, for the machine of the proxy and its clients is one.
@@ -224,7 +215,7 @@ bool Mover::ScanMore() {
     return false;
   }
   const ShardReply page =
-      donor.Ask({"SCAN", cursor_, "COUNT", busy_clients_ ? kBusyPage : kIdlePage});
+      donor.Ask({"SCAN", cursor_, "COUNT", client_load_.busy() ? kBusyPage : kIdlePage});
   if (page.size() != 2) {
     Trouble("shard " + donor.target().name +
             ": SCAN: " + (page.lost() ? donor.error() : std::string(page.text())));
@@ -233,7 +224,7 @@ bool Mover::ScanMore() {
   const ShardReply keys = page.at(1);
   for (size_t i = 0; i < keys.size(); ++i) {
     const ShardReply key = keys.at(i);
-    if (key.text().starts_with(kReserved)) continue;
+    if (IsReserved(key.text())) continue;
     const RingMove::Place place = context_.move->Locate(key.text());
     if (place.old_owner == donor_ && place.moves()) found_.emplace_back(key.text());
   }

@@ -272,10 +272,7 @@ void Mover::Restore(Items& items) {
 }
 
 void Mover::AppendRestore(const Item& item, Bytes payload) {
-  // A key that expired on its way arrives for one more millisecond.
-  const int64_t passed = Milliseconds(MonotonicNow() - item.dumped_at);
-  const int64_t left = item.ttl < 0 ? 0 : std::max<int64_t>(item.ttl - passed, 1);
-  const std::string ttl = std::to_string(left);
+  const std::string ttl = std::to_string(KeyTransfer::TimeToLive(item.ttl, item.dumped_at));
   Client(item.to).Append({"RESTORE", item.key, ttl, payload});
 }
 
@@ -284,17 +281,15 @@ void Mover::TakeRestored(Item& item, const ShardReply& reply) {
   if (Planted("unlinked-unacknowledged")) return item.transfer.OnReply(KeyTransfer::Reply::kOk);
   if (reply.lost()) {
     item.error = "shard " + recipient.target().name + ": " + recipient.error();
-    item.transfer.OnReply(KeyTransfer::Reply::kLost);
-  } else if (!reply.is_error()) {
-    item.moved = true;
-    item.transfer.OnReply(KeyTransfer::Reply::kOk);
-  } else if (reply.text().starts_with("BUSYKEY")) {
-    item.transfer.OnReply(KeyTransfer::Reply::kBusy);
-  } else {
+    return item.transfer.OnReply(KeyTransfer::Reply::kLost);
+  }
+  const KeyTransfer::Reply outcome = KeyTransfer::OfRestore(reply.is_error(), reply.text());
+  if (outcome == KeyTransfer::Reply::kOk) item.moved = true;
+  if (outcome == KeyTransfer::Reply::kRefused) {
     item.error =
         "shard " + recipient.target().name + " does not take it: " + std::string(reply.text());
-    item.transfer.OnReply(KeyTransfer::Reply::kRefused);
   }
+  item.transfer.OnReply(outcome);
 }
 
 void Mover::Unlink(Items& items) {
@@ -350,7 +345,7 @@ Status Mover::ResolveAll() {
       for (size_t i = 0; i < keys.size(); ++i) {
         const std::string key(keys.at(i).text());
         const RingMove::Place place = context_.move->Locate(key);
-        if (key.starts_with(kReserved) || place.old_owner != donor_ || !place.moves()) continue;
+        if (IsReserved(key) || place.old_owner != donor_ || !place.moves()) continue;
         if (const Status ready = Connect(place.owner); !ready) return ready;
         ShardClient& recipient = Client(place.owner);
         if (!recipient.Select(database)) return failed(recipient);

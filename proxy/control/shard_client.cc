@@ -8,21 +8,14 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/info_text.h"
+
 namespace ringmaster {
 namespace {
 
 timeval TimevalOf(Duration duration) {
   const int64_t micros = Microseconds(duration);
   return {.tv_sec = micros / 1000000, .tv_usec = micros % 1000000};
-}
-
-// The value behind "name:" in INFO's text.
-std::string Field(Bytes info, Bytes name) {
-  const std::string wanted = std::string(name) + ":";
-  size_t at = info.find(wanted);
-  if (at == Bytes::npos) return "";
-  at += wanted.size();
-  return std::string(info.substr(at, info.find_first_of("\r\n", at) - at));
 }
 
 }  // namespace
@@ -155,7 +148,7 @@ Status ShardClient::Greet() {
                                   .text()));
   }
   id_ = id.integer();
-  run_id_ = Field(info.text(), "run_id");
+  run_id_ = FieldOfInfo(info.text(), "run_id");
   return Done();
 }
 

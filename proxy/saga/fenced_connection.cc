@@ -3,22 +3,11 @@
 #include <optional>
 #include <utility>
 
+#include "base/info_text.h"
 #include "resp/reply_reader.h"
 #include "resp/request_writer.h"
 
 namespace ringmaster {
-namespace {
-
-std::string FieldOf(Bytes info, Bytes name) {
-  const std::string prefix = std::string(name) + ":";
-  const size_t at = info.find(prefix);
-  if (at == Bytes::npos) return {};
-  const size_t begin = at + prefix.size();
-  return std::string(info.substr(begin, info.find('\r', begin) - begin));
-}
-
-}  // namespace
-
 FencedConnection::FencedConnection(BackendContext& context, std::shared_ptr<ShardLink> link,
                                    ShardMetrics& metrics, int database, int resp,
                                    const std::string& name, std::function<void()> lost)
@@ -58,7 +47,7 @@ Task<bool> FencedConnection::Prepare() {
   const std::optional<ReplyElement> info = reader.Next();
   if (!id || !info || id->is_error() || info->is_error()) co_return false;
   const uint32_t generation = connection_.generation();
-  std::string run_id = FieldOf(info->text, "run_id");
+  std::string run_id(FieldOfInfo(info->text, "run_id"));
   if (!id_.empty() && run_id == run_id_ && generation != generation_) {
     // 0 killed is as final as 1: the server has closed it, and read what it had sent.
     Question kill(kMaxReply);

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/bytes.h"
+#include "base/reserved_keys.h"
 
 namespace ringmaster {
 namespace {
@@ -19,7 +20,7 @@ void AppendNumber(std::string& out, size_t number) {
 std::string NameOf(SagaId id, size_t step, Bytes what) {
   std::string name;
   name.reserve(40);
-  name += kHiddenPrefix;
+  name += kReservedPrefix;
   AppendHex(name, id);
   name += ':';
   AppendNumber(name, step);

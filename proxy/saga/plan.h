@@ -65,8 +65,7 @@ struct SagaPlan {
   bool operator==(const SagaPlan&) const = default;
 };
 
-// Everything of ours on a shard is named "__rm:<saga>:<step>:...". Clients never see these names.
-inline constexpr const char* kHiddenPrefix = "__rm:";
+// Everything of ours on a shard is named "__rm:<saga>:<step>:..." (base/reserved_keys.h).
 std::string SagaName(SagaId id);  // 16 hexadecimal digits
 std::string MarkerName(SagaId id, size_t step);
 std::string ImageName(SagaId id, size_t step, size_t key);

@@ -210,10 +210,7 @@ Task<void> KeyPuller::Restore(Batch& batch) {
     if (!ready) continue;
     std::string request;
     for (const Item* item : part.items) {
-      // A key that expired on its way arrives for one more millisecond.
-      const int64_t passed = Milliseconds(MonotonicNow() - item->dumped_at);
-      const int64_t left = item->ttl < 0 ? 0 : std::max<int64_t>(item->ttl - passed, 1);
-      const std::string ttl = std::to_string(left);
+      const std::string ttl = std::to_string(KeyTransfer::TimeToLive(item->ttl, item->dumped_at));
       const Bytes args[] = {"RESTORE", item->key, ttl, item->payload};
       AppendRequest(request, args);
     }
@@ -236,14 +233,13 @@ Task<void> KeyPuller::Restore(Batch& batch) {
         item->broke = true;
         item->transfer.OnReply(answer.outcome == Outcome::kNotApplied ? KeyTransfer::Reply::kRefused
                                                                       : KeyTransfer::Reply::kLost);
-      } else if (!reply->is_error()) {
-        item->moved = true;
-        item->transfer.OnReply(KeyTransfer::Reply::kOk);
-      } else if (reply->text.starts_with("BUSYKEY")) {
-        item->transfer.OnReply(KeyTransfer::Reply::kBusy);
       } else {
-        item->error = "shard " + name + " does not take it: " + std::string(reply->text);
-        item->transfer.OnReply(KeyTransfer::Reply::kRefused);
+        const KeyTransfer::Reply outcome = KeyTransfer::OfRestore(reply->is_error(), reply->text);
+        if (outcome == KeyTransfer::Reply::kOk) item->moved = true;
+        if (outcome == KeyTransfer::Reply::kRefused) {
+          item->error = "shard " + name + " does not take it: " + std::string(reply->text);
+        }
+        item->transfer.OnReply(outcome);
       }
     }
   }

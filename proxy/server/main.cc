@@ -33,9 +33,9 @@ int Fail(const std::string& text) {
 int TestConfig(const std::string& path) {
   const Result<Config> config = LoadConfig(path);
   if (!config) return Fail(config.error().text);
-  const auto background = MakeBackgroundClass(CommandTable(), config->schedule.background);
-  if (!background) return Fail(background.error().text);
   const CommandTable table;
+  const auto background = MakeBackgroundClass(table, config->schedule.background);
+  if (!background) return Fail(background.error().text);
   const auto commands = OperatorCommandsOf(table, config->commands);
   if (!commands) return Fail(commands.error().text);
   for (const PoolConfig& pool : config->pools) {

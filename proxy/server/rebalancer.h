@@ -67,7 +67,6 @@ class Rebalancer {
   };
   using Actions = MoveCoordinator::Actions;
 
-  static TopologySpec SpecOf(const PoolConfig& pool);
   // Where shards are and how to log in may change at any time; what they own may not.
   static void Refresh(PoolConfig& pool, const PoolConfig& from);
   static std::string DigestOf(const PoolConfig& pool);

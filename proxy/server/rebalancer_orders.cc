@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "server/rebalancer.h"
 #include "server/server.h"
+#include "server/snapshot.h"
 
 namespace ringmaster {
 namespace {

@@ -14,19 +14,6 @@
 
 namespace ringmaster {
 
-TopologySpec Rebalancer::SpecOf(const PoolConfig& pool) {
-  TopologySpec spec;
-  spec.hash = ParseHashKind(pool.ring.hash).value_or(HashKind::kXxh3);
-  spec.distribution =
-      ParseDistributionKind(pool.ring.distribution).value_or(DistributionKind::kRing);
-  spec.virtual_nodes = pool.ring.virtual_nodes;
-  spec.hash_tag = pool.ring.hash_tag;
-  for (const ShardConfig& shard : pool.shards) {
-    spec.shards.push_back({shard.name, shard.address.ToString(), shard.weight});
-  }
-  return spec;
-}
-
 void Rebalancer::Refresh(PoolConfig& pool, const PoolConfig& from) {
   for (ShardConfig& shard : pool.shards) {
     for (const ShardConfig& known : from.shards) {

@@ -41,9 +41,7 @@ std::shared_ptr<ShardLink> Known(const std::shared_ptr<const RouteSnapshot>& pre
 
 }  // namespace
 
-Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
-    const PoolConfig& pool, const Config& config,
-    const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch) {
+TopologySpec SpecOf(const PoolConfig& pool) {
   TopologySpec spec;
   spec.hash = ParseHashKind(pool.ring.hash).value_or(HashKind::kXxh3);
   spec.distribution =
@@ -53,7 +51,13 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
   for (const ShardConfig& shard : pool.shards) {
     spec.shards.push_back({shard.name, shard.address.ToString(), shard.weight});
   }
-  auto topology = Topology::Build(spec, epoch);
+  return spec;
+}
+
+Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
+    const PoolConfig& pool, const Config& config,
+    const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch) {
+  auto topology = Topology::Build(SpecOf(pool), epoch);
   if (!topology) return topology.error();
   return MakeSnapshot(pool.shards, config, previous, *topology, nullptr, "");
 }

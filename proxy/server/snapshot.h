@@ -10,6 +10,9 @@
 
 namespace ringmaster {
 
+// What a pool's ring is made of.
+TopologySpec SpecOf(const PoolConfig& pool);
+
 // Shards that stay as they are keep their link, and with it their connections. `previous` may be
 // empty.
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(

@@ -291,7 +291,6 @@ const Command* Session::FindOfModule(Bytes name) const {
   return modules->Find(name, context_.loop.Now());
 }
 
-// Whether a command may start while earlier ones are under way.
 // Whether it waits for all earlier ones, and later ones wait for it.
 bool Session::GoesAlone(const Command& command) const {
   return command.Is(kBarrier) || command.row->plan.kind == PlanKind::kRecipe ||
@@ -299,6 +298,7 @@ bool Session::GoesAlone(const Command& command) const {
          (context_.commands.moving && command.Is(kEveryKey));
 }
 
+// Whether a command may start while earlier ones are under way.
 bool Session::MayStart(const Command* command) {
   if (queue_.empty()) {
     route_epoch_ = context_.backends.route_epoch;
