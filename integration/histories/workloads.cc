@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "histories/replies.h"
 #include "support/wait.h"
 
 namespace ringmaster::histories {
@@ -14,45 +15,6 @@ constexpr Duration kPatience = std::chrono::seconds(4);
 constexpr char kCas[] =
     "local v = redis.call('GET', KEYS[1]) or '0' if v == ARGV[1] then redis.call('SET', KEYS[1], "
     "ARGV[2]) return 1 end return 0";
-
-int64_t Nanoseconds() { return MonotonicNow().time_since_epoch().count(); }
-
-// Errors of a shard that did nothing.
-bool Refused(const std::string& reply) {
-  for (const char* word : {"NOTAPPLIED", "LOADING", "OOM", "MISCONF", "EXECABORT", "BUSY "}) {
-    if (reply.starts_with(std::string("(error) ") + word)) return true;
-  }
-  return false;
-}
-
-int64_t Number(const std::string& reply) {
-  const size_t digits = reply.find_first_of("-0123456789");
-  return digits == std::string::npos ? 0 : std::strtoll(reply.c_str() + digits, nullptr, 10);
-}
-
-// All numbers between quotes or behind "(integer)".
-std::vector<uint32_t> Numbers(const std::string& reply) {
-  std::vector<uint32_t> numbers;
-  for (size_t at = 0; at < reply.size(); ++at) {
-    if (reply[at] < '0' || reply[at] > '9') continue;
-    char* end = nullptr;
-    numbers.push_back(static_cast<uint32_t>(std::strtoul(reply.c_str() + at, &end, 10)));
-    at = static_cast<size_t>(end - reply.c_str());
-  }
-  return numbers;
-}
-
-std::vector<std::string> Strings(const std::string& reply) {
-  std::vector<std::string> strings;
-  for (size_t at = reply.find('"'); at != std::string::npos; at = reply.find('"', at + 1)) {
-    const size_t end = reply.find('"', at + 1);
-    strings.push_back(reply.substr(at + 1, end - at - 1));
-    at = end;
-  }
-  return strings;
-}
-
-std::string Key(const char* kind, uint32_t number) { return kind + std::to_string(number); }
 
 }  // namespace
 
@@ -94,8 +56,10 @@ class Workloads::Worker {
         Registers();
       } else if (dice < 58) {
         Lists();
-      } else if (dice < 72) {
+      } else if (dice < 66) {
         Counters();
+      } else if (dice < 72) {
+        Wholes();
       } else if (dice < 81) {
         Bank();
       } else if (dice < 85) {
@@ -164,6 +128,7 @@ class Workloads::Worker {
   void Registers() {
     using What = RegisterOperation::What;
     const std::vector<uint32_t> keys = PickKeys(all_.registers_, 1 + random_.Below(12));
+    if (random_.Below(8) == 0) return SetTogether(keys);
     Commands commands;
     std::vector<RegisterOperation> operations;
     for (const uint32_t key : keys) {
@@ -204,6 +169,54 @@ class Workloads::Worker {
       notes_.registers[keys[i]].push_back(operation);
     }
     if (last_seen_.size() > 1000) last_seen_.clear();
+  }
+
+  // One command for all of them.
+  void SetTogether(const std::vector<uint32_t>& keys) {
+    std::vector<std::string> command = {"MSET"};
+    std::vector<uint32_t> values;
+    for (const uint32_t key : keys) {
+      values.push_back(all_.NewValue());
+      command.push_back(Key("r:", key));
+      command.push_back(std::to_string(values.back()));
+    }
+    const std::vector<std::string> replies = Ask({command});
+    const Outcome outcome = OutcomeOf(replies[0]);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      notes_.registers[keys[i]].push_back(
+          {RegisterOperation::What::kWrite, outcome, false, values[i], 0, Span(outcome)});
+    }
+  }
+
+  // Keys over all shards that are only ever written together, with one value: a register.
+  void Wholes() {
+    const std::vector<uint32_t> wholes = PickKeys(all_.wholes_, 1 + random_.Below(4));
+    Commands commands;
+    std::vector<uint32_t> values;
+    for (const uint32_t whole : wholes) {
+      const bool read = random_.Below(100) < 40;
+      values.push_back(read ? 0 : all_.NewValue());
+      std::vector<std::string>& command = commands.emplace_back();
+      command.emplace_back(read ? "MGET" : "MSET");
+      for (int i = 0; i < kPartsOfWhole; ++i) {
+        command.push_back(Key("w:", whole) + ":" + std::to_string(i));
+        if (!read) command.push_back(std::to_string(values.back()));
+      }
+    }
+    const std::vector<std::string> replies = Ask(commands);
+    for (size_t i = 0; i < wholes.size(); ++i) {
+      RegisterOperation operation{
+          RegisterOperation::What::kWrite, OutcomeOf(replies[i]), false, values[i], 0, {}};
+      operation.when = Span(operation.outcome);
+      if (values[i] == 0) {
+        operation.what = RegisterOperation::What::kRead;
+        if (operation.outcome == Outcome::kOk) {
+          const std::string said = WholeOf(replies[i], operation.value);
+          if (!said.empty()) Wrong(Key("w:", wholes[i]) + " " + said);
+        }
+      }
+      notes_.wholes[wholes[i]].push_back(operation);
+    }
   }
 
   void Lists() {
@@ -356,6 +369,15 @@ class Workloads::Worker {
   std::map<uint32_t, uint32_t> last_seen_;
 };
 
+std::string Workloads::WholeOf(const std::string& reply, uint32_t& value) {
+  const std::vector<std::string> values = Strings(reply);
+  value = values.empty() ? 0 : static_cast<uint32_t>(Number(values[0]));
+  const bool same = std::all_of(values.begin(), values.end(),
+                                [&](const std::string& each) { return each == values[0]; });
+  const bool whole = values.empty() || values.size() == kPartsOfWhole;
+  return same && whole ? "" : "was seen in parts: " + reply;
+}
+
 Workloads::Workloads(const Address& proxy, uint64_t seed, int clients)
     : proxy_(proxy), seed_(seed), clients_(clients), notes_(static_cast<size_t>(clients)) {}
 
@@ -396,91 +418,6 @@ void Workloads::Stop() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
-}
-
-Workloads::Notes Workloads::Together() const {
-  Notes all;
-  const auto append = [](auto& into, const auto& from) {
-    for (const auto& [key, list] : from) {
-      into[key].insert(into[key].end(), list.begin(), list.end());
-    }
-  };
-  for (const Notes& each : notes_) {
-    append(all.registers, each.registers);
-    append(all.appends, each.appends);
-    append(all.list_reads, each.list_reads);
-    append(all.increments, each.increments);
-    all.pushed.insert(each.pushed.begin(), each.pushed.end());
-    all.popped.insert(all.popped.end(), each.popped.begin(), each.popped.end());
-    all.unknown_pops += each.unknown_pops;
-    all.added.insert(each.added.begin(), each.added.end());
-    all.wrong.insert(all.wrong.end(), each.wrong.begin(), each.wrong.end());
-  }
-  return all;
-}
-
-std::vector<std::string> Workloads::Check() {
-  Notes all = Together();
-  std::vector<std::string> wrong = all.wrong;
-  Client client(proxy_);
-  const auto note = [&](const std::string& where, const std::string& what) {
-    if (!what.empty()) wrong.push_back(where + ": " + what);
-  };
-  for (auto& [key, operations] : all.registers) {
-    // One more read, after everything.
-    const int64_t asked = Nanoseconds();
-    const std::string reply = client.Command({"GET", Key("r:", key)});
-    RegisterOperation last{RegisterOperation::What::kRead, Outcome::kOk, false, 0, 0, {}};
-    last.value = static_cast<uint32_t>(Number(reply));
-    last.when = {asked, Nanoseconds()};
-    operations.push_back(last);
-    bool gave_up = false;
-    if (!IsLinearizable(operations, &gave_up)) {
-      note(Key("r:", key), "no order explains it");
-      details_ += Key("r:", key) + "\n" + Describe(operations);
-    }
-    if (gave_up) note(Key("r:", key), "too many states to decide");
-  }
-  for (const auto& [key, appends] : all.appends) {
-    const std::string last = client.Command({"LRANGE", Key("l:", key), "0", "-1"});
-    note(Key("l:", key), CheckList(appends, all.list_reads[key], Numbers(last)));
-  }
-  for (const auto& [key, increments] : all.increments) {
-    const std::string last = client.Command({"GET", Key("c:", key)});
-    note(Key("c:", key), CheckCounter(increments, Number(last)));
-  }
-  for (int i = 0; i < kQueues; ++i) {
-    const std::string rest =
-        client.Command({"LRANGE", Key("q:", static_cast<uint32_t>(i)), "0", "-1"});
-    const std::vector<uint32_t> values = Numbers(rest);
-    all.popped.insert(all.popped.end(), values.begin(), values.end());
-  }
-  note("queues", CheckQueue({all.pushed, all.popped, all.unknown_pops}));
-  const std::vector<uint32_t> members = Numbers(client.Command({"SMEMBERS", "set"}));
-  const std::set<uint32_t> there(members.begin(), members.end());
-  for (const auto& [value, outcome] : all.added) {
-    const bool found = there.contains(value);
-    if (outcome == Outcome::kOk && !found) note("set", std::to_string(value) + " is lost");
-    if (outcome == Outcome::kFailed && found)
-      note("set", std::to_string(value) + " failed, is there");
-  }
-  int missing = 0;
-  for (int i = 0; i < kStableKeys; ++i) {
-    const std::string name = "stable:" + std::to_string(i);
-    const std::string reply =
-        client.Command(i % 4 == 0 ? std::vector<std::string>{"HGET", name, "f"}
-                                  : std::vector<std::string>{"GETRANGE", name, "0", "9"});
-    if (Number(reply) != i && ++missing < 5) note(name, "is " + reply);
-  }
-  for (int group = 0; group <= kGroups; ++group) {
-    int64_t sum = 0;
-    const std::string name = group == kGroups ? "account:" : "{bank" + std::to_string(group) + "}:";
-    for (int i = 0; i < kAccounts; ++i) {
-      sum += Number(client.Command({"GET", name + std::to_string(i)}));
-    }
-    if (sum != kAccounts * kBalance) note("bank " + name, "the sum is " + std::to_string(sum));
-  }
-  return wrong;
 }
 
 }  // namespace ringmaster::histories

@@ -51,6 +51,7 @@ class Workloads {
   static constexpr int kGroups = 6;
   static constexpr int kBalance = 1000;
   static constexpr int kQueues = 6;
+  static constexpr int kPartsOfWhole = 5;
 
   // Keys of one kind; one that has had its share is replaced by the next.
   struct Keys {
@@ -63,6 +64,7 @@ class Workloads {
   // What one client wrote down.
   struct Notes {
     std::map<uint32_t, std::vector<RegisterOperation>> registers;
+    std::map<uint32_t, std::vector<RegisterOperation>> wholes;
     std::map<uint32_t, std::vector<Append>> appends;
     std::map<uint32_t, std::vector<ListRead>> list_reads;
     std::map<uint32_t, std::vector<Increment>> increments;
@@ -76,11 +78,13 @@ class Workloads {
 
   uint32_t NewValue() { return ++last_value_; }
   Notes Together() const;
+  // What MGET of a whole's keys answered; returns what is wrong with it.
+  static std::string WholeOf(const std::string& reply, uint32_t& value);
 
   const Address proxy_;
   const uint64_t seed_;
   const int clients_;
-  Keys registers_, lists_, counters_;
+  Keys registers_, wholes_, lists_, counters_;
   std::atomic<uint32_t> last_value_{0};
   std::atomic<bool> stop_{false};
   std::atomic<uint64_t> operations_{0}, failed_{0}, unknown_{0}, scans_{0}, undecided_{0};
