@@ -247,6 +247,52 @@ TEST_F(MovesUnnoticedTest, KeysDeletedWhileALargeOneOfTheirBatchMovesStayDeleted
   }
 }
 
+// Each worker knows for itself which keys have arrived. Who came before the locks of a write over
+// several shards, and waits for a key on another worker, is served before that write, and never in
+// its middle.
+TEST_F(MovesUnnoticedTest, ReadsThatWaitForAKeyAreServedBeforeAWriteThatLocksIt) {
+  Fill(300);
+  StartMove(1);
+  const RedisServer& donor = cluster_.server(0);
+  std::string moving, staying;
+  for (int i = 0; i < 300; ++i) {
+    const std::string key = "key:" + std::to_string(i);
+    const std::string owner = client_.Command({"PROXY", "LOCATE", key});
+    if (donor.Command({"EXISTS", key}) == "(integer) 1" &&
+        owner.find("extra") != std::string::npos) {
+      moving = key;
+    }
+    if (owner.find("s1") != std::string::npos) staying = key;
+  }
+  ASSERT_FALSE(moving.empty() || staying.empty());
+  // It is here, and the worker of this client knows it.
+  EXPECT_EQ(client_.Command({"GET", moving}), "\"v\"");
+  cluster_.server(0).Pause();
+  std::vector<Client> others;
+  for (int i = 0; i < 8; ++i) {
+    others.push_back(cluster_.Connect());
+    others.back().Send(MakeRequest({"GET", moving}));
+  }
+  ASSERT_TRUE(Eventually([&] {
+    const std::string list = client_.CommandRaw({"CLIENT", "LIST"});
+    size_t gets = 0;
+    for (size_t at = list.find("cmd=get"); at != std::string::npos;) {
+      ++gets;
+      at = list.find("cmd=get", at + 1);
+    }
+    return gets >= others.size();
+  }));
+  client_.Send(MakeRequest({"MSET", moving, "new", staying, "new"}));
+  // Long enough for a write that waits for nobody.
+  EXPECT_TRUE(client_.Silent(std::chrono::milliseconds(300)));
+  cluster_.server(0).Resume();
+  for (Client& other : others) EXPECT_EQ(other.Read(), "\"v\"");
+  EXPECT_EQ(client_.Read(), "OK");
+  EXPECT_EQ(client_.Command({"GET", moving}), "\"new\"");
+  StartFast();
+  ASSERT_TRUE(MoveEnds());
+}
+
 // The pause that a slow rate asks for would last minutes; a faster one ends it.
 TEST_F(MovesUnnoticedTest, AFasterRateHoldsAtOnce) {
   Fill(4000);

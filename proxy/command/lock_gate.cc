@@ -146,8 +146,9 @@ void LockGate::CarryOut() {
 void LockGate::StartDrain(LockTicket ticket) {
   const auto at = to_drain_.find(ticket);
   if (at == to_drain_.end()) return;
-  Draining drain{ticket, context_.proxy.Now(), generation_, {}, context_.router.version()};
-  for (const LockKey& key : *at->second) {
+  Draining drain{ticket,      at->second, context_.proxy.Now(),
+                 generation_, {},         context_.router.version()};
+  for (const LockKey& key : *drain.keys) {
     if (drain.shards.size() == context_.router.shard_count()) break;
     const uint32_t shard = context_.router.ShardOf(key.key);
     if (std::find(drain.shards.begin(), drain.shards.end(), shard) == drain.shards.end()) {
@@ -159,10 +160,28 @@ void LockGate::StartDrain(LockTicket ticket) {
   draining_.push_back(std::move(drain));
 }
 
+// A command came before the lock and waits for one of the keys to arrive on its new owner. During a
+// freeze nobody counts: it lasts until the locks are given back.
+bool LockGate::IsAwaited(const LockKeys& keys) const {
+  if (!context_.moving || context_.moves == nullptr) return false;
+  return std::any_of(keys->begin(), keys->end(), [this](const LockKey& key) {
+    return context_.moves->IsAwaited(key.database, key.key);
+  });
+}
+
 // Everything that was sent to the keys' shards before is answered: a connection's FIFO is in the
 // order of sending. What a recipe would still send counts as under way; who waits at a shard for
 // data does not.
-bool LockGate::Drained(const Draining& drain) const {
+bool LockGate::Drained(Draining& drain) {
+  if (IsAwaited(drain.keys)) {
+    drain.awaited = true;
+    return false;
+  }
+  if (std::exchange(drain.awaited, false)) {
+    // What was sent, or begun, when the key was there is still to be waited for.
+    drain.since = context_.proxy.Now();
+    drain.generation = ++generation_;
+  }
   if (!recipes_.empty() && recipes_.begin()->first < drain.generation) return false;
   Router& router = context_.router;
   const auto answered = [&](uint32_t shard) {

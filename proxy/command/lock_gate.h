@@ -64,10 +64,12 @@ class LockGate final : public LockWorker {
  private:
   struct Draining {
     LockTicket ticket;
+    LockKeys keys;
     TimePoint since;
     uint64_t generation;
     std::vector<uint32_t> shards;
-    uint64_t routes;  // Router::version() that they are of
+    uint64_t routes;       // Router::version() that they are of
+    bool awaited = false;  // one of the keys, at the last look
   };
 
   // A request for locks that waits.
@@ -82,7 +84,8 @@ class LockGate final : public LockWorker {
   const std::string& ShardOfTouched() const;  // of the first of them
   void CarryOut();
   void Poll();
-  bool Drained(const Draining& drain) const;
+  bool Drained(Draining& drain);
+  bool IsAwaited(const LockKeys& keys) const;
   void StartDrain(LockTicket ticket);
   std::unique_ptr<Parked> Take(LockedKeys::Token token);
   void RefuseLate(Parked& parked);

@@ -34,6 +34,8 @@ class MoveGate {
   // error that its client gets.
   using Entered = std::function<void(const std::string& error)>;
   void Enter(int database, const std::vector<Bytes>& keys, Entered then);
+  // Somebody waits for the key to arrive.
+  bool IsAwaited(int database, Bytes key) const { return keys_.IsAwaited(database, key); }
   // Whether a request may be passed on to its shard while it arrives.
   bool MayStream(int database, Bytes key) const;
 

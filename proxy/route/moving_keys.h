@@ -72,6 +72,10 @@ class MovingKeys {
   bool Touch(Token token, const std::vector<Key>& keys, Actions& out);
   // Is it known that the key needs no pull and nobody waits for it? For what cannot wait.
   bool IsFree(int database, Bytes key) const;
+  // Does somebody wait for the key to arrive? Not for the end of a freeze.
+  bool IsAwaited(int database, Bytes key) const {
+    return state_ == State::kMoving && !queues_.empty() && queues_.contains(NameOf(database, key));
+  }
   // What distinguishes one state from another, for models.
   std::string Describe() const;
   void OnHere(int database, Bytes key, Actions& out);
