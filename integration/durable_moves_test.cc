@@ -56,7 +56,14 @@ TEST_F(DurableMovesTest, OldCopiesStayUntilAReplicaHasTheNewOnes) {
     return client_.Command({"PROXY", "REBALANCE", "STATUS"}).find("no replica has yet") !=
            std::string::npos;
   })) << client_.Command({"PROXY", "REBALANCE", "STATUS"});
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_NE(client_.Command({"PROXY", "REBALANCE", "STATUS"}).find("no replica has yet"),
+              std::string::npos)
+        << "it is said as long as it is so";
+  }
   EXPECT_EQ(StatusField(proxy_, "state"), "moving");
+  EXPECT_EQ(client_.Command({"PROXY", "REBALANCE", "STATUS"}).find("old_copies=0,"),
+            std::string::npos);
   EXPECT_EQ(OursOnOldOwners(), kKeys);
   // Whoever wants one gets it, once, and its old copy goes.
   constexpr int kTouched = 200;

@@ -124,10 +124,7 @@ Task<std::string> TryPart(RecipeCall& call, const Waiting& waiting, size_t part)
     std::string wire = WireOf(at.args);
     co_return co_await Try(call, at.shard, std::move(wire));
   }
-  ClientState shadow;
-  shadow.id = call.client_id();
-  shadow.database = call.database();
-  shadow.resp = call.resp();
+  ClientState shadow = call.StandIn();
   std::vector<Bytes> args(at.args.begin(), at.args.end());
   const Command* command = call.context().table.Find(args);
   co_return co_await call.Run(*command, std::move(args), shadow);

@@ -197,10 +197,7 @@ Task<std::string> UnknownCommandRecipe(RecipeCall& call) {
     std::string error = co_await call.EnterAgain(keys);
     if (!error.empty()) co_return error;
   }
-  ClientState absent;
-  absent.id = call.client_id();
-  absent.database = call.database();
-  absent.resp = call.resp();
+  ClientState absent = call.StandIn();
   ClientState* client = call.client();
   std::vector<Bytes> args(call.args().begin(), call.args().end());
   reply = co_await call.Run(*command, std::move(args), client != nullptr ? *client : absent);

@@ -129,10 +129,7 @@ Task<std::string> IsolatedReadRecipe(RecipeCall& call) {
   HeldLocks locks(call.context().locks);
   const std::string not_had = co_await LockAndPlace(call, locks, keys);
   if (!not_had.empty()) co_return not_had;
-  ClientState reader;
-  reader.id = call.client_id();
-  reader.database = call.database();
-  reader.resp = call.resp();
+  ClientState reader = call.StandIn();
   reader.in_exec = true;  // it has its locks
   std::vector<Bytes> args(call.args().begin(), call.args().end());
   co_return co_await call.Run(call.command(), std::move(args), reader, true);

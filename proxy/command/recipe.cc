@@ -137,16 +137,21 @@ Task<std::vector<Answer>> RecipeCall::AskAll(std::string request, bool read_only
   co_return co_await All(std::move(tasks));
 }
 
+ClientState RecipeCall::StandIn() const {
+  ClientState client;
+  client.id = client_id_;
+  client.database = database_;
+  client.resp = resp_;
+  return client;
+}
+
 Task<Answer> RecipeCall::ServeByPlan() { return Serve(DispatchByPlan); }
 
 Task<Answer> RecipeCall::ServeNow() { return Serve(DispatchNow); }
 
 Task<Answer> RecipeCall::Serve(void (*dispatch)(Call& call)) {
   Question question(context_.scatters.max_reply());
-  ClientState client;
-  client.id = client_id_;
-  client.database = database_;
-  client.resp = resp_;
+  ClientState client = StandIn();
   Call call{args_, Slice{bytes_, {}}, command_, client, context_, question.exchange()};
   {
     const LaneScope scope(context_.router.context(), lane());

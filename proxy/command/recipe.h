@@ -36,6 +36,8 @@ class RecipeCall {
   int database() const { return database_; }
   int resp() const { return resp_; }
   bool in_exec() const { return in_exec_; }
+  // One like it, to Run() commands in its place.
+  ClientState StandIn() const;
 
   // A lock on keys waits for the recipe's end, unless it asks for locks itself, or only waits.
   void LeaveLocks();

@@ -37,6 +37,7 @@ void Arrivals::FollowMode() {
   if (mode == mode_) return;
   mode_ = mode;
   for (Shard& shard : shards_) {
+    shard.trouble.clear();
     shard.state = mode == DurableMove::kOff ? State::kNotAwaited : State::kUnknown;
     if (shard.replies_due > 0) shard.client->Disconnect("not needed any more");
     shard.replies_due = 0;
@@ -58,7 +59,7 @@ bool Arrivals::Connect(Shard& shard) {
   const TimePoint now = MonotonicNow();
   if (now < shard.retry_at) return false;
   if (const Status ready = shard.client->Ready(); !ready) {
-    trouble_ = ready.error().text;
+    shard.trouble = ready.error().text;
     shard.retry_at = MonotonicNow() + kRetryAfter;
     return false;
   }
@@ -105,7 +106,6 @@ std::vector<Arrivals::Key> Arrivals::TakeDurable() {
   std::vector<Key> durable;
   if (names_.empty()) return durable;
   FollowMode();
-  trouble_.clear();
   for (Shard& shard : shards_) {
     if (shard.state == State::kUnknown && !shard.added.empty() && Connect(shard)) {
       shard.state = Probe(shard);
@@ -156,7 +156,7 @@ void Arrivals::Look(Shard& shard, std::vector<Key>& durable) {
     if (shard.replies_due == 0) return Judge(shard, reply, durable);
     if (!reply.is_error() && !reply.at(0).is_error()) continue;
     shard.marked = false;
-    trouble_ = "shard " + shard.client->target().name + " refuses writes";
+    shard.trouble = "shard " + shard.client->target().name + " refuses writes";
   }
   if (shard.replies_due == 0 || MonotonicNow() - shard.asked_at < kPatience) return;
   shard.client->Disconnect("no answer in time");
@@ -174,7 +174,7 @@ void Arrivals::Judge(Shard& shard, const ShardReply& answer, std::vector<Key>& d
   if (!shard.marked) return Drop(shard.asked);
   if (answer.is_error()) {
     // It was probed before: its configuration has changed since.
-    trouble_ = "shard " + name + ": " + std::string(answer.text());
+    shard.trouble = "shard " + name + ": " + std::string(answer.text());
     shard.state = State::kUnknown;
     return Drop(shard.asked);
   }
@@ -182,13 +182,23 @@ void Arrivals::Judge(Shard& shard, const ShardReply& answer, std::vector<Key>& d
   if (have >= 1) {
     std::move(shard.asked.begin(), shard.asked.end(), std::back_inserter(durable));
     shard.asked.clear();
+    shard.trouble.clear();
     return;
   }
-  trouble_ = "shard " + name +
-             (mode_ == DurableMove::kAof ? ": its disk does not have yet what has arrived"
-                                         : ": no replica has yet what has arrived");
+  shard.trouble = "shard " + name +
+                  (mode_ == DurableMove::kAof ? ": its disk does not have yet what has arrived"
+                                              : ": no replica has yet what has arrived");
   // The offset of the marker stands.
   Ask(shard, false);
+}
+
+std::string Arrivals::trouble() const {
+  for (const Shard& shard : shards_) {
+    if (!shard.trouble.empty() && !(shard.added.empty() && shard.asked.empty())) {
+      return shard.trouble;
+    }
+  }
+  return "";
 }
 
 void Arrivals::Drop(std::vector<Key>& keys) {

@@ -50,7 +50,7 @@ class Arrivals {
   // All of it; the old owner keeps its copies.
   void Forget();
   // What holds it up; empty: nothing.
-  const std::string& trouble() const { return trouble_; }
+  std::string trouble() const;
   void Cancel();
 
  private:
@@ -68,6 +68,7 @@ class Arrivals {
     bool marked = false;     // the marker was written
     TimePoint asked_at{};
     TimePoint retry_at{};
+    std::string trouble;  // until an answer comes that is as it should be
   };
 
   void FollowMode();
@@ -85,7 +86,6 @@ class Arrivals {
   std::vector<Shard> shards_;
   std::unordered_set<std::string> names_;  // of `added` and `asked`
   size_t bytes_ = 0;                       // of them
-  std::string trouble_;
 };
 
 }  // namespace ringmaster

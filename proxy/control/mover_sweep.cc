@@ -33,6 +33,7 @@ void Mover::SweepStep() {
     return;
   }
   DropOldCopies();
+  CountOldCopies();
   // A pass that began now would only find what waits.
   if (arrivals_->full() || (arrivals_->count() > 0 && found_.empty() && !pass_begun_)) {
     Trouble(arrivals_->trouble());
@@ -108,6 +109,11 @@ void Mover::DropOldCopies() {
     if (!Connect(donor_) || !Client(donor_).Select(database)) return;
     if (Client(donor_).Ask(args).lost()) return;
   }
+}
+
+void Mover::CountOldCopies() {
+  const std::lock_guard lock(mutex_);
+  figures_.old_copies = arrivals_->count();
 }
 
 // Somebody waits for something else than the sweep.

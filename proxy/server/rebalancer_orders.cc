@@ -70,10 +70,10 @@ std::string Rebalancer::StatusText() const {
       bytes += each.bytes;
       text += fmt::format(
           "donor: name={},state={},keys={},bytes={},keys_left={},bytes_left={},pulls={},pass={},"
-          "scanned={},largest={},trouble={}\n",
+          "scanned={},largest={},old_copies={},trouble={}\n",
           movers_->context.targets[mover->donor()].name, each.swept ? "swept" : "sweeping",
           each.keys, each.bytes, each.keys_left(), each.bytes_left(), each.pulls, each.passes,
-          each.scanned, each.largest, each.trouble);
+          each.scanned, each.largest, each.old_copies, each.trouble);
       left += each.keys_left();
       bytes_left += each.bytes_left();
       for (const SlowKey& slow : each.slowest) slowest.emplace_back(slow.took, Printable(slow.key));
