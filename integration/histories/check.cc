@@ -98,9 +98,7 @@ std::vector<std::string> Workloads::Check() {
   int missing = 0;
   for (int i = 0; i < kStableKeys; ++i) {
     const std::string name = "stable:" + std::to_string(i);
-    const std::string reply =
-        client.Command(i % 4 == 0 ? std::vector<std::string>{"HGET", name, "f"}
-                                  : std::vector<std::string>{"GETRANGE", name, "0", "9"});
+    const std::string reply = client.Command(ReadStable(i));
     if (Number(reply) != i && ++missing < 5) note(name, "is " + reply);
   }
   for (int group = 0; group <= kGroups; ++group) {

@@ -66,8 +66,10 @@ class Workloads::Worker {
         BankOverShards();
       } else if (dice < 92) {
         Push();
-      } else if (dice < 98) {
+      } else if (dice < 95) {
         Set();
+      } else if (dice < 98) {
+        Stable();
       } else if (index_ % 4 == 0) {
         Scan();
       }
@@ -338,6 +340,21 @@ class Workloads::Worker {
     for (size_t i = 0; i < values.size(); ++i) notes_.added[values[i]] = OutcomeOf(replies[i]);
   }
 
+  // Keys that nobody writes, and so many that most are still to come when one is asked for.
+  void Stable() {
+    Commands commands;
+    std::vector<int> numbers;
+    for (int i = 0; i < 4; ++i) {
+      numbers.push_back(static_cast<int>(random_.Below(kStableKeys)));
+      commands.push_back(ReadStable(numbers.back()));
+    }
+    const std::vector<std::string> replies = Ask(commands);
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      if (OutcomeOf(replies[i]) != Outcome::kOk || Number(replies[i]) == numbers[i]) continue;
+      Wrong("stable:" + std::to_string(numbers[i]) + " was " + replies[i]);
+    }
+  }
+
   // Every key that was there throughout is seen. A server that was started anew puts its keys into
   // another order, so that its cursors mean nothing.
   void Scan() {
@@ -368,6 +385,12 @@ class Workloads::Worker {
   Interval when_;
   std::map<uint32_t, uint32_t> last_seen_;
 };
+
+std::vector<std::string> Workloads::ReadStable(int number) {
+  const std::string name = "stable:" + std::to_string(number);
+  if (number % 4 == 0) return {"HGET", name, "f"};
+  return {"GETRANGE", name, "0", "9"};
+}
 
 std::string Workloads::WholeOf(const std::string& reply, uint32_t& value) {
   const std::vector<std::string> values = Strings(reply);

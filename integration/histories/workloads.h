@@ -78,6 +78,8 @@ class Workloads {
 
   uint32_t NewValue() { return ++last_value_; }
   Notes Together() const;
+  // Its reply is the number.
+  static std::vector<std::string> ReadStable(int number);
   // What MGET of a whole's keys answered; returns what is wrong with it.
   static std::string WholeOf(const std::string& reply, uint32_t& value);
 
