@@ -25,6 +25,14 @@ Task<std::string> FlushRecipe(RecipeCall& call) {
   co_return answer.reply;
 }
 
+// What is more than one read of one key waits like a write, for the sake of simplicity.
+MovingKeys::Access AccessOf(const Call& call) {
+  const Transaction* transaction = call.client.transaction.get();
+  const bool read = call.command.single_key != 0 && call.command.Is(kReadOnly) &&
+                    (transaction == nullptr || !transaction->open);
+  return read ? MovingKeys::Access::kRead : MovingKeys::Access::kWrite;
+}
+
 // Serves what waited, or need not wait.
 void DispatchFree(Call& call) {
   if (!call.context.moving || !call.command.Is(kEveryKey)) return DispatchNow(call);
@@ -86,7 +94,7 @@ bool MoveGate::Hold(Call& call) {
     RefuseCall(call.command, call.client, call.exchange, reply);
     return true;
   }
-  if (keys_.Touch(token, touched_, actions_)) {
+  if (keys_.Touch(token, touched_, AccessOf(call), actions_)) {
     if (everything) DispatchFree(call);
     return everything;
   }
@@ -102,7 +110,8 @@ void MoveGate::Enter(int database, const std::vector<Bytes>& keys, Entered then)
     for (const Bytes key : keys) Look(database, key);
   }
   const MovingKeys::Token token = ++last_token_;
-  if (touched_.empty() || keys_.Touch(token, touched_, actions_)) return then("");
+  constexpr auto kAccess = MovingKeys::Access::kWrite;
+  if (touched_.empty() || keys_.Touch(token, touched_, kAccess, actions_)) return then("");
   entering_.emplace(token, std::move(then));
   CarryOut();
 }
@@ -152,10 +161,17 @@ void MoveGate::Fail(MovingKeys::Token token) {
 void MoveGate::Ask(const MovingKeys::Pull& pull) {
   if (pull.database == kEveryDatabase) return keys_.OnHere(pull.database, pull.key, actions_);
   const RingMove::Place place = move_->Locate(pull.key);
-  context_.proxy.Pull(move_->epoch(), place.old_owner, pull.database, pull.key,
-                      [this, epoch = move_->epoch(), pull](const std::string& error) {
-                        OnPulled(epoch, pull, error);
-                      });
+  const uint64_t epoch = move_->epoch();
+  context_.proxy.Pull(
+      epoch, place.old_owner, pull.database, pull.key,
+      {.readable = [this, epoch, pull] { OnReadable(epoch, pull); },
+       .done = [this, epoch, pull](const std::string& error) { OnPulled(epoch, pull, error); }});
+}
+
+void MoveGate::OnReadable(uint64_t epoch, const MovingKeys::Pull& pull) {
+  if (move_ == nullptr || move_->epoch() != epoch) return;
+  keys_.OnReadable(pull.database, pull.key, actions_);
+  CarryOut();
 }
 
 void MoveGate::OnPulled(uint64_t epoch, const MovingKeys::Pull& pull, const std::string& error) {

@@ -67,6 +67,7 @@ class MoveGate {
   void Fail(MovingKeys::Token token);
   std::unique_ptr<Parked> Take(MovingKeys::Token token);
   void Ask(const MovingKeys::Pull& pull);
+  void OnReadable(uint64_t epoch, const MovingKeys::Pull& pull);
   void OnPulled(uint64_t epoch, const MovingKeys::Pull& pull, const std::string& error);
   bool Drained() const;
   void StateChanged() { context_.moving = keys_.state() != MovingKeys::State::kStable; }

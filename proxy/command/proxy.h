@@ -126,9 +126,14 @@ class Proxy {
   // Carries the order out and lists the jobs, in their order. An error: there is no such job.
   virtual void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) = 0;
   // While ring epoch `epoch` moves keys: brings the key from its old owner. `done` gets why not, or
-  // nothing: then it is where commands find it. On this thread.
+  // nothing: then it is where commands find it. Before, maybe, `readable`: the new owner has a copy,
+  // and the old one still has its own. On this thread.
+  struct Pulling {
+    std::function<void()> readable;
+    std::function<void(const std::string& error)> done;
+  };
   virtual void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
-                    std::function<void(const std::string& error)> done) = 0;
+                    Pulling pulling) = 0;
   // Stops all transfers of keys, until what `done` gets is called; they may not run between the
   // parts of a flush. An error: a transfer is in doubt. On this thread.
   using Resume = std::function<void()>;

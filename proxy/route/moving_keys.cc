@@ -45,40 +45,51 @@ void MovingKeys::Settle(Actions& out) {
 }
 
 void MovingKeys::RunAll(Actions& out) {
-  for (const auto& [token, names] : parked_) out.run.push_back(token);
+  for (const auto& [token, waiting] : parked_) out.run.push_back(token);
   parked_.clear();
   queues_.clear();
 }
 
 // As if all who wait came anew, in their order.
 void MovingKeys::LookAgain(Actions& out) {
-  const std::map<Token, Names> parked = std::exchange(parked_, {});
+  const std::map<Token, Waiting> parked = std::exchange(parked_, {});
   queues_.clear();
-  for (const auto& [token, names] : parked) {
-    if (MustWait(names)) {
-      Park(token, names, out);
+  for (const auto& [token, waiting] : parked) {
+    if (MustWait(waiting)) {
+      Park(token, waiting, out);
     } else {
       out.run.push_back(token);
     }
   }
 }
 
-bool MovingKeys::MustWait(const Names& names) const {
+bool MovingKeys::MustWait(const Waiting& waiting) const {
   if (state_ == State::kFrozen) return true;
-  return std::any_of(names.begin(), names.end(), [this](const std::string& name) {
-    return queues_.contains(name) || !here_.Contains(name);
+  const Names& names = waiting.names;
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    const auto queue = queues_.find(name);
+    if (queue == queues_.end()) return !here_.Contains(name);
+    return !queue->second.tokens.empty() || !queue->second.readable ||
+           waiting.access != Access::kRead;
   });
 }
 
-bool MovingKeys::Touch(Token token, const std::vector<Key>& keys, Actions& out) {
+bool MovingKeys::IsAwaited(int database, Bytes key) const {
+  if (state_ != State::kMoving || queues_.empty()) return false;
+  const auto queue = queues_.find(NameOf(database, key));
+  return queue != queues_.end() && !queue->second.tokens.empty();
+}
+
+bool MovingKeys::Touch(Token token, const std::vector<Key>& keys, Access access, Actions& out) {
   if (state_ == State::kStable || keys.empty()) return true;
-  Names names;
+  Waiting waiting{{}, access};
+  Names& names = waiting.names;
   names.reserve(keys.size());
   for (const Key& key : keys) names.push_back(NameOf(key.database, key.key));
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  if (!MustWait(names)) return true;
-  Park(token, std::move(names), out);
+  if (!MustWait(waiting)) return true;
+  Park(token, std::move(waiting), out);
   return false;
 }
 
@@ -88,8 +99,8 @@ bool MovingKeys::IsFree(int database, Bytes key) const {
          (state_ == State::kMoving && !queues_.contains(name) && here_.Contains(name));
 }
 
-void MovingKeys::Park(Token token, Names names, Actions& out) {
-  for (const std::string& name : names) {
+void MovingKeys::Park(Token token, Waiting waiting, Actions& out) {
+  for (const std::string& name : waiting.names) {
     const auto [at, fresh] = queues_.try_emplace(name);
     Queue& queue = at->second;
     if (fresh) queue.here = state_ == State::kMoving && here_.Contains(name);
@@ -99,27 +110,32 @@ void MovingKeys::Park(Token token, Names names, Actions& out) {
       out.pulls.push_back(PullOf(name));
     }
   }
-  parked_.emplace(token, std::move(names));
+  parked_.emplace(token, std::move(waiting));
 }
 
 bool MovingKeys::Runnable(Token token) const {
-  const Names& names = parked_.at(token);
-  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+  const Waiting& waiting = parked_.at(token);
+  return std::all_of(waiting.names.begin(), waiting.names.end(), [&](const std::string& name) {
     const Queue& queue = queues_.at(name);
-    return queue.here && queue.tokens.front() == token;
+    const bool may = queue.here || (queue.readable && waiting.access == Access::kRead);
+    return may && queue.tokens.front() == token;
   });
 }
 
 // Takes the token out of all its queues; the names of those it stood in are appended.
 void MovingKeys::Leave(Token token, std::vector<std::string>& freed) {
   const auto at = parked_.find(token);
-  for (const std::string& name : at->second) {
-    Queue& queue = queues_.at(name);
-    std::erase(queue.tokens, token);
+  for (const std::string& name : at->second.names) {
+    std::erase(queues_.at(name).tokens, token);
     freed.push_back(name);
-    if (queue.tokens.empty()) queues_.erase(name);
+    DropIfIdle(name);
   }
   parked_.erase(at);
+}
+
+void MovingKeys::DropIfIdle(const std::string& name) {
+  const auto at = queues_.find(name);
+  if (at->second.tokens.empty() && !at->second.pulling) queues_.erase(at);
 }
 
 void MovingKeys::Advance(std::vector<std::string> names, Actions& out) {
@@ -127,7 +143,7 @@ void MovingKeys::Advance(std::vector<std::string> names, Actions& out) {
     const std::string name = std::move(names.back());
     names.pop_back();
     const auto at = queues_.find(name);
-    if (at == queues_.end() || !at->second.here) continue;
+    if (at == queues_.end() || at->second.tokens.empty()) continue;
     const Token token = at->second.tokens.front();
     if (!Runnable(token)) continue;
     out.run.push_back(token);
@@ -141,10 +157,20 @@ std::string MovingKeys::Describe() const {
   std::map<std::string, const Queue*> sorted;
   for (const auto& [name, queue] : queues_) sorted.emplace(name, &queue);
   for (const auto& [name, queue] : sorted) {
-    text += name + (queue->here ? "h" : "-") + (queue->pulling ? "p" : "-");
+    text += name + (queue->here ? "h" : "-") + (queue->pulling ? "p" : "-") +
+            (queue->readable ? "r" : "-");
     for (const Token token : queue->tokens) text += std::to_string(token) + ",";
   }
   return text;
+}
+
+void MovingKeys::OnReadable(int database, Bytes key, Actions& out) {
+  if (state_ != State::kMoving) return;
+  const std::string name = NameOf(database, key);
+  const auto at = queues_.find(name);
+  if (at == queues_.end() || at->second.here) return;
+  at->second.readable = true;
+  Advance({name}, out);
 }
 
 void MovingKeys::OnHere(int database, Bytes key, Actions& out) {
@@ -157,6 +183,7 @@ void MovingKeys::OnHere(int database, Bytes key, Actions& out) {
   if (at == queues_.end()) return;
   at->second.here = true;
   at->second.pulling = false;
+  if (at->second.tokens.empty()) return DropIfIdle(name);
   Advance({name}, out);
 }
 
@@ -165,7 +192,10 @@ void MovingKeys::OnFailed(int database, Bytes key, Actions& out) {
   const std::string name = NameOf(database, key);
   const auto at = queues_.find(name);
   if (at == queues_.end() || at->second.here) return;
+  at->second.pulling = false;
+  at->second.readable = false;
   const std::deque<Token> tokens = at->second.tokens;
+  if (tokens.empty()) return DropIfIdle(name);
   std::vector<std::string> freed;
   for (const Token token : tokens) {
     out.fail.push_back(token);

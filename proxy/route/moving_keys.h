@@ -7,7 +7,8 @@
 //
 // A command enters the queues of all its moving keys at once and runs when it is first in each and
 // each key is here, so the commands on one key keep their order. Keys never leave the new owner
-// while the state lasts: what is here stays here.
+// while the state lasts: what is here stays here. A read of one key need not wait for the old copy
+// to go: it runs when the new owner has the key.
 //
 // Owner: a worker, on its thread.
 #pragma once
@@ -38,9 +39,10 @@ class MovingKeys {
     std::string key;
     bool operator==(const Pull&) const = default;
   };
+  enum class Access : uint8_t { kWrite, kRead };
   // What the owner must do, in this order.
   struct Actions {
-    std::vector<Pull> pulls;  // bring the key, then call OnHere or OnFailed
+    std::vector<Pull> pulls;  // bring the key, then call OnHere or OnFailed; OnReadable before
     std::vector<Token> run;   // these waited and may go now, in this order
     std::vector<Token> fail;  // their key could not be brought: they surely did nothing
     void Clear() {
@@ -69,32 +71,39 @@ class MovingKeys {
 
   // A command that touches these keys of moving ranges. True: it may run at once. False: it waits,
   // and comes back by `run` or `fail`.
-  bool Touch(Token token, const std::vector<Key>& keys, Actions& out);
+  bool Touch(Token token, const std::vector<Key>& keys, Access access, Actions& out);
   // Is it known that the key needs no pull and nobody waits for it? For what cannot wait.
   bool IsFree(int database, Bytes key) const;
   // Does somebody wait for the key to arrive? Not for the end of a freeze.
-  bool IsAwaited(int database, Bytes key) const {
-    return state_ == State::kMoving && !queues_.empty() && queues_.contains(NameOf(database, key));
-  }
+  bool IsAwaited(int database, Bytes key) const;
   // What distinguishes one state from another, for models.
   std::string Describe() const;
+  // The new owner has a copy and the old one still has its own, equal one. May be left out.
+  void OnReadable(int database, Bytes key, Actions& out);
   void OnHere(int database, Bytes key, Actions& out);
   void OnFailed(int database, Bytes key, Actions& out);
 
  private:
+  // There is one while somebody waits for the key, or it is on its way.
   struct Queue {
     std::deque<Token> tokens;
     bool here = false;
     bool pulling = false;
+    bool readable = false;
   };
   using Names = std::vector<std::string>;
+  struct Waiting {
+    Names names;
+    Access access;
+  };
 
   static std::string NameOf(int database, Bytes key);
   static Pull PullOf(const std::string& name);
-  bool MustWait(const Names& names) const;
-  void Park(Token token, Names names, Actions& out);
+  bool MustWait(const Waiting& waiting) const;
+  void Park(Token token, Waiting waiting, Actions& out);
   bool Runnable(Token token) const;
   void Leave(Token token, std::vector<std::string>& freed);
+  void DropIfIdle(const std::string& name);
   void Advance(std::vector<std::string> names, Actions& out);
   void RunAll(Actions& out);
   void LookAgain(Actions& out);
@@ -102,7 +111,7 @@ class MovingKeys {
   State state_ = State::kStable;
   State before_ = State::kStable;  // of a freeze
   HereCache here_;
-  std::map<Token, Names> parked_;  // tokens grow, so this is the order of arrival
+  std::map<Token, Waiting> parked_;  // tokens grow, so this is the order of arrival
   std::unordered_map<std::string, Queue> queues_;
 };
 

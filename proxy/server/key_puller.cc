@@ -23,6 +23,8 @@ constexpr Duration kPatience = std::chrono::milliseconds(300);
 constexpr Duration kBetweenTries = std::chrono::milliseconds(20);
 // Off one donor. While so many are under way, what comes gathers for the next.
 constexpr size_t kBatchesUnderWay = 1;
+// A time to live, in milliseconds, that outlasts what a key's old copy takes to go.
+constexpr int64_t kLasts = 10000;
 constexpr Duration kBetweenFences = std::chrono::milliseconds(200);
 
 std::string ErrorOf(Bytes reply) {
@@ -32,26 +34,26 @@ std::string ErrorOf(Bytes reply) {
 
 }  // namespace
 
-void KeyPuller::AskMover(Mover& mover, int database, std::string key, Done done) {
+void KeyPuller::AskMover(Mover& mover, int database, std::string key, Pulling pulling) {
   mover.Pull(database, std::move(key),
-             [home = &worker_, done = std::move(done)](const std::string& error) {
+             [home = &worker_, done = std::move(pulling.done)](const std::string& error) {
                home->mailbox().Post([done, error] { done(error); });
              });
 }
 
 void KeyPuller::Pull(const std::shared_ptr<MoverSet>& set, Mover& mover, int database,
-                     std::string key, Done done) {
+                     std::string key, Pulling pulling) {
   const uint32_t to = set->context.move->Locate(key).owner;
   std::string script;
   if (closed_ || !mover.BeginPull(database, key, to, script)) {
-    return AskMover(mover, database, std::move(key), std::move(done));
+    return AskMover(mover, database, std::move(key), std::move(pulling));
   }
   const Where where{&mover, database};
   Way& way = ways_[where];
   way.set = set;
   way.script = std::move(script);
   if (way.waiting.empty()) waiting_.push_back(where);
-  way.waiting.push_back({.key = std::move(key), .done = std::move(done), .to = to});
+  way.waiting.push_back({.key = std::move(key), .pulling = std::move(pulling), .to = to});
 }
 
 void KeyPuller::SetOut() {
@@ -95,6 +97,7 @@ Task<void> KeyPuller::Carry(Where where, std::shared_ptr<Batch> batch) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     co_await Dump(*batch);
     co_await Restore(*batch);
+    TellReaders(*batch);
     co_await Unlink(*batch);
     bool again = co_await Fence(*batch);
     while (!again && Unsettled(*batch) && MonotonicNow() - batch->began < kPatience) {
@@ -112,7 +115,7 @@ Task<void> KeyPuller::Carry(Where where, std::shared_ptr<Batch> batch) {
     }
     // Clients are not kept waiting for a shard that is gone.
     batch->mover->StuckPull(batch->database, item.key, item.error);
-    std::exchange(item.done, nullptr)(item.error);
+    std::exchange(item.pulling, {}).done(item.error);
     stuck.push_back(std::move(item));
   }
   if (stuck.empty()) co_return;
@@ -127,11 +130,11 @@ void KeyPuller::End(Batch& batch, Item& item) {
                         .doubtful = !here && item.moved,
                         .size = item.size,
                         .took = MonotonicNow() - batch.began});
-  const Done done = std::exchange(item.done, nullptr);
+  Pulling pulling = std::exchange(item.pulling, {});
   if (!here && (item.left || batch.mover->given_up())) {
-    return AskMover(*batch.mover, batch.database, std::move(item.key), done);
+    return AskMover(*batch.mover, batch.database, std::move(item.key), std::move(pulling));
   }
-  done(here ? std::string() : item.error);
+  pulling.done(here ? std::string() : item.error);
 }
 
 // What it leaves in kDump is the mover's.
@@ -242,6 +245,14 @@ Task<void> KeyPuller::Restore(Batch& batch) {
         item->transfer.OnReply(outcome);
       }
     }
+  }
+}
+
+// Both have it now. Not where it may be gone from one of them any moment.
+void KeyPuller::TellReaders(const Batch& batch) {
+  for (const Item& item : batch.items) {
+    const bool lasts = item.ttl < 0 || item.ttl > kLasts;
+    if (item.transfer.step() == KeyTransfer::Step::kUnlink && lasts) item.pulling.readable();
   }
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "command/proxy.h"
 #include "control/key_transfer.h"
 #include "control/mover.h"
 #include "coro/task.h"
@@ -26,12 +27,11 @@
 
 namespace ringmaster {
 
-class Proxy;
 class Worker;
 
 class KeyPuller {
  public:
-  using Done = std::function<void(const std::string& error)>;
+  using Pulling = Proxy::Pulling;
 
   KeyPuller(Proxy& proxy, Worker& worker, BackendContext& context, Router& router)
       : proxy_(proxy), worker_(worker), context_(context), router_(router) {}
@@ -39,9 +39,9 @@ class KeyPuller {
   KeyPuller(const KeyPuller&) = delete;
   KeyPuller& operator=(const KeyPuller&) = delete;
 
-  // `done` gets why not, or nothing: then the key is where commands find it. `mover` is of `set`.
+  // As Proxy::Pull. `mover` is of `set`.
   void Pull(const std::shared_ptr<MoverSet>& set, Mover& mover, int database, std::string key,
-            Done done);
+            Pulling pulling);
   // What was asked for in this turn sets out. Before the connections are flushed.
   void EndTurn() {
     if (!waiting_.empty()) [[unlikely]]
@@ -54,7 +54,7 @@ class KeyPuller {
  private:
   struct Item {
     std::string key;
-    Done done;
+    Pulling pulling;
     uint32_t to = 0;
     FencedConnection* recipient = nullptr;
     KeyTransfer transfer = {};
@@ -86,10 +86,11 @@ class KeyPuller {
   using Where = std::pair<Mover*, int>;
 
   void SetOut();
-  void AskMover(Mover& mover, int database, std::string key, Done done);
+  void AskMover(Mover& mover, int database, std::string key, Pulling pulling);
   Task<void> Carry(Where where, std::shared_ptr<Batch> batch);
   Task<void> Dump(Batch& batch);
   Task<void> Restore(Batch& batch);
+  static void TellReaders(const Batch& batch);
   Task<void> Unlink(Batch& batch);
   Task<bool> Fence(Batch& batch);
   static bool Unsettled(const Item& item);

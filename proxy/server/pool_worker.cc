@@ -149,11 +149,11 @@ void PoolWorker::Settle(std::shared_ptr<const RouteSnapshot> snapshot) {
 }
 
 void PoolWorker::Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
-                      std::function<void(const std::string& error)> done) {
+                      Pulling pulling) {
   Mover* mover = nullptr;
   if (movers_ != nullptr && movers_->context.move->epoch() == epoch) mover = movers_->Of(old_owner);
-  if (mover == nullptr) return done("nobody moves it; try again");
-  puller_.Pull(movers_, *mover, database, std::move(key), std::move(done));
+  if (mover == nullptr) return pulling.done("nobody moves it; try again");
+  puller_.Pull(movers_, *mover, database, std::move(key), std::move(pulling));
 }
 
 void PoolWorker::HoldTransfers(std::function<void(Result<Resume>)> done) {

@@ -88,7 +88,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void AwaitTurn(std::string name, Turn turn) override;
   void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) override;
   void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
-            std::function<void(const std::string& error)> done) override;
+            Pulling pulling) override;
   void HoldTransfers(std::function<void(Result<Resume>)> done) override;
   void Rebalance(std::vector<std::string> words,
                  std::function<void(Result<std::string>)> done) override;

@@ -102,10 +102,7 @@ class FakeProxy final : public Proxy {
     ordered = order;
     done(jobs);
   }
-  void Pull(uint64_t, uint32_t, int, std::string,
-            std::function<void(const std::string&)> done) override {
-    done("");
-  }
+  void Pull(uint64_t, uint32_t, int, std::string, Pulling pulling) override { pulling.done(""); }
   void HoldTransfers(std::function<void(Result<Resume>)> done) override {
     done(Resume([] {}));
   }

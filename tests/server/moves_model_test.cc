@@ -35,6 +35,7 @@ enum class Mistake : uint8_t {
   kReversedWalk,       // recipients before donors
   kEarlyUnlink,        // UNLINK before RESTORE is acknowledged
   kRecipientNotEmpty,  // old data on the recipient is not looked for
+  kWriteTooEarly,      // a write runs when reads may
 };
 
 struct Scenario {
@@ -79,7 +80,8 @@ struct World {
   MoveCoordinator coordinator;
   std::deque<Command> sent[2][2];  // by worker and shard
   int route[2] = {0, 0};           // where a worker sends
-  std::deque<char> mail[2];        // F freeze, T thaw, S switch, E settle, 0/1 the key is here
+  // F freeze, T thaw, S switch, E settle, a/b the key may be read, 0/1 it is here
+  std::deque<char> mail[2];
   bool draining[2] = {false, false};
   std::vector<Op> ops;
   size_t next[2] = {0, 0};  // of each client's script
@@ -324,7 +326,9 @@ class Model {
     w.ops.push_back(op);
     MovingKeys::Actions actions;
     const std::string name = Name(op.key);
-    if (w.gates[worker].Touch(w.ops.size() - 1, {{0, name}}, actions)) {
+    const bool read = op.kind == 'g' || scenario_.mistake == Mistake::kWriteTooEarly;
+    const auto access = read ? MovingKeys::Access::kRead : MovingKeys::Access::kWrite;
+    if (w.gates[worker].Touch(w.ops.size() - 1, {{0, name}}, access, actions)) {
       Send(w, worker, w.running[worker]);
     }
     CarryOut(w, worker, actions);
@@ -365,6 +369,8 @@ class Model {
       gate.Switch(actions);
     } else if (what == 'E') {
       gate.Settle(actions);
+    } else if (what >= 'a') {
+      gate.OnReadable(0, Name(what - 'a'), actions);
     } else {
       gate.OnHere(0, Name(what - '0'), actions);
     }
@@ -507,6 +513,9 @@ class Model {
       w.transfer.Retry();
       return;
     }
+    if (w.transfer.step() == Transfer::Step::kUnlink && w.pulls.contains(w.key)) {
+      Post(w, static_cast<char>('a' + w.key));
+    }
     if (!w.transfer.ended()) return;
     const int key = std::exchange(w.key, -1);
     w.payload.reset();
@@ -645,6 +654,11 @@ TEST(MovesModelTest, AlsoWhenTheProxyIsKilled) {
 TEST(MovesModelTest, AlsoWhenAConnectionOfTheMoverIsLost) {
   ExpectRight({.clients = {"ad", "a"}, .losses = 1});
 }
+TEST(MovesModelTest, ReadsThatComeEarlyAreOfTheSameRegister) {
+  ExpectRight({.clients = {"gd", "g"}, .crashes = 1});
+  ExpectRight({.clients = {"gd", "gg"}, .losses = 1});
+  ExpectRight({.clients = {"g", "ad"}, .reversals = 1});
+}
 TEST(MovesModelTest, AlsoWhenTheFreezeTimesOut) {
   ExpectRight({.clients = {"ad", "a"}, .timeouts = 1});
 }
@@ -677,6 +691,9 @@ TEST(MovesModelTest, WalkInTheWrongOrderIsFound) {
 }
 TEST(MovesModelTest, UnlinkBeforeTheRestoreIsAcknowledgedIsFound) {
   ExpectFound({.clients = {"g", "a"}, .crashes = 1}, Mistake::kEarlyUnlink);
+}
+TEST(MovesModelTest, WriteBeforeTheOldCopyIsGoneIsFound) {
+  ExpectFound({.clients = {"dg", "g"}, .crashes = 1}, Mistake::kWriteTooEarly);
 }
 TEST(MovesModelTest, OldDataOnTheRecipientIsFound) {
   ExpectFound({.clients = {"g", "a"}}, Mistake::kRecipientNotEmpty);

@@ -42,10 +42,7 @@ struct NoProxy final : Proxy {
   void Jobs(JobOrder, std::function<void(Result<std::vector<JobFigures>>)> done) override {
     done(std::vector<JobFigures>());
   }
-  void Pull(uint64_t, uint32_t, int, std::string,
-            std::function<void(const std::string&)> done) override {
-    done("");
-  }
+  void Pull(uint64_t, uint32_t, int, std::string, Pulling pulling) override { pulling.done(""); }
   void HoldTransfers(std::function<void(Result<Resume>)> done) override {
     done(Resume([] {}));
   }
