@@ -31,6 +31,7 @@ Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
     return clients;
   };
   clients_ = connections();
+  uploads_ = connections();
   arrivals_ = std::make_unique<Arrivals>(connections(), context_.durable_move);
   retry_at_.resize(clients_.size());
   opened_.resize(clients_.size());
@@ -44,6 +45,7 @@ void Mover::Stop() {
     stop_ = true;
   }
   for (const auto& client : clients_) client->Cancel();
+  for (const auto& upload : uploads_) upload->Cancel();
   arrivals_->Cancel();
   wake_.notify_all();
   thread_.join();

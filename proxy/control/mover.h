@@ -106,15 +106,17 @@ class Mover {
     Bytes view = {};  // the payload, while somebody keeps its reply
     int64_t ttl = -1;
     TimePoint dumped_at{};
-    uint64_t size = 0;   // of what was carried
-    bool sent = false;   // its RESTORE
-    bool moved = false;  // by this transfer
-    bool later = false;  // too much for one batch
-    bool broke = false;  // failed for a connection that was up, not for an answer
+    int64_t estimate = 0;  // of what the donor keeps for it, where it was asked
+    uint64_t size = 0;     // of what was carried
+    bool sent = false;     // its RESTORE
+    bool moved = false;    // by this transfer
+    bool later = false;    // too much for one batch
+    bool broke = false;    // failed for a connection that was up, not for an answer
     std::string error;
   };
   using Items = std::vector<Item>;
   class Ahead;
+  class Pieces;
   // Keys that workers must not take meanwhile.
   class InHand;
 
@@ -128,7 +130,8 @@ class Mover {
   void SweepBatch();
   void SweepAhead();
   void EndSweepStep(Items& items, TimePoint began);
-  bool Interrupted();
+  bool Interrupted() const;
+  bool InterruptedLocked() const;
   bool ScanMore();
   // What moves off the sweep's way may have to wait for the new owner's disk.
   enum class Cause : uint8_t { kPull, kSweep };
@@ -160,8 +163,7 @@ class Mover {
   void FinishOrders();
   ShardClient& Client(uint32_t shard);
   void CopyInPieces(Item& item);
-  Status CopyPieces(Item& item, Bytes scan, Bytes write);
-  Status RenameCopy(Item& item, const std::string& copy);
+  void RestAfterPiece(TimePoint began);
   Status Lost(uint32_t shard);
   Status Refused(uint32_t shard, const ShardReply& reply);
 
@@ -169,6 +171,7 @@ class Mover {
   const uint32_t donor_;
   const std::function<void()> on_swept_;
   std::vector<std::unique_ptr<ShardClient>> clients_;
+  std::vector<std::unique_ptr<ShardClient>> uploads_;  // for what fills a connection for long
   std::vector<TimePoint> retry_at_;
   std::unique_ptr<Arrivals> arrivals_;
 

@@ -117,8 +117,13 @@ void Mover::CountOldCopies() {
 }
 
 // Somebody waits for something else than the sweep.
-bool Mover::Interrupted() {
+bool Mover::Interrupted() const {
   const std::lock_guard lock(mutex_);
+  return InterruptedLocked();
+}
+
+// REQUIRES: the lock.
+bool Mover::InterruptedLocked() const {
   return !pulls_.empty() || stop_ || abandoned_ || held_ > 0 || halt_ || resolve_;
 }
 

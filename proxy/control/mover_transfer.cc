@@ -191,8 +191,9 @@ void Mover::Measure(Items& items) {
     const ShardReply size = donor.Read();
     item->later = together > kBatchBytes;
     if (item->later) continue;
-    if (size.integer() > kLargeKey) large.push_back(item);
-    together += size.integer();
+    item->estimate = size.integer();
+    if (item->estimate > kLargeKey) large.push_back(item);
+    together += item->estimate;
   }
   for (Item* item : large) {
     if (copying_ != nullptr) {

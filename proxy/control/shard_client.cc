@@ -192,6 +192,31 @@ void ShardClient::Append(const Args& args) {
   ++due_;
 }
 
+void ShardClient::AppendRaw(Bytes bytes) {
+  if (context_ == nullptr) return;
+  if (tls_ != nullptr) {
+    unsent_ += bytes;
+  } else if (redisAppendFormattedCommand(context_, bytes.data(), bytes.size()) != REDIS_OK) {
+    Drop(context_->errstr);
+  }
+}
+
+void ShardClient::BeginLarge(const Args& args, size_t last_size) {
+  std::string head = "*" + std::to_string(args.size() + 1) + "\r\n";
+  const auto add_size = [&head](size_t size) { head += "$" + std::to_string(size) + "\r\n"; };
+  for (const Bytes arg : args) {
+    add_size(arg.size());
+    head.append(arg).append("\r\n");
+  }
+  add_size(last_size);
+  AppendRaw(head);
+}
+
+void ShardClient::EndLarge() {
+  AppendRaw("\r\n");
+  if (context_ != nullptr) ++due_;
+}
+
 void ShardClient::Flush() {
   if (tls_ != nullptr) {
     FlushTls();

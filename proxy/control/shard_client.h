@@ -85,6 +85,11 @@ class ShardClient {
   // REQUIRES: connected. Appends to the pipeline; each gets one Read().
   void Append(const Args& args);
   void Append(std::initializer_list<Bytes> args) { Append(Args(args)); }
+  // A command whose last argument, of so many bytes, comes in parts and is not kept. Gets one
+  // Read() after EndLarge(); whoever cannot bring all parts has to Disconnect().
+  void BeginLarge(const Args& args, size_t last_size);
+  void AppendPart(Bytes part) { AppendRaw(part); }
+  void EndLarge();
   // Sends what was appended; otherwise Read() does.
   void Flush();
   // The next reply; lost once the connection broke, for all that are due.
@@ -108,6 +113,7 @@ class ShardClient {
   Status Fence();
   Status EndEarlierLives();
   void Drop(const std::string& why);
+  void AppendRaw(Bytes bytes);
   bool FlushTls();
   redisReply* ReadTls();
   Error Failed(const std::string& why) const;
