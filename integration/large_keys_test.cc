@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -45,11 +44,32 @@ class LargeKeysTest : public testing::Test {
   // Asked of the log: who asks the proxy again and again is a client that large keys give way to.
   bool MoveEnds() { return proxy_.LogSays("every key has arrived"); }
 
+  // With all that a large key gives way to.
+  void StartSlowMove() {
+    busy_ = true;
+    load_ = std::thread([this] {
+      Client other = cluster_.Connect();
+      while (busy_) other.Command({"ECHO", "x"});
+    });
+    StartMove("schedule: {background_share: 0.01}");
+  }
+  void EndLoad() {
+    busy_ = false;
+    if (load_.joinable()) load_.join();
+  }
+  void TearDown() override { EndLoad(); }
+  bool CopiedMore(const std::string& hash, int64_t fields) const {
+    const std::string said = extra_.Command({"HLEN", "__rm:mv:" + hash});
+    return std::stoll(said.substr(said.find(' ') + 1)) > fields;
+  }
+
   RedisServer extra_{{.config = {"enable-debug-command local"}}};
   Cluster cluster_{
       ClusterOptions{.shards = 1, .server = {.config = {"enable-debug-command local"}}}};
   ProxyProcess& proxy_ = cluster_.proxy();
   Client client_ = cluster_.Connect();
+  std::atomic<bool> busy_{false};
+  std::thread load_;
 };
 
 TEST_F(LargeKeysTest, EveryTypeArrivesAsItWasAndIsNeverDumped) {
@@ -84,14 +104,8 @@ TEST_F(LargeKeysTest, EveryTypeArrivesAsItWasAndIsNeverDumped) {
 // comes back without what was copied must not get the rest of it and be taken for complete.
 TEST_F(LargeKeysTest, ServerThatComesBackEmptyInTheMiddleGetsTheWholeKey) {
   Fill("hash", kHash, "200000");
-  std::atomic<bool> busy{true};
-  std::thread load([&] {
-    Client other = cluster_.Connect();
-    while (busy) other.Command({"ECHO", "x"});
-  });
-  StartMove("schedule: {background_share: 0.01}");
-  const std::vector<std::string> copied = {"HLEN", "__rm:mv:hash"};
-  EXPECT_TRUE(Eventually([&] { return extra_.Command(copied) > "(integer) 1000"; }));
+  StartSlowMove();
+  ASSERT_TRUE(Eventually([&] { return CopiedMore("hash", 1000); }));
   EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
   // Past the proxy, so that the sweep has not seen them; too large for the workers, so that the
   // mover meets the server's end, and its return, while it brings them.
@@ -104,12 +118,50 @@ TEST_F(LargeKeysTest, ServerThatComesBackEmptyInTheMiddleGetsTheWholeKey) {
   for (int i = 0; i < kOthers; ++i) {
     EXPECT_EQ(client_.Command({"STRLEN", name(i)}), "(integer) 100000");
   }
-  busy = false;
-  load.join();
+  EndLoad();
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"HLEN", "hash"}), "(integer) 200000");
   EXPECT_EQ(client_.Command({"HGET", "hash", "field1"}), "\"value1\"");
   EXPECT_EQ(client_.Command({"HGET", "hash", "field200000"}), "\"value200000\"");
+}
+
+// The recipient stands still in the middle of it, so that there is time to look.
+TEST_F(LargeKeysTest, ReadsAreServedWhileItIsCopiedAndWritesAfterwards) {
+  Fill("hash", kHash, "200000");
+  std::vector<Client> readers;  // on both workers
+  for (int i = 0; i < 12; ++i) readers.push_back(cluster_.Connect());
+  const auto all_read = [&] {
+    for (Client& reader : readers) reader.Send("HGET hash field77\r\n");
+    for (Client& reader : readers) EXPECT_EQ(reader.Read(), "\"value77\"");
+  };
+  StartSlowMove();
+  ASSERT_TRUE(Eventually([&] { return CopiedMore("hash", 1000); }));
+  extra_.Pause();
+  all_read();
+  Client writer = cluster_.Connect();
+  writer.Send("HSET hash field77 new\r\n");
+  EXPECT_TRUE(writer.Silent(std::chrono::milliseconds(200)));
+  EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  extra_.Resume();
+  EXPECT_EQ(writer.Read(), "(integer) 0");
+  for (Client& reader : readers) EXPECT_EQ(reader.Command({"HGET", "hash", "field77"}), "\"new\"");
+  EndLoad();
+  ASSERT_TRUE(MoveEnds());
+  EXPECT_EQ(client_.Command({"HLEN", "hash"}), "(integer) 200000");
+  const std::string stats = cluster_.server(0).Connect().CommandRaw({"INFO", "commandstats"});
+  EXPECT_NE(stats.find("cmdstat_hget:calls=12,"), std::string::npos) << stats;
+}
+
+TEST_F(LargeKeysTest, WriteThatComesLateToTheOldOwnerIsNotLostByHalf) {
+  Fill("hash", kHash, "100000");
+  StartSlowMove();
+  ASSERT_TRUE(Eventually([&] { return CopiedMore("hash", 1000); }));
+  // As what a lost connection had sent. The copy may have passed its place already.
+  EXPECT_EQ(cluster_.server(0).Command({"HSET", "hash", "field1", "late", "field99999", "late"}),
+            "(integer) 0");
+  EndLoad();
+  ASSERT_TRUE(MoveEnds());
+  EXPECT_EQ(client_.Command({"HMGET", "hash", "field1", "field99999"}), "[\"late\", \"late\"]");
 }
 
 TEST_F(LargeKeysTest, WhatCannotBeCutIsNamedInTheLog) {

@@ -99,5 +99,7 @@ void Dispatch(Call& call);
 void DispatchByPlan(Call& call);
 // Serves it now.
 void DispatchNow(Call& call);
+// Passes it on to this shard. REQUIRES: it is passed on as it is, and has one key.
+void ForwardTo(Call& call, uint32_t shard);
 
 }  // namespace ringmaster

@@ -104,11 +104,8 @@ void ForwardManyKeys(Call& call) {
 
 void Forward(Call& call) {
   const uint32_t key = call.command.single_key;
-  if (key != 0) [[likely]] {
-    if (IsReserved(call.args[key])) [[unlikely]]
-      return RefuseReserved(call, call.args[key]);
-    return SendTo(call, call.context.router.ShardOf(call.args[key]));
-  }
+  if (key != 0) [[likely]]
+    return ForwardTo(call, call.context.router.ShardOf(call.args[key]));
   ForwardManyKeys(call);
 }
 
@@ -193,6 +190,13 @@ void Dispatch(Call& call) {
     }
   }
   DispatchByPlan(call);
+}
+
+void ForwardTo(Call& call, uint32_t shard) {
+  const Bytes key = call.args[call.command.single_key];
+  if (IsReserved(key)) [[unlikely]]
+    return RefuseReserved(call, key);
+  SendTo(call, shard);
 }
 
 void DispatchByPlan(Call& call) {

@@ -15,6 +15,7 @@ namespace {
 
 // Stands in the core for every key at once: what is asked of it waits for the end of a freeze.
 constexpr int kEveryDatabase = -1;
+constexpr Duration kReadsPoll = std::chrono::milliseconds(1);
 
 // Flushes while nothing is carried from shard to shard, for that would survive.
 Task<std::string> FlushRecipe(RecipeCall& call) {
@@ -28,7 +29,9 @@ Task<std::string> FlushRecipe(RecipeCall& call) {
 // What is more than one read of one key waits like a write, for the sake of simplicity.
 MovingKeys::Access AccessOf(const Call& call) {
   const Transaction* transaction = call.client.transaction.get();
+  const Row& row = *call.command.row;
   const bool read = call.command.single_key != 0 && call.command.Is(kReadOnly) &&
+                    row.plan.kind == PlanKind::kForward && row.except.applies == nullptr &&
                     (transaction == nullptr || !transaction->open);
   return read ? MovingKeys::Access::kRead : MovingKeys::Access::kWrite;
 }
@@ -94,9 +97,15 @@ bool MoveGate::Hold(Call& call) {
     RefuseCall(call.command, call.client, call.exchange, reply);
     return true;
   }
-  if (keys_.Touch(token, touched_, AccessOf(call), actions_)) {
-    if (everything) DispatchFree(call);
-    return everything;
+  switch (keys_.Touch(token, touched_, AccessOf(call), actions_)) {
+    case MovingKeys::Verdict::kRuns:
+      if (everything) DispatchFree(call);
+      return everything;
+    case MovingKeys::Verdict::kReadsOld:
+      ReadOld(call);
+      return true;
+    case MovingKeys::Verdict::kWaits:
+      break;
   }
   Park(call, token);
   CarryOut();
@@ -110,8 +119,10 @@ void MoveGate::Enter(int database, const std::vector<Bytes>& keys, Entered then)
     for (const Bytes key : keys) Look(database, key);
   }
   const MovingKeys::Token token = ++last_token_;
-  constexpr auto kAccess = MovingKeys::Access::kWrite;
-  if (touched_.empty() || keys_.Touch(token, touched_, kAccess, actions_)) return then("");
+  if (touched_.empty()) return then("");
+  const MovingKeys::Verdict verdict =
+      keys_.Touch(token, touched_, MovingKeys::Access::kWrite, actions_);
+  if (verdict == MovingKeys::Verdict::kRuns) return then("");
   entering_.emplace(token, std::move(then));
   CarryOut();
 }
@@ -139,10 +150,13 @@ std::unique_ptr<Parked> MoveGate::Take(MovingKeys::Token token) {
 void MoveGate::CarryOut() {
   if (carrying_out_) return;
   carrying_out_ = true;
-  while (!actions_.pulls.empty() || !actions_.run.empty() || !actions_.fail.empty()) {
+  while (!actions_.empty()) {
     const MovingKeys::Actions now = std::exchange(actions_, {});
     for (const MovingKeys::Pull& pull : now.pulls) Ask(pull);
     for (const MovingKeys::Token token : now.run) Go(token);
+    for (const MovingKeys::Token token : now.read_old) {
+      Take(token)->Run(context_, [](Call& call) { call.context.moves->ReadOld(call); });
+    }
     for (const MovingKeys::Token token : now.fail) Fail(token);
   }
   carrying_out_ = false;
@@ -164,14 +178,42 @@ void MoveGate::Ask(const MovingKeys::Pull& pull) {
   const uint64_t epoch = move_->epoch();
   context_.proxy.Pull(
       epoch, place.old_owner, pull.database, pull.key,
-      {.readable = [this, epoch, pull] { OnReadable(epoch, pull); },
-       .done = [this, epoch, pull](const std::string& error) { OnPulled(epoch, pull, error); }});
+      {.done = [this, epoch, pull](const std::string& error) { OnPulled(epoch, pull, error); },
+       .copied = [this, epoch, pull] { OnReadable(epoch, pull, MovingKeys::Copy::kNew); },
+       .read_old = [this, epoch, pull] { OnReadable(epoch, pull, MovingKeys::Copy::kOld); },
+       .end_reads = [this, epoch, pull](
+                        std::function<void()> ended) { EndReads(epoch, pull, std::move(ended)); }});
 }
 
-void MoveGate::OnReadable(uint64_t epoch, const MovingKeys::Pull& pull) {
+void MoveGate::OnReadable(uint64_t epoch, const MovingKeys::Pull& pull, MovingKeys::Copy copy) {
   if (move_ == nullptr || move_->epoch() != epoch) return;
-  keys_.OnReadable(pull.database, pull.key, actions_);
+  keys_.OnReadable(pull.database, pull.key, copy, actions_);
   CarryOut();
+}
+
+// REQUIRES: the core said so.
+void MoveGate::ReadOld(Call& call) {
+  const Bytes key = call.args[call.command.single_key];
+  ForwardTo(call, move_->Locate(key).old_owner);
+}
+
+void MoveGate::EndReads(uint64_t epoch, const MovingKeys::Pull& pull, std::function<void()> ended) {
+  OnReadable(epoch, pull, MovingKeys::Copy::kNone);
+  // Whoever asks is of a move that is over.
+  if (move_ == nullptr || move_->epoch() != epoch) return ended();
+  AwaitReads(move_->Locate(pull.key).old_owner, context_.proxy.Now(), std::move(ended));
+}
+
+void MoveGate::AwaitReads(uint32_t old_owner, TimePoint since, std::function<void()> ended) {
+  Router& router = context_.router;
+  // Those who wait for data there read nothing of this kind.
+  constexpr auto kWaits = Backend::Waits::kIgnored;
+  if (old_owner >= router.shard_count() || router.backend(old_owner).AnsweredUpTo(since, kWaits)) {
+    return ended();
+  }
+  context_.proxy.After(kReadsPoll, [this, old_owner, since, ended = std::move(ended)] {
+    AwaitReads(old_owner, since, ended);
+  });
 }
 
 void MoveGate::OnPulled(uint64_t epoch, const MovingKeys::Pull& pull, const std::string& error) {

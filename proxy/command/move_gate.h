@@ -67,7 +67,10 @@ class MoveGate {
   void Fail(MovingKeys::Token token);
   std::unique_ptr<Parked> Take(MovingKeys::Token token);
   void Ask(const MovingKeys::Pull& pull);
-  void OnReadable(uint64_t epoch, const MovingKeys::Pull& pull);
+  void OnReadable(uint64_t epoch, const MovingKeys::Pull& pull, MovingKeys::Copy copy);
+  void EndReads(uint64_t epoch, const MovingKeys::Pull& pull, std::function<void()> ended);
+  void AwaitReads(uint32_t old_owner, TimePoint since, std::function<void()> ended);
+  void ReadOld(Call& call);
   void OnPulled(uint64_t epoch, const MovingKeys::Pull& pull, const std::string& error);
   bool Drained() const;
   void StateChanged() { context_.moving = keys_.state() != MovingKeys::State::kStable; }

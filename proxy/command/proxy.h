@@ -125,12 +125,16 @@ class Proxy {
   virtual void AwaitTurn(std::string name, Turn turn) = 0;
   // Carries the order out and lists the jobs, in their order. An error: there is no such job.
   virtual void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) = 0;
-  // While ring epoch `epoch` moves keys: brings the key from its old owner. `done` gets why not, or
-  // nothing: then it is where commands find it. Before, maybe, `readable`: the new owner has a copy,
-  // and the old one still has its own. On this thread.
+  // While ring epoch `epoch` moves keys: brings the key from its old owner. On this thread, as what
+  // it calls.
   struct Pulling {
-    std::function<void()> readable;
+    // At the end: why not, or nothing, and the key is where commands find it.
     std::function<void(const std::string& error)> done;
+    // Before, maybe. The new owner has a copy, and the old one still has its own.
+    std::function<void()> copied;
+    // The old owner serves reads until `end_reads`; that calls `ended` when all are answered.
+    std::function<void()> read_old;
+    std::function<void(std::function<void()> ended)> end_reads;
   };
   virtual void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
                     Pulling pulling) = 0;

@@ -49,17 +49,17 @@ void Mover::Stop() {
   arrivals_->Cancel();
   wake_.notify_all();
   thread_.join();
-  for (const Waiting& waiting : pulls_) waiting.done("the move ended meanwhile; try again");
+  for (const Waiting& waiting : pulls_) waiting.asker.done("the move ended meanwhile; try again");
   pulls_.clear();
   for (const auto& held : std::exchange(holds_, {})) held("");
 }
 
 ShardClient& Mover::Client(uint32_t shard) { return *clients_[shard]; }
 
-void Mover::Pull(int database, std::string key, PullDone done) {
+void Mover::Pull(int database, std::string key, Asker asker) {
   {
     const std::lock_guard lock(mutex_);
-    pulls_.push_back({database, std::move(key), std::move(done)});
+    pulls_.push_back({database, std::move(key), std::move(asker)});
   }
   wake_.notify_one();
 }
@@ -234,7 +234,7 @@ bool Mover::GiveUp() {
     if (!abandoned_) return false;
     waiting.swap(pulls_);
   }
-  for (const Waiting& each : waiting) each.done("");
+  for (const Waiting& each : waiting) each.asker.done("");
   if (swept_) return !waiting.empty();
   {
     // What workers have begun to carry off it ends within a command's time.
@@ -314,6 +314,11 @@ Status Mover::Connect(uint32_t shard) {
 
 // --- keys that clients wait for ---
 
+bool Mover::IsCopied(const Waiting& waiting) const {
+  return copying_ != nullptr && waiting.database == copying_->database &&
+         waiting.key == copying_->key;
+}
+
 // A round of questions costs all sides the same for one key or many: when one follows the other,
 // those that come meanwhile share the next.
 void Mover::GatherPulls() {
@@ -328,70 +333,63 @@ void Mover::GatherPulls() {
 
 bool Mover::ServePulls() {
   GatherPulls();
-  std::vector<Waiting> taken;
-  std::vector<std::pair<PullDone, std::string>> stuck;
+  // By database; several may wait for one key.
+  std::map<int, std::map<std::string, std::vector<Asker>>> taken;
+  std::vector<std::pair<Asker, std::string>> stuck;
   InHand hand(*this);
   {
     const std::lock_guard lock(mutex_);
     if (halted_) return false;
-    for (auto at = pulls_.begin(); at != pulls_.end() && taken.size() < kPullsAtOnce;) {
-      const bool being_copied =
-          copying_ != nullptr && at->database == copying_->database && at->key == copying_->key;
+    size_t count = 0;
+    for (auto at = pulls_.begin(); at != pulls_.end() && count < kPullsAtOnce;) {
       const std::string name = CarriedKeys::NameOf(at->database, at->key);
       if (const std::string* why = carried_.WhyStuck(name)) {
-        stuck.emplace_back(std::move(at->done), *why);
-        at = pulls_.erase(at);
-        continue;
-      }
-      if (being_copied || !hand.TakeLocked(name)) {
+        stuck.emplace_back(std::move(at->asker), *why);
+      } else if (!IsCopied(*at) && hand.TakeLocked(name)) {
+        taken[at->database][std::move(at->key)].push_back(std::move(at->asker));
+        ++count;
+      } else {
         ++at;
         continue;
       }
-      taken.push_back(std::move(*at));
       at = pulls_.erase(at);
     }
   }
-  for (const auto& [done, why] : stuck) done(why);
+  for (const auto& [asker, why] : stuck) asker.done(why);
   if (taken.empty()) return false;
   const TimePoint began = MonotonicNow();
-  // One database at a time; several may wait for one key.
-  std::map<std::pair<int, std::string>, std::vector<PullDone>> waiters;
-  for (Waiting& waiting : taken) {
-    waiters[{waiting.database, std::move(waiting.key)}].push_back(std::move(waiting.done));
-  }
-  std::vector<Waiting> put_back;
-  for (auto at = waiters.begin(); at != waiters.end();) {
-    const int database = at->first.first;
+  for (auto& [database, keys] : taken) {
     Items items;
-    const auto first = at;
-    for (; at != waiters.end() && at->first.first == database; ++at) {
-      Item item;
+    for (auto& [key, askers] : keys) {
+      Item& item = items.emplace_back();
       item.database = database;
-      item.key = at->first.second;
-      items.push_back(std::move(item));
+      item.key = key;
+      item.askers = std::move(askers);
     }
     Transfer(items, Cause::kPull);
-    auto who = first;
-    for (Item& item : items) {
-      const bool here = item.transfer.step() == KeyTransfer::Step::kHere;
-      for (PullDone& done : who->second) {
-        if (item.later) {
-          put_back.push_back({database, item.key, std::move(done)});
-        } else {
-          done(here ? std::string() : item.error);
-        }
-      }
-      ++who;
-    }
+    TellAskers(items);
     const std::lock_guard lock(mutex_);
     figures_.pulls += items.size();
   }
   // What clients fetch themselves counts as the donor's time, too.
   if (copying_ == nullptr) Pace(began, 0);
-  if (put_back.empty()) return true;
-  const std::lock_guard lock(mutex_);
-  for (Waiting& waiting : put_back) pulls_.push_back(std::move(waiting));
-  return copying_ == nullptr;
+  return true;
+}
+
+// Those whose key did not get its turn, or still has an old copy, wait on.
+void Mover::TellAskers(Items& items) {
+  for (Item& item : items) {
+    const bool wait_on = item.later || item.transfer.step() == KeyTransfer::Step::kArrived;
+    const bool here = item.transfer.step() == KeyTransfer::Step::kHere;
+    for (Asker& asker : std::exchange(item.askers, {})) {
+      if (wait_on) {
+        const std::lock_guard lock(mutex_);
+        pulls_.push_back({item.database, item.key, std::move(asker)});
+      } else {
+        asker.done(here ? std::string() : item.error);
+      }
+    }
+  }
 }
 
 }  // namespace ringmaster

@@ -34,8 +34,16 @@ namespace ringmaster {
 
 class Mover {
  public:
-  // Called on the mover's thread. Empty: the key is here; otherwise why not.
-  using PullDone = std::function<void(const std::string& error)>;
+  // Who waits for a key. Called on the mover's thread.
+  struct Asker {
+    // At the end. Empty: the key is here; otherwise why not.
+    std::function<void(const std::string& error)> done;
+    // Before, maybe: a large key is copied, and the donor serves reads of it until `end_reads`;
+    // that calls `ended`, on any thread, when all are answered. Without them the asker does not
+    // read.
+    std::function<void()> read_old = nullptr;
+    std::function<void(const std::function<void()>& ended)> end_reads = nullptr;
+  };
 
   // `swept` is called on the mover's thread, once, when nothing is left.
   Mover(MoverContext& context, uint32_t donor, std::function<void()> swept);
@@ -47,7 +55,7 @@ class Mover {
   // Waits for the thread; pulls not served get an error. Not on its own thread.
   void Stop();
   // Any thread, as all below.
-  void Pull(int database, std::string key, PullDone done);
+  void Pull(int database, std::string key, Asker asker);
   // The caller may carry the key itself, with the steps of control/key_transfer.h and over fenced
   // connections named as the context says, until it calls EndPull. False: Pull() it. `script` is
   // the SHA1 of what measures and dumps keys on the donor (see kDumpScript).
@@ -95,12 +103,13 @@ class Mover {
   struct Waiting {
     int database;
     std::string key;
-    PullDone done;
+    Asker asker;
   };
   struct Item {
     int database;
     std::string key;
-    KeyTransfer transfer;
+    std::vector<Asker> askers = {};  // who waited when it set out
+    KeyTransfer transfer = {};
     uint32_t to = 0;
     ShardReply payload;
     Bytes view = {};  // the payload, while somebody keeps its reply
@@ -124,6 +133,7 @@ class Mover {
   bool GiveUp();
   bool StandStill();
   bool ServePulls();
+  void TellAskers(Items& items);
   void GatherPulls();
   bool Servable() const;
   void SweepStep();
@@ -131,7 +141,6 @@ class Mover {
   void SweepAhead();
   void EndSweepStep(Items& items, TimePoint began);
   bool Interrupted() const;
-  bool InterruptedLocked() const;
   bool ScanMore();
   // What moves off the sweep's way may have to wait for the new owner's disk.
   enum class Cause : uint8_t { kPull, kSweep };
@@ -163,7 +172,10 @@ class Mover {
   void FinishOrders();
   ShardClient& Client(uint32_t shard);
   void CopyInPieces(Item& item);
-  void RestAfterPiece(TimePoint began);
+  bool IsCopied(const Waiting& waiting) const;
+  void TakeAskersOfCopied();
+  void PaceAfterPiece(TimePoint began, const Item& item);
+  bool Rests();
   Status Lost(uint32_t shard);
   Status Refused(uint32_t shard, const ShardReply& reply);
 
@@ -184,8 +196,8 @@ class Mover {
   int scanned_database_ = 0;  // where found_ comes from
   bool swept_ = false;
   bool sweeping_ = true;
-  bool doubtful_ = false;          // some key may be on both sides
-  const Item* copying_ = nullptr;  // in pieces
+  bool doubtful_ = false;    // some key may be on both sides
+  Item* copying_ = nullptr;  // in pieces
   TimePoint resume_at_{};
   TimePoint paced_from_{};  // what the rate applies to: when the last keys set out,
   size_t paced_keys_ = 0;   // and how many

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 
 #include "base/log.h"
 #include "control/mover.h"
@@ -30,12 +32,19 @@ constexpr PieceLimit kAlone = {512 << 10, 1000};
 constexpr PieceLimit kBesideClients = {128 << 10, 250};
 // What a server takes to dump or restore a megabyte, roughly.
 constexpr double kMillisecondsPerMegabyte = 10;
+// How much longer than a piece takes.
+constexpr int kRestWhenAsked = 3;
+constexpr Duration kReadsPoll = std::chrono::milliseconds(1);
 
 }  // namespace
 
 // Copies one key under a hidden name in pieces and renames it when it is whole: no client command
-// touches the key meanwhile, so the pieces fit together. The recipient writes a piece while the
-// donor is asked for the next. Pulls of other keys pass in between.
+// changes the key meanwhile, so the pieces fit together. The recipient writes a piece while the
+// donor is asked for the next. Pulls of other keys pass in between, and who wants to read this one
+// reads it on the donor until the copy takes its place.
+//
+// What a lost connection of a client had sent may still run on the donor, and others may write past
+// the proxy: the key is watched, and copied anew when it changed after all.
 class Mover::Pieces {
  public:
   Pieces(Mover& mover, Item& item, const Plan& plan)
@@ -44,31 +53,48 @@ class Mover::Pieces {
         plan_(plan),
         copy_("__rm:mv:" + item.key),
         donor_(mover.Client(mover.donor_)),
-        recipient_(mover.Client(item.to)) {}
+        recipient_(mover.Client(item.to)),
+        on_donor_{mover.donor_, {}, 0},
+        on_recipient_{item.to, {}, 0} {}
 
   // The item ends, or there is an error and it is where it was.
   Status Move() {
     if (const Status begun = Begin(); !begun) return begun;
     if (item_.transfer.step() != KeyTransfer::Step::kDump) return Done();
-    const Status copied = plan_.type == "string" ? CopyString() : CopyElements();
+    mover_.TakeAskersOfCopied();
+    OfferReads();
+    Status copied = plan_.type == "string" ? CopyString() : CopyElements();
+    if (copied) copied = IsWhole();
+    const Status ended = EndReads();
     if (!copied) return copied;
-    if (const Status whole = IsWhole(); !whole) return whole;
-    return Rename();
+    if (!ended) return ended;
+    const Status same = IsUnchanged();
+    return same ? Rename() : same;
   }
 
  private:
-  // A server that was started anew has forgotten what cursors mean, and maybe the copy.
-  Status Use(uint32_t shard, std::string& run_id) {
-    if (const Status ready = mover_.Connect(shard); !ready) return ready;
-    ShardClient& client = mover_.Client(shard);
-    if (!client.Select(item_.database)) return mover_.Lost(shard);
-    if (run_id.empty()) run_id = client.run_id();
-    if (run_id == client.run_id()) return Done();
-    return Error{ErrorCode::kUnavailable,
-                 "shard " + client.target().name + " was started anew while a key was copied"};
+  struct Server {
+    uint32_t shard;
+    std::string run_id;
+    int64_t connection;
+  };
+
+  // A server that was started anew has forgotten what cursors mean, and maybe the copy; a new
+  // connection watches nothing.
+  Status Use(Server& server) {
+    if (const Status ready = mover_.Connect(server.shard); !ready) return ready;
+    ShardClient& client = mover_.Client(server.shard);
+    if (!client.Select(item_.database)) return mover_.Lost(server.shard);
+    if (server.connection == 0) {
+      server.run_id = client.run_id();
+      server.connection = client.id();
+    }
+    if (server.run_id == client.run_id() && server.connection == client.id()) return Done();
+    return Error{ErrorCode::kUnavailable, "the connection to shard " + client.target().name +
+                                              " was lost while a key was copied"};
   }
-  Status UseDonor() { return Use(mover_.donor_, donor_run_id_); }
-  Status UseRecipient() { return Use(item_.to, recipient_run_id_); }
+  Status UseDonor() { return Use(on_donor_); }
+  Status UseRecipient() { return Use(on_recipient_); }
 
   Status Begin() {
     if (const Status ready = UseRecipient(); !ready) return ready;
@@ -81,7 +107,13 @@ class Mover::Pieces {
       return Done();
     }
     if (const Status ready = UseDonor(); !ready) return ready;
-    const ShardReply size = donor_.Ask({plan_.size, item_.key});
+    donor_.Append({"UNWATCH"});
+    donor_.Append({"WATCH", item_.key});
+    donor_.Append({plan_.size, item_.key});
+    const ShardReply unwatched = donor_.Read();
+    const ShardReply watched = donor_.Read();
+    const ShardReply size = donor_.Read();
+    if (watched.is_error()) return mover_.Refused(mover_.donor_, watched);
     if (size.lost() || size.is_error()) return mover_.Refused(mover_.donor_, size);
     size_ = size.integer();
     return Done();
@@ -182,13 +214,38 @@ class Mover::Pieces {
 
   PieceLimit Limit() const { return mover_.client_load_.busy() ? kBesideClients : kAlone; }
 
-  // Between two pieces.
+  // Between two pieces. Readers first: they wait for no recipient.
   Status LetOthersPass(TimePoint began) {
-    if (mover_.Interrupted()) {
+    mover_.PaceAfterPiece(began, item_);
+    do {
+      mover_.TakeAskersOfCopied();
+      OfferReads();
+      if (!mover_.Interrupted()) continue;
       if (const Status settled = Settle(); !settled) return settled;
       mover_.ServePulls();
+    } while (mover_.Rests());
+    return Done();
+  }
+
+  void OfferReads() {
+    for (; offered_ < item_.askers.size(); ++offered_) {
+      const Asker& asker = item_.askers[offered_];
+      if (asker.read_old == nullptr) continue;
+      asker.read_old();
+      readers_.push_back(asker.end_reads);
     }
-    mover_.RestAfterPiece(began);
+  }
+
+  // From then on nobody reads on the donor. Others' pulls go on.
+  Status EndReads() {
+    const auto left = std::make_shared<std::atomic<size_t>>(readers_.size());
+    for (const auto& end : std::exchange(readers_, {})) end([left] { --*left; });
+    while (*left > 0) {
+      mover_.ServePulls();
+      std::unique_lock lock(mover_.mutex_);
+      if (mover_.stop_) return Error{ErrorCode::kUnavailable, "the move ends"};
+      mover_.wake_.wait_for(lock, kReadsPoll);
+    }
     return Done();
   }
 
@@ -204,13 +261,26 @@ class Mover::Pieces {
     if (copied.lost() || copied.is_error()) return mover_.Refused(item_.to, copied);
     return now.integer() == size_ && copied.integer() == size_ ? Done() : Changed();
   }
+  // Of the error that makes it be copied anew.
   static Status Changed() {
-    return Error{ErrorCode::kRefused,
+    return Error{ErrorCode::kUnavailable,
                  "a large key, or its copy, was changed past the proxy while it was copied"};
+  }
+
+  // An empty transaction tells whether a watched key was touched.
+  Status IsUnchanged() {
+    if (const Status ready = UseDonor(); !ready) return ready;
+    donor_.Append({"MULTI"});
+    donor_.Append({"EXEC"});
+    const ShardReply begun = donor_.Read();
+    const ShardReply executed = donor_.Read();
+    if (executed.lost() || executed.is_error()) return mover_.Refused(mover_.donor_, executed);
+    return executed.is_nil() ? Changed() : Done();
   }
 
   // The copy is complete: gives it the time to live and the name.
   Status Rename() {
+    if (const Status ready = UseRecipient(); !ready) return ready;
     const ShardReply ttl = donor_.Ask({"PTTL", item_.key});
     if (ttl.lost() || ttl.is_error()) return mover_.Lost(mover_.donor_);
     if (ttl.integer() == Mover::kAbsent) {
@@ -243,13 +313,15 @@ class Mover::Pieces {
   const std::string copy_;
   ShardClient& donor_;
   ShardClient& recipient_;
-  std::string donor_run_id_;
-  std::string recipient_run_id_;
+  Server on_donor_;
+  Server on_recipient_;
   int64_t size_ = 0;      // of the key, in elements or bytes
   int64_t position_ = 0;  // of the next piece
   std::string cursor_ = "0";
   bool at_end_ = false;
   bool writing_ = false;  // a piece is on its way to the recipient
+  size_t offered_ = 0;    // of the item's askers
+  std::vector<decltype(Asker::end_reads)> readers_;
 };
 
 // Leaves the item in kDump when it is moved at once.
@@ -278,13 +350,38 @@ void Mover::CopyInPieces(Item& item) {
   }
 }
 
-// Whoever waits for this very key is not kept waiting longer than it takes.
-void Mover::RestAfterPiece(TimePoint began) {
-  if (!client_load_.Busy(MonotonicNow())) return;
-  Pace(began, 0);
+void Mover::TakeAskersOfCopied() {
+  const std::lock_guard lock(mutex_);
+  for (auto at = pulls_.begin(); at != pulls_.end();) {
+    if (!IsCopied(*at)) {
+      ++at;
+      continue;
+    }
+    copying_->askers.push_back(std::move(at->asker));
+    at = pulls_.erase(at);
+  }
+}
+
+// While clients are busy: what a sweep has of the time, and more when somebody wants this very key.
+void Mover::PaceAfterPiece(TimePoint began, const Item& item) {
+  const TimePoint now = MonotonicNow();
+  resume_at_ = now;
+  if (!client_load_.Busy(now)) return;
+  if (item.askers.empty()) {
+    Pace(began, 0);
+  } else {
+    resume_at_ = now + kRestWhenAsked * (now - began);
+  }
+}
+
+// Until a pull comes, or it is time to go on. False: it is.
+bool Mover::Rests() {
   std::unique_lock lock(mutex_);
-  if (InterruptedLocked()) return;
-  wake_.wait_for(lock, UntilSweep(), [this] { return InterruptedLocked(); });
+  if (stop_ || abandoned_ || held_ > 0 || halt_ || resolve_) return false;
+  const Duration rest = resume_at_ - MonotonicNow();
+  if (rest <= Duration(0)) return false;
+  if (pulls_.empty()) wake_.wait_for(lock, rest);
+  return true;
 }
 
 Status Mover::Lost(uint32_t shard) {

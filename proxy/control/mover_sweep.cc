@@ -66,6 +66,7 @@ void Mover::SweepBatch() {
 }
 
 void Mover::EndSweepStep(Items& items, TimePoint began) {
+  TellAskers(items);
   const auto failed = std::find_if(items.begin(), items.end(), [](const Item& item) {
     return !item.transfer.done() && !item.later;
   });
@@ -119,11 +120,6 @@ void Mover::CountOldCopies() {
 // Somebody waits for something else than the sweep.
 bool Mover::Interrupted() const {
   const std::lock_guard lock(mutex_);
-  return InterruptedLocked();
-}
-
-// REQUIRES: the lock.
-bool Mover::InterruptedLocked() const {
   return !pulls_.empty() || stop_ || abandoned_ || held_ > 0 || halt_ || resolve_;
 }
 

@@ -81,6 +81,8 @@ class ShardClient {
   bool in_doubt() const { return in_doubt_id_ != 0; }
   // Changes with the server's process: what it had not done is never done.
   const std::string& run_id() const { return run_id_; }
+  // The server's number of the connection: it changes with each.
+  int64_t id() const { return id_; }
 
   // REQUIRES: connected. Appends to the pipeline; each gets one Read().
   void Append(const Args& args);

@@ -55,23 +55,36 @@ void MovingKeys::LookAgain(Actions& out) {
   const std::map<Token, Waiting> parked = std::exchange(parked_, {});
   queues_.clear();
   for (const auto& [token, waiting] : parked) {
-    if (MustWait(waiting)) {
-      Park(token, waiting, out);
-    } else {
+    if (Judge(waiting) == Verdict::kRuns) {
       out.run.push_back(token);
+    } else {
+      Park(token, waiting, out);
     }
   }
 }
 
-bool MovingKeys::MustWait(const Waiting& waiting) const {
-  if (state_ == State::kFrozen) return true;
-  const Names& names = waiting.names;
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-    const auto queue = queues_.find(name);
-    if (queue == queues_.end()) return !here_.Contains(name);
-    return !queue->second.tokens.empty() || !queue->second.readable ||
-           waiting.access != Access::kRead;
-  });
+MovingKeys::Verdict MovingKeys::Judge(const Waiting& waiting) const {
+  if (state_ == State::kFrozen) return Verdict::kWaits;
+  if (waiting.access == Access::kRead) {
+    const auto queue = queues_.find(waiting.names[0]);
+    if (queue != queues_.end() && queue->second.tokens.empty()) return ReadFrom(queue->second.copy);
+  }
+  const bool free = std::all_of(
+      waiting.names.begin(), waiting.names.end(),
+      [this](const std::string& name) { return !queues_.contains(name) && here_.Contains(name); });
+  return free ? Verdict::kRuns : Verdict::kWaits;
+}
+
+MovingKeys::Verdict MovingKeys::ReadFrom(Copy copy) {
+  switch (copy) {
+    case Copy::kNone:
+      return Verdict::kWaits;
+    case Copy::kOld:
+      return Verdict::kReadsOld;
+    case Copy::kNew:
+      return Verdict::kRuns;
+  }
+  return Verdict::kWaits;
 }
 
 bool MovingKeys::IsAwaited(int database, Bytes key) const {
@@ -80,17 +93,19 @@ bool MovingKeys::IsAwaited(int database, Bytes key) const {
   return queue != queues_.end() && !queue->second.tokens.empty();
 }
 
-bool MovingKeys::Touch(Token token, const std::vector<Key>& keys, Access access, Actions& out) {
-  if (state_ == State::kStable || keys.empty()) return true;
+MovingKeys::Verdict MovingKeys::Touch(Token token, const std::vector<Key>& keys, Access access,
+                                      Actions& out) {
+  if (state_ == State::kStable || keys.empty()) return Verdict::kRuns;
   Waiting waiting{{}, access};
   Names& names = waiting.names;
   names.reserve(keys.size());
   for (const Key& key : keys) names.push_back(NameOf(key.database, key.key));
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  if (!MustWait(waiting)) return true;
-  Park(token, std::move(waiting), out);
-  return false;
+  if (names.size() > 1) waiting.access = Access::kWrite;
+  const Verdict verdict = Judge(waiting);
+  if (verdict == Verdict::kWaits) Park(token, std::move(waiting), out);
+  return verdict;
 }
 
 bool MovingKeys::IsFree(int database, Bytes key) const {
@@ -113,13 +128,19 @@ void MovingKeys::Park(Token token, Waiting waiting, Actions& out) {
   parked_.emplace(token, std::move(waiting));
 }
 
-bool MovingKeys::Runnable(Token token) const {
+MovingKeys::Verdict MovingKeys::JudgeParked(Token token) const {
   const Waiting& waiting = parked_.at(token);
-  return std::all_of(waiting.names.begin(), waiting.names.end(), [&](const std::string& name) {
-    const Queue& queue = queues_.at(name);
-    const bool may = queue.here || (queue.readable && waiting.access == Access::kRead);
-    return may && queue.tokens.front() == token;
-  });
+  if (waiting.access == Access::kRead) {
+    const Queue& queue = queues_.at(waiting.names[0]);
+    if (queue.tokens.front() != token) return Verdict::kWaits;
+    return queue.here ? Verdict::kRuns : ReadFrom(queue.copy);
+  }
+  const bool first =
+      std::all_of(waiting.names.begin(), waiting.names.end(), [&](const std::string& name) {
+        const Queue& queue = queues_.at(name);
+        return queue.here && queue.tokens.front() == token;
+      });
+  return first ? Verdict::kRuns : Verdict::kWaits;
 }
 
 // Takes the token out of all its queues; the names of those it stood in are appended.
@@ -145,8 +166,9 @@ void MovingKeys::Advance(std::vector<std::string> names, Actions& out) {
     const auto at = queues_.find(name);
     if (at == queues_.end() || at->second.tokens.empty()) continue;
     const Token token = at->second.tokens.front();
-    if (!Runnable(token)) continue;
-    out.run.push_back(token);
+    const Verdict verdict = JudgeParked(token);
+    if (verdict == Verdict::kWaits) continue;
+    (verdict == Verdict::kRuns ? out.run : out.read_old).push_back(token);
     Leave(token, names);
   }
 }
@@ -158,18 +180,18 @@ std::string MovingKeys::Describe() const {
   for (const auto& [name, queue] : queues_) sorted.emplace(name, &queue);
   for (const auto& [name, queue] : sorted) {
     text += name + (queue->here ? "h" : "-") + (queue->pulling ? "p" : "-") +
-            (queue->readable ? "r" : "-");
+            std::to_string(static_cast<int>(queue->copy));
     for (const Token token : queue->tokens) text += std::to_string(token) + ",";
   }
   return text;
 }
 
-void MovingKeys::OnReadable(int database, Bytes key, Actions& out) {
+void MovingKeys::OnReadable(int database, Bytes key, Copy copy, Actions& out) {
   if (state_ != State::kMoving) return;
   const std::string name = NameOf(database, key);
   const auto at = queues_.find(name);
   if (at == queues_.end() || at->second.here) return;
-  at->second.readable = true;
+  at->second.copy = copy;
   Advance({name}, out);
 }
 
@@ -193,7 +215,7 @@ void MovingKeys::OnFailed(int database, Bytes key, Actions& out) {
   const auto at = queues_.find(name);
   if (at == queues_.end() || at->second.here) return;
   at->second.pulling = false;
-  at->second.readable = false;
+  at->second.copy = Copy::kNone;
   const std::deque<Token> tokens = at->second.tokens;
   if (tokens.empty()) return DropIfIdle(name);
   std::vector<std::string> freed;

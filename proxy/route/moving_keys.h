@@ -7,8 +7,9 @@
 //
 // A command enters the queues of all its moving keys at once and runs when it is first in each and
 // each key is here, so the commands on one key keep their order. Keys never leave the new owner
-// while the state lasts: what is here stays here. A read of one key need not wait for the old copy
-// to go: it runs when the new owner has the key.
+// while the state lasts: what is here stays here. Reads of one key run earlier: at the old owner
+// while a large one is copied, for nobody changes it there, and at the new one as soon as that has
+// it and only the old copy is still to go.
 //
 // Owner: a worker, on its thread.
 #pragma once
@@ -39,15 +40,22 @@ class MovingKeys {
     std::string key;
     bool operator==(const Pull&) const = default;
   };
+  // kRead: reads one key, and does nothing else.
   enum class Access : uint8_t { kWrite, kRead };
+  enum class Verdict : uint8_t { kRuns, kReadsOld, kWaits };
+  // Where reads of a key go that is on its way.
+  enum class Copy : uint8_t { kNone, kOld, kNew };
   // What the owner must do, in this order.
   struct Actions {
-    std::vector<Pull> pulls;  // bring the key, then call OnHere or OnFailed; OnReadable before
-    std::vector<Token> run;   // these waited and may go now, in this order
-    std::vector<Token> fail;  // their key could not be brought: they surely did nothing
+    std::vector<Pull> pulls;      // bring the key, then call OnHere or OnFailed; OnReadable before
+    std::vector<Token> run;       // these waited and may go now, in this order
+    std::vector<Token> read_old;  // and these, to the old owner
+    std::vector<Token> fail;      // their key could not be brought: they surely did nothing
+    bool empty() const { return pulls.empty() && run.empty() && read_old.empty() && fail.empty(); }
     void Clear() {
       pulls.clear();
       run.clear();
+      read_old.clear();
       fail.clear();
     }
   };
@@ -69,17 +77,18 @@ class MovingKeys {
   // Everything has arrived.
   void Settle(Actions& out);
 
-  // A command that touches these keys of moving ranges. True: it may run at once. False: it waits,
-  // and comes back by `run` or `fail`.
-  bool Touch(Token token, const std::vector<Key>& keys, Access access, Actions& out);
+  // A command that touches these keys of moving ranges: it runs at once, at the old owner maybe, or
+  // it waits, and comes back by `run`, `read_old` or `fail`.
+  Verdict Touch(Token token, const std::vector<Key>& keys, Access access, Actions& out);
   // Is it known that the key needs no pull and nobody waits for it? For what cannot wait.
   bool IsFree(int database, Bytes key) const;
   // Does somebody wait for the key to arrive? Not for the end of a freeze.
   bool IsAwaited(int database, Bytes key) const;
   // What distinguishes one state from another, for models.
   std::string Describe() const;
-  // The new owner has a copy and the old one still has its own, equal one. May be left out.
-  void OnReadable(int database, Bytes key, Actions& out);
+  // Where it may be read from now on. Before kNew, OnHere or OnFailed those reads must be answered
+  // that went to the old owner: kNone ends them.
+  void OnReadable(int database, Bytes key, Copy copy, Actions& out);
   void OnHere(int database, Bytes key, Actions& out);
   void OnFailed(int database, Bytes key, Actions& out);
 
@@ -89,7 +98,7 @@ class MovingKeys {
     std::deque<Token> tokens;
     bool here = false;
     bool pulling = false;
-    bool readable = false;
+    Copy copy = Copy::kNone;
   };
   using Names = std::vector<std::string>;
   struct Waiting {
@@ -99,9 +108,10 @@ class MovingKeys {
 
   static std::string NameOf(int database, Bytes key);
   static Pull PullOf(const std::string& name);
-  bool MustWait(const Waiting& waiting) const;
+  static Verdict ReadFrom(Copy copy);
+  Verdict Judge(const Waiting& waiting) const;
   void Park(Token token, Waiting waiting, Actions& out);
-  bool Runnable(Token token) const;
+  Verdict JudgeParked(Token token) const;
   void Leave(Token token, std::vector<std::string>& freed);
   void DropIfIdle(const std::string& name);
   void Advance(std::vector<std::string> names, Actions& out);

@@ -35,10 +35,15 @@ std::string ErrorOf(Bytes reply) {
 }  // namespace
 
 void KeyPuller::AskMover(Mover& mover, int database, std::string key, Pulling pulling) {
+  Mailbox& home = worker_.mailbox();
   mover.Pull(database, std::move(key),
-             [home = &worker_, done = std::move(pulling.done)](const std::string& error) {
-               home->mailbox().Post([done, error] { done(error); });
-             });
+             {.done = [&home, done = std::move(pulling.done)](
+                          const std::string& error) { home.Post([done, error] { done(error); }); },
+              .read_old = [&home, read = std::move(pulling.read_old)] { home.Post(read); },
+              .end_reads =
+                  [&home, end = std::move(pulling.end_reads)](const std::function<void()>& ended) {
+                    home.Post([end, ended] { end(ended); });
+                  }});
 }
 
 void KeyPuller::Pull(const std::shared_ptr<MoverSet>& set, Mover& mover, int database,
@@ -252,7 +257,7 @@ Task<void> KeyPuller::Restore(Batch& batch) {
 void KeyPuller::TellReaders(const Batch& batch) {
   for (const Item& item : batch.items) {
     const bool lasts = item.ttl < 0 || item.ttl > kLasts;
-    if (item.transfer.step() == KeyTransfer::Step::kUnlink && lasts) item.pulling.readable();
+    if (item.transfer.step() == KeyTransfer::Step::kUnlink && lasts) item.pulling.copied();
   }
 }
 

@@ -36,6 +36,8 @@ enum class Mistake : uint8_t {
   kEarlyUnlink,        // UNLINK before RESTORE is acknowledged
   kRecipientNotEmpty,  // old data on the recipient is not looked for
   kWriteTooEarly,      // a write runs when reads may
+  kReadsNotEnded,      // reads on the old owner are not waited for
+  kNotWatched,         // nor does anybody see that it changed there while it was copied
 };
 
 struct Scenario {
@@ -47,7 +49,8 @@ struct Scenario {
   int losses = 0;    // of a connection with a command in it, the mover's or a worker's
   int timeouts = 0;  // of the freeze
   int reversals = 0;
-  bool walk = false;  // somebody walks over the shards meanwhile
+  bool walk = false;   // somebody walks over the shards meanwhile
+  bool large = false;  // the keys are, and may be read while they are copied
 };
 
 Hash128 AllAlike(Bytes) { return {}; }
@@ -80,7 +83,8 @@ struct World {
   MoveCoordinator coordinator;
   std::deque<Command> sent[2][2];  // by worker and shard
   int route[2] = {0, 0};           // where a worker sends
-  // F freeze, T thaw, S switch, E settle, a/b the key may be read, 0/1 it is here
+  // F freeze, T thaw, S switch, E settle, x/y the key may be read on the old owner, X/Y no longer,
+  // a/b on the new one, 0/1 it is here
   std::deque<char> mail[2];
   bool draining[2] = {false, false};
   std::vector<Op> ops;
@@ -97,6 +101,11 @@ struct World {
   Value payload;
   bool out = false;  // its command is on its way
   bool early = false;
+  bool offered = false;              // reads on the donor
+  bool ends = false;                 // they are to end
+  bool touched = false;              // the key changed there since it was dumped
+  bool reading[2] = {false, false};  // and did not, on this worker
+  bool ending[2] = {false, false};   // it waits for replies to them
   struct Zombie {
     Transfer::Step step;
     int shard;
@@ -165,6 +174,7 @@ class Model {
         for (const Command& each : channel) text += std::to_string(each.op);
         text += '/';
       }
+      text += w.ending[i] ? 'e' : '-';
       text += std::to_string(w.route[i]) + std::string(w.mail[i].begin(), w.mail[i].end()) +
               (w.draining[i] ? "D" : "") + std::to_string(w.next[i]) +
               std::to_string(w.running[i]) + ";";
@@ -177,7 +187,9 @@ class Model {
         std::to_string(w.coordinator.round()) + (w.coordinator.reversing() ? "r" : ""));
     add(std::to_string(w.donor) + (w.moving ? "m" : "") + (w.halted ? "h" : "") +
         std::to_string(w.key) + std::to_string(static_cast<int>(w.transfer.step())) +
-        w.payload.value_or("-") + (w.out ? "o" : "") + (w.early ? "e" : ""));
+        w.payload.value_or("-") + (w.out ? "o" : "") + (w.early ? "e" : "") +
+        (w.offered ? "O" : "") + (w.ends ? "E" : "") + (w.touched ? "T" : "") +
+        (w.reading[0] ? "0" : "") + (w.reading[1] ? "1" : ""));
     for (const int key : w.pulls) text += std::to_string(key);
     for (const World::Zombie& zombie : w.zombies) {
       add("z" + std::to_string(static_cast<int>(zombie.step)) + std::to_string(zombie.shard) +
@@ -328,22 +340,38 @@ class Model {
     const std::string name = Name(op.key);
     const bool read = op.kind == 'g' || scenario_.mistake == Mistake::kWriteTooEarly;
     const auto access = read ? MovingKeys::Access::kRead : MovingKeys::Access::kWrite;
-    if (w.gates[worker].Touch(w.ops.size() - 1, {{0, name}}, access, actions)) {
-      Send(w, worker, w.running[worker]);
+    switch (w.gates[worker].Touch(w.ops.size() - 1, {{0, name}}, access, actions)) {
+      case MovingKeys::Verdict::kRuns:
+        Send(w, worker, w.running[worker], w.route[worker]);
+        break;
+      case MovingKeys::Verdict::kReadsOld:
+        Send(w, worker, w.running[worker], 1 - w.route[worker]);
+        break;
+      case MovingKeys::Verdict::kWaits:
+        break;
     }
     CarryOut(w, worker, actions);
   }
 
-  void Send(World& w, int worker, int op) const {
-    w.sent[worker][w.route[worker]].push_back({op, w.route[worker]});
+  void Send(World& w, int worker, int op, int shard) const {
+    w.sent[worker][shard].push_back({op, shard});
   }
 
   void CarryOut(World& w, int worker, const MovingKeys::Actions& actions) const {
     for (const MovingKeys::Pull& pull : actions.pulls) w.pulls.insert(pull.key[0] - 'k');
-    for (const MovingKeys::Token token : actions.run) Send(w, worker, static_cast<int>(token));
+    for (const MovingKeys::Token token : actions.run) {
+      Send(w, worker, static_cast<int>(token), w.route[worker]);
+    }
+    for (const MovingKeys::Token token : actions.read_old) {
+      Send(w, worker, static_cast<int>(token), 1 - w.route[worker]);
+    }
   }
 
   void Ack(World& w, int worker) const {
+    if (w.ending[worker] && w.sent[worker][w.donor].empty()) {
+      w.ending[worker] = false;
+      w.reading[worker] = false;
+    }
     if (!w.draining[worker]) return;
     const bool drained = w.sent[worker][0].empty() && w.sent[worker][1].empty();
     if (!drained && scenario_.mistake != Mistake::kSkipBarrier) return;
@@ -369,8 +397,13 @@ class Model {
       gate.Switch(actions);
     } else if (what == 'E') {
       gate.Settle(actions);
-    } else if (what >= 'a') {
-      gate.OnReadable(0, Name(what - 'a'), actions);
+    } else if (what == 'X' || what == 'Y') {
+      gate.OnReadable(0, Name(what - 'X'), MovingKeys::Copy::kNone, actions);
+      w.ending[worker] = true;
+    } else if (what == 'x' || what == 'y') {
+      gate.OnReadable(0, Name(what - 'x'), MovingKeys::Copy::kOld, actions);
+    } else if (what == 'a' || what == 'b') {
+      gate.OnReadable(0, Name(what - 'a'), MovingKeys::Copy::kNew, actions);
     } else {
       gate.OnHere(0, Name(what - '0'), actions);
     }
@@ -380,6 +413,7 @@ class Model {
 
   void Apply(World& w, int shard, Op& op, int id) const {
     World::Value& value = w.data[shard][op.key];
+    if (op.kind != 'g' && shard == w.donor && op.key == w.key) w.touched = true;
     if (op.kind == 'a') {
       value = value.value_or("") + std::string(1, static_cast<char>('A' + id));
       op.result = *value;
@@ -442,6 +476,7 @@ class Model {
           w.key = key;
           w.transfer = Transfer();
           w.early = false;
+          w.offered = w.ends = false;
         });
       }
       const bool swept = !at.data[at.donor][0] && !at.data[at.donor][1] && at.pulls.empty();
@@ -453,6 +488,32 @@ class Model {
         });
       }
       return;
+    }
+    if (at.offered && at.transfer.step() == Transfer::Step::kRestore && !at.out) {
+      const bool ended = !at.reading[0] && !at.reading[1];
+      if (!at.ends) {
+        step([&](World& w) {
+          w.ends = true;
+          Post(w, static_cast<char>('X' + w.key));
+        });
+      }
+      if (!at.ends || (!ended && scenario_.mistake != Mistake::kReadsNotEnded)) return;
+      if (at.touched && scenario_.mistake != Mistake::kNotWatched) {
+        step([&](World& w) {
+          w.transfer = Transfer();
+          w.offered = w.ends = false;
+        });
+        return;
+      }
+    }
+    // A large key is copied: those who asked for it may read meanwhile.
+    const bool may_offer = scenario_.large && at.pulls.contains(at.key) && !at.offered && !at.out &&
+                           at.transfer.step() == Transfer::Step::kRestore;
+    if (may_offer) {
+      step([&](World& w) {
+        w.offered = w.reading[0] = w.reading[1] = true;
+        Post(w, static_cast<char>('x' + w.key));
+      });
     }
     if (!at.out) {
       step([&](World& w) {
@@ -501,6 +562,7 @@ class Model {
   Transfer::Reply RunStep(World& w) const {
     if (w.transfer.step() == Transfer::Step::kDump) {
       w.payload = w.data[w.donor][w.key];
+      w.touched = false;
       return w.payload ? Transfer::Reply::kOk : Transfer::Reply::kAbsent;
     }
     const int shard = w.transfer.step() == Transfer::Step::kRestore ? 1 - w.donor : w.donor;
@@ -691,6 +753,18 @@ TEST(MovesModelTest, WalkInTheWrongOrderIsFound) {
 }
 TEST(MovesModelTest, UnlinkBeforeTheRestoreIsAcknowledgedIsFound) {
   ExpectFound({.clients = {"g", "a"}, .crashes = 1}, Mistake::kEarlyUnlink);
+}
+TEST(MovesModelTest, ReadsWhileALargeKeyIsCopiedAreOfTheSameRegister) {
+  ExpectRight({.clients = {"gd", "gg"}, .large = true});
+  ExpectRight({.clients = {"ga", "g"}, .crashes = 1, .large = true});
+  ExpectRight({.clients = {"gd", "g"}, .losses = 1, .large = true});
+  ExpectRight({.clients = {"g", "ga"}, .reversals = 1, .large = true});
+}
+TEST(MovesModelTest, ReadsThatAreNotEndedAreFound) {
+  ExpectFound({.clients = {"gg", "gd"}, .large = true}, Mistake::kReadsNotEnded);
+}
+TEST(MovesModelTest, LargeKeyThatNobodyWatchesIsFound) {
+  ExpectFound({.clients = {"gd", "g"}, .losses = 1, .large = true}, Mistake::kNotWatched);
 }
 TEST(MovesModelTest, WriteBeforeTheOldCopyIsGoneIsFound) {
   ExpectFound({.clients = {"dg", "g"}, .crashes = 1}, Mistake::kWriteTooEarly);
