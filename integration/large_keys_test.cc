@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/break_movers.h"
 #include "support/cluster.h"
 #include "support/rebalance_status.h"
 
@@ -123,6 +124,22 @@ TEST_F(LargeKeysTest, ServerThatComesBackEmptyInTheMiddleGetsTheWholeKey) {
   EXPECT_EQ(client_.Command({"HLEN", "hash"}), "(integer) 200000");
   EXPECT_EQ(client_.Command({"HGET", "hash", "field1"}), "\"value1\"");
   EXPECT_EQ(client_.Command({"HGET", "hash", "field200000"}), "\"value200000\"");
+}
+
+// A piece is on its way to the recipient when the donor is lost: its reply belongs to nobody else.
+TEST_F(LargeKeysTest, LostConnectionsInTheMiddleCostNothingOfIt) {
+  Fill("hash", kHash, "200000");
+  StartSlowMove();
+  ASSERT_TRUE(Eventually([&] { return CopiedMore("hash", 1000); }));
+  for (const RedisServer* server : std::initializer_list<const RedisServer*>{
+           &cluster_.server(0), &cluster_.server(0), &extra_}) {
+    EXPECT_TRUE(Eventually([&] { return BreakMovers(*server) > 0; }));
+  }
+  EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  EndLoad();
+  ASSERT_TRUE(MoveEnds());
+  EXPECT_EQ(client_.Command({"HLEN", "hash"}), "(integer) 200000");
+  EXPECT_EQ(cluster_.server(0).Command({"EXISTS", "hash"}), "(integer) 0");
 }
 
 // The recipient stands still in the middle of it, so that there is time to look.

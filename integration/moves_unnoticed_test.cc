@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "resp/request_writer.h"
+#include "support/break_movers.h"
 #include "support/cluster.h"
 #include "support/rebalance_status.h"
 
@@ -314,22 +315,6 @@ TEST_F(MovesUnnoticedTest, ConnectionsThatBreakWhileKeysArePulledLoseAndDoubleNo
   Fill(kChunks * kKeys);
   StartMove(1);
   std::vector<const RedisServer*> servers = {&cluster_.server(0), &cluster_.server(1), &extra_};
-  const auto break_connections = [&] {
-    int broken = 0;
-    for (const RedisServer* server : servers) {
-      Client direct = server->Connect();
-      const std::string list = direct.CommandRaw({"CLIENT", "LIST"});
-      for (size_t at = list.find("id="); at != std::string::npos; at = list.find("\nid=", at + 1)) {
-        const std::string line = list.substr(at, list.find('\n', at + 1) - at);
-        if (line.find(":mover") == std::string::npos) continue;
-        const size_t id = line.find("id=") + 3;
-        const std::string killed =
-            direct.Command({"CLIENT", "KILL", "ID", line.substr(id, line.find(' ', id) - id)});
-        if (killed == "(integer) 1") ++broken;
-      }
-    }
-    return broken;
-  };
   int broken = 0;
   for (int chunk = 0; chunk < kChunks; ++chunk) {
     std::string appends;
@@ -338,7 +323,7 @@ TEST_F(MovesUnnoticedTest, ConnectionsThatBreakWhileKeysArePulledLoseAndDoubleNo
       appends += MakeRequest({"APPEND", key, "x"});
     }
     client_.Send(appends);
-    broken += break_connections();
+    for (const RedisServer* server : servers) broken += BreakMovers(*server);
     for (const std::string& reply : client_.Read(kKeys)) EXPECT_EQ(reply, "(integer) 2");
   }
   EXPECT_GT(broken, kChunks);

@@ -23,6 +23,7 @@ Workloads::Notes Workloads::Together() const {
   for (const Notes& each : notes_) {
     append(all.registers, each.registers);
     append(all.wholes, each.wholes);
+    append(all.fields, each.fields);
     append(all.appends, each.appends);
     append(all.list_reads, each.list_reads);
     append(all.increments, each.increments);
@@ -71,6 +72,19 @@ std::vector<std::string> Workloads::Check() {
       note(name, WholeOf(client.Command(read), value));
       return value;
     });
+  }
+  for (auto& [field, operations] : all.fields) {
+    const std::vector<std::string> read = LargeRead(field);
+    check_register(read[1] + " " + read[2], operations,
+                   [&] { return static_cast<uint32_t>(Number(client.Command(read))); });
+  }
+  for (int i = 0; i < kLarge; ++i) {
+    const std::string name = "large:" + std::to_string(i);
+    for (const char* field : {"f1", "f9999", "f20000"}) {
+      const std::string said = client.Command({"HGET", name, field});
+      if (said != "\"value " + std::string(field + 1) + "\"")
+        note(name, std::string(field) + " is " + said);
+    }
   }
   for (const auto& [key, appends] : all.appends) {
     const std::string last = client.Command({"LRANGE", Key("l:", key), "0", "-1"});

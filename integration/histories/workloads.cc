@@ -16,6 +16,9 @@ constexpr char kCas[] =
     "local v = redis.call('GET', KEYS[1]) or '0' if v == ARGV[1] then redis.call('SET', KEYS[1], "
     "ARGV[2]) return 1 end return 0";
 
+constexpr char kFillLarge[] =
+    "for i = 1, 20000 do redis.call('HSET', KEYS[1], 'f' .. i, 'value ' .. i) end return 1";
+
 }  // namespace
 
 Workloads::Keys::Keys() {
@@ -64,8 +67,10 @@ class Workloads::Worker {
         Bank();
       } else if (dice < 85) {
         BankOverShards();
-      } else if (dice < 92) {
+      } else if (dice < 89) {
         Push();
+      } else if (dice < 92) {
+        Large();
       } else if (dice < 95) {
         Set();
       } else if (dice < 98) {
@@ -218,6 +223,36 @@ class Workloads::Worker {
         }
       }
       notes_.wholes[wholes[i]].push_back(operation);
+    }
+  }
+
+  // Fields of hashes that are copied in pieces: a register each.
+  void Large() {
+    const std::vector<uint32_t> fields = PickKeys(all_.fields_, 1 + random_.Below(6));
+    Commands commands;
+    std::vector<RegisterOperation> operations;
+    for (const uint32_t field : fields) {
+      RegisterOperation operation{};
+      const uint64_t dice = random_.Below(100);
+      std::vector<std::string>& command = commands.emplace_back(LargeRead(field));
+      if (dice >= 70) {
+        operation.what = RegisterOperation::What::kWrite;
+        if (dice < 92) operation.value = all_.NewValue();
+        command[0] = dice < 92 ? "HSET" : "HDEL";
+        if (dice < 92) command.push_back(std::to_string(operation.value));
+      }
+      operations.push_back(operation);
+    }
+    const std::vector<std::string> replies = Ask(commands);
+    for (size_t i = 0; i < fields.size(); ++i) {
+      RegisterOperation& operation = operations[i];
+      operation.outcome = OutcomeOf(replies[i]);
+      operation.when = Span(operation.outcome);
+      const bool read = operation.what == RegisterOperation::What::kRead;
+      if (read && operation.outcome == Outcome::kOk) {
+        operation.value = static_cast<uint32_t>(Number(replies[i]));
+      }
+      notes_.fields[fields[i]].push_back(operation);
     }
   }
 
@@ -392,6 +427,10 @@ std::vector<std::string> Workloads::ReadStable(int number) {
   return {"GETRANGE", name, "0", "9"};
 }
 
+std::vector<std::string> Workloads::LargeRead(uint32_t field) {
+  return {"HGET", "large:" + std::to_string(field % kLarge), "v" + std::to_string(field)};
+}
+
 std::string Workloads::WholeOf(const std::string& reply, uint32_t& value) {
   const std::vector<std::string> values = Strings(reply);
   value = values.empty() ? 0 : static_cast<uint32_t>(Number(values[0]));
@@ -423,6 +462,9 @@ bool Workloads::Fill() {
   }
   for (int i = 0; i < kAccounts; ++i) {
     commands.push_back({"SET", "account:" + std::to_string(i), std::to_string(kBalance)});
+  }
+  for (int i = 0; i < kLarge; ++i) {
+    commands.push_back({"EVAL", kFillLarge, "1", "large:" + std::to_string(i)});
   }
   const std::vector<std::string> replies = client.Pipeline(commands);
   return replies.size() == commands.size() &&

@@ -52,6 +52,7 @@ class Workloads {
   static constexpr int kBalance = 1000;
   static constexpr int kQueues = 6;
   static constexpr int kPartsOfWhole = 5;
+  static constexpr int kLarge = 3;
 
   // Keys of one kind; one that has had its share is replaced by the next.
   struct Keys {
@@ -65,6 +66,7 @@ class Workloads {
   struct Notes {
     std::map<uint32_t, std::vector<RegisterOperation>> registers;
     std::map<uint32_t, std::vector<RegisterOperation>> wholes;
+    std::map<uint32_t, std::vector<RegisterOperation>> fields;
     std::map<uint32_t, std::vector<Append>> appends;
     std::map<uint32_t, std::vector<ListRead>> list_reads;
     std::map<uint32_t, std::vector<Increment>> increments;
@@ -80,13 +82,14 @@ class Workloads {
   Notes Together() const;
   // Its reply is the number.
   static std::vector<std::string> ReadStable(int number);
+  static std::vector<std::string> LargeRead(uint32_t field);
   // What MGET of a whole's keys answered; returns what is wrong with it.
   static std::string WholeOf(const std::string& reply, uint32_t& value);
 
   const Address proxy_;
   const uint64_t seed_;
   const int clients_;
-  Keys registers_, wholes_, lists_, counters_;
+  Keys registers_, wholes_, fields_, lists_, counters_;
   std::atomic<uint32_t> last_value_{0};
   std::atomic<bool> stop_{false};
   std::atomic<uint64_t> operations_{0}, failed_{0}, unknown_{0}, scans_{0}, undecided_{0};

@@ -64,6 +64,9 @@ class Mover::Pieces {
     mover_.TakeAskersOfCopied();
     OfferReads();
     Status copied = plan_.type == "string" ? CopyString() : CopyElements();
+    // Also when the donor was lost: the next one to ask would get the answer.
+    const Status settled = Settle();
+    if (copied) copied = settled;
     if (copied) copied = IsWhole();
     const Status ended = EndReads();
     if (!copied) return copied;
@@ -138,7 +141,7 @@ class Mover::Pieces {
       at_end_ = list ? elements.size() == 0 : cursor_ == "0";
       if (const Status passed = LetOthersPass(began); !passed) return passed;
     }
-    return Settle();
+    return Done();
   }
 
   ShardReply Read() {

@@ -281,6 +281,8 @@ bool ShardClient::answered() const {
 }
 
 ShardReply ShardClient::Ask(const Args& args) {
+  // Somebody gave up in the middle: the reply would be another command's.
+  if (due_ > 0) Drop("replies are still due");
   Append(args);
   return Read();
 }

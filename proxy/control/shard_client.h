@@ -98,6 +98,7 @@ class ShardClient {
   ShardReply Read();
   // A Read() would not wait, or not for long.
   bool answered() const;
+  // Lost, with the connection, when replies to earlier commands are due.
   ShardReply Ask(const Args& args);
   ShardReply Ask(std::initializer_list<Bytes> args) { return Ask(Args(args)); }
   // Selects on demand. False: lost, or refused.
