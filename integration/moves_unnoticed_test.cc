@@ -296,6 +296,38 @@ TEST_F(MovesUnnoticedTest, ReadsThatWaitForAKeyAreServedBeforeAWriteThatLocksIt)
   ASSERT_TRUE(MoveEnds());
 }
 
+TEST_F(MovesUnnoticedTest, PatternsOfSortNameKeysThatAreStillToCome) {
+  std::vector<std::vector<std::string>> commands;
+  for (int i = 0; i < 60; ++i) {
+    const std::string n = std::to_string(i);
+    for (const std::string tag : {"", "{one}"}) {
+      commands.push_back({"RPUSH", tag + "ids", n});
+      commands.push_back({"SET", tag + "weight_" + n, std::to_string(60 - i)});
+      commands.push_back({"HSET", tag + "object_" + n, "name", "n" + n});
+    }
+  }
+  client_.Pipeline(commands);
+  const auto sorted = [&](const std::string& tag) {
+    return client_.Command(
+        {"SORT", tag + "ids", "BY", tag + "weight_*", "GET", tag + "object_*->name"});
+  };
+  const std::string before = sorted("");
+  ASSERT_NE(before.find("\"n59\", \"n58\""), std::string::npos) << before;
+  StartMove(1);
+  EXPECT_EQ(sorted("{one}"), before);
+  EXPECT_EQ(sorted(""), before);
+  EXPECT_EQ(
+      client_
+          .Pipeline(
+              {{"MULTI"}, {"SORT", "ids", "BY", "weight_*", "GET", "object_*->name"}, {"EXEC"}})
+          .back(),
+      "[" + before + "]");
+  EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  StartFast();
+  ASSERT_TRUE(MoveEnds());
+  EXPECT_EQ(sorted(""), before);
+}
+
 // The pause that a slow rate asks for would last minutes; a faster one ends it.
 TEST_F(MovesUnnoticedTest, AFasterRateHoldsAtOnce) {
   Fill(4000);

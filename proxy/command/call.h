@@ -99,6 +99,8 @@ void Dispatch(Call& call);
 void DispatchByPlan(Call& call);
 // Serves it now.
 void DispatchNow(Call& call);
+// Whether the row's exception is taken by a call with these arguments.
+bool IsExcepted(const CommandContext& context, const Row& row, std::span<const Bytes> args);
 // Passes it on to this shard. REQUIRES: it is passed on as it is, and has one key.
 void ForwardTo(Call& call, uint32_t shard);
 

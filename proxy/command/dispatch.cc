@@ -192,6 +192,13 @@ void Dispatch(Call& call) {
   DispatchByPlan(call);
 }
 
+bool IsExcepted(const CommandContext& context, const Row& row, std::span<const Bytes> args) {
+  const Exception& except = row.except;
+  if (except.applies == nullptr) return false;
+  return except.applies(args, context.router.topology()) ||
+         (context.moving && except.applies_in_moves != nullptr && except.applies_in_moves(args));
+}
+
 void ForwardTo(Call& call, uint32_t shard) {
   const Bytes key = call.args[call.command.single_key];
   if (IsReserved(key)) [[unlikely]]
@@ -214,7 +221,7 @@ void DispatchNow(Call& call) {
   const PlanSpec& plan = call.command.row->plan;
   const Exception& except = call.command.row->except;
   if (except.applies != nullptr) [[unlikely]] {
-    if (except.applies(call.args, call.context.router.topology())) {
+    if (IsExcepted(call.context, *call.command.row, call.args)) {
       if (NamesReserved(call)) return RefuseReserved(call, kReservedPrefix);
       if (except.recipe != nullptr) return StartSteps(call, except.recipe);
       return AnswerWith(call, errors::Refused(call.command.full_name, except.why));

@@ -57,8 +57,7 @@ Way OverShards(const CommandContext& context, const Command& command) {
 Way WayOf(const CommandContext& context, const Command& command, std::span<const Bytes> args,
           size_t shards) {
   const Row& row = *command.row;
-  const bool excepted =
-      row.except.applies != nullptr && row.except.applies(args, context.router.topology());
+  const bool excepted = IsExcepted(context, row, args);
   if (excepted && row.except.recipe == nullptr) {
     return {"refused: it " + std::string(row.except.why), "nothing is done"};
   }

@@ -46,7 +46,8 @@ constexpr KeySpec kSortPatterns =
           "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive "
           "from the content of the key we sort");
 
-constexpr Exception kSortExcept = {HasForeignPattern, nullptr, SortOverShardsRecipe};
+constexpr Exception kSortExcept = {
+    .applies = HasForeignPattern, .recipe = SortOverShardsRecipe, .applies_in_moves = HasPattern};
 
 constexpr Row kRows[] = {
     {.name = "copy",

@@ -265,6 +265,14 @@ bool ReadsInSteps(std::span<const Bytes> args, const Topology& topology) {
   return false;
 }
 
+bool HasPattern(std::span<const Bytes> args) {
+  bool found = false;
+  EachSortOption(args, [&](Bytes option, size_t value) {
+    found = found || (!EqualsIgnoreCase(option, "store") && args[value].find('*') != Bytes::npos);
+  });
+  return found;
+}
+
 bool HasForeignPattern(std::span<const Bytes> args, const Topology& topology) {
   if (topology.shards().size() == 1) return false;
   bool foreign = false;

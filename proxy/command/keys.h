@@ -40,7 +40,8 @@ void EachSortOption(std::span<const Bytes> args,
 // What rows make exceptions of.
 // XREAD and XREADGROUP with BLOCK, or with streams of several shards.
 bool ReadsInSteps(std::span<const Bytes> args, const Topology& topology);
-// SORT and SORT_RO with a BY or GET pattern that may name keys of other shards.
+// SORT and SORT_RO with a BY or GET pattern; with one that may name keys of other shards.
+bool HasPattern(std::span<const Bytes> args);
 bool HasForeignPattern(std::span<const Bytes> args, const Topology& topology);
 
 }  // namespace ringmaster

@@ -42,9 +42,7 @@ std::optional<PlacedTransaction::Placed> PlaceOne(RecipeCall& call,
     case PlanKind::kRefuse:
       return std::nullopt;
   }
-  if (row.except.applies != nullptr && !waits && row.except.applies(args, router.topology())) {
-    return std::nullopt;
-  }
+  if (!waits && IsExcepted(call.context(), row, args)) return std::nullopt;
   // MOVE, and COPY with DB: steps are of one database each.
   if (Bytes(row.name) == "move" || (Bytes(row.name) == "copy" && args.size() > 4)) {
     return std::nullopt;

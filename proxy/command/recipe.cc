@@ -87,6 +87,14 @@ Task<std::string> RecipeCall::EnterAgain(const std::vector<Bytes>& keys) {
   co_return co_await *over;
 }
 
+Task<std::string> RecipeCall::Bring(const std::vector<Bytes>& keys) {
+  if (!context_.moving) co_return std::string();
+  auto over = std::make_shared<Completion<std::string>>();
+  context_.moves->Enter(database_, keys,
+                        [over](const std::string& error) { over->Complete(error); });
+  co_return co_await *over;
+}
+
 ConnectionLane* RecipeCall::lane() const {
   return push_ == nullptr ? nullptr : push_->tracking.get();
 }

@@ -51,6 +51,10 @@ class RecipeCall {
   // as a reply, or empty.
   Task<std::string> EnterAgain(const std::vector<Bytes>& keys);
 
+  // Waits until keys that the call did not name are where commands go. What is wrong, as a reply,
+  // or empty. A freeze that begins meanwhile comes to nothing.
+  Task<std::string> Bring(const std::vector<Bytes>& keys);
+
   // One request to one shard over the shared connection. Always answers, with an error reply of
   // ours when the shard does not.
   Task<Answer> Ask(uint32_t shard, std::string request, bool read_only);

@@ -81,6 +81,8 @@ struct Exception {
   RecipeFunction recipe = nullptr;
   // kLocal: then the recipe serves it.
   bool (*in_steps)(const Call& call) = nullptr;
+  // It applies, too, while keys move: the arguments make up keys that may not have arrived.
+  bool (*applies_in_moves)(std::span<const Bytes> args) = nullptr;
 };
 
 // Redis's command flags, then ours.

@@ -73,18 +73,21 @@ Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
   const std::vector<std::string> elements =
       co_await ReadElements(call, call.router().ShardOf(call.args()[1]), &error);
   if (!error.empty()) co_return error;
-  std::set<std::string> names;
-  if (keys[0].shard != executing) names.insert(keys[0].key);
+  std::set<std::string> names = {keys[0].key};
   EachSortOption(call.args(), [&](Bytes option, size_t value) {
     if (EqualsIgnoreCase(option, "store")) return;
     for (const std::string& element : elements) {
       std::string key = KeyOf(call.args()[value], element);
-      if (!key.empty() && call.router().ShardOf(key) != executing) names.insert(std::move(key));
+      if (!key.empty()) names.insert(std::move(key));
     }
   });
+  const std::vector<Bytes> needed(names.begin(), names.end());
+  error = co_await call.Bring(needed);
+  if (!error.empty()) co_return error;
   std::vector<ForeignKey> foreign;
   for (const std::string& name : names) {
-    foreign.push_back({name, call.router().ShardOf(name), {}, 0});
+    const uint32_t shard = call.router().ShardOf(name);
+    if (shard != executing) foreign.push_back({name, shard, {}, 0});
   }
   error = co_await FetchForeign(call, call.database(), foreign);
   if (!error.empty()) co_return error;

@@ -46,12 +46,9 @@ std::optional<uint32_t> ShardFor(CommandContext& context, const Transaction::Que
   const bool blocking = kind == PlanKind::kRecipe && queued.command->Is(kBlocking);
   if (kind == PlanKind::kEveryShard && router.shard_count() == 1) return 0;
   if (kind != PlanKind::kForward && kind != PlanKind::kScatter && !blocking) return std::nullopt;
-  const Exception& except = row.except;
   // What would only wait does not inside a transaction.
-  const bool waits = except.recipe != nullptr && queued.command->Is(kBlocking);
-  if (except.applies != nullptr && !waits && except.applies(args, router.topology())) {
-    return std::nullopt;
-  }
+  const bool waits = row.except.recipe != nullptr && queued.command->Is(kBlocking);
+  if (!waits && IsExcepted(context, row, args)) return std::nullopt;
   std::vector<uint32_t> keys;
   if (!FindKeys(row, args, keys) || keys.empty()) {
     return kind == PlanKind::kScatter ? std::optional<uint32_t>(0) : kAnyShard;
