@@ -3,6 +3,7 @@
 // whether they expire, and does not depend on where they are: equal before and after a move.
 #include <fmt/format.h>
 
+#include "command/digest.h"
 #include "command/handlers.h"
 #include "command/owned_keys.h"
 #include "command/recipe.h"
@@ -10,12 +11,12 @@
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
 #include "resp/request_writer.h"
-#include "ring/hash.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr char kPageSize[] = "512";
+constexpr Bytes kPage = "512";
+constexpr Bytes kDigestPage = "64";
 constexpr size_t kShownKeys = 20;
 constexpr size_t kShownKey = 200;
 
@@ -67,27 +68,6 @@ Seen TakePage(Router& router, uint32_t shard, int database, Bytes reply, Found& 
   return seen;
 }
 
-// Adds what the shard says of the values of a page's keys. False: it does not say.
-bool AddDigests(const Seen& seen, int database, Bytes reply, Found& found) {
-  const std::vector<ReplyElement> digests = ReadArray(reply);
-  if (digests.size() != seen.keys.size()) return false;
-  for (size_t i = 0; i < digests.size(); ++i) {
-    std::string one = std::to_string(database) + " " + seen.keys[i] + " ";
-    one += digests[i].text;
-    found.digest += Hash(HashKind::kXxh3, one);
-  }
-  return true;
-}
-
-std::string DigestRequest(const Seen& seen) {
-  std::string request;
-  AppendRequestHeader(request, seen.keys.size() + 2);
-  AppendRequestArg(request, "DEBUG");
-  AppendRequestArg(request, "DIGEST-VALUE");
-  for (const std::string& key : seen.keys) AppendRequestArg(request, key);
-  return request;
-}
-
 // A page a turn. An error is what went wrong.
 Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, bool digest,
                             Found& found) {
@@ -101,7 +81,8 @@ Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, bool
       (*over)();
       co_return Error{ErrorCode::kRefused, "the ring changed meanwhile; ask again"};
     }
-    std::string request = MakeRequest({"SCAN", cursor, "COUNT", kPageSize});
+    const Bytes page = digest ? kDigestPage : kPage;
+    std::string request = MakeRequest({"SCAN", cursor, "COUNT", page});
     const AskOptions options{.read_only = true};
     const Answer answer =
         co_await call.AskOver(call.Shared(shard, database), std::move(request), options);
@@ -112,15 +93,12 @@ Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, bool
     const Seen seen = TakePage(router, shard, database, answer.reply, found);
     cursor = seen.cursor;
     if (digest && !seen.keys.empty()) {
-      const Answer said =
-          co_await call.AskOver(call.Shared(shard, database), DigestRequest(seen), options);
-      if (!AddDigests(seen, database, said.reply, found)) {
+      const Result<uint64_t> sum = co_await DigestKeys(call, shard, database, seen.keys);
+      if (!sum) {
         (*over)();
-        co_return Error{ErrorCode::kRefused,
-                        "shard " + router.shard_name(shard) +
-                            " does not tell digests (enable-debug-command in its configuration): " +
-                            std::string(ReadReply(said.reply).text)};
+        co_return sum.error();
       }
+      found.digest += *sum;
     }
     (*over)();
     if (cursor.empty()) {
