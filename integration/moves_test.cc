@@ -231,6 +231,45 @@ TEST_F(MovesTest, TypesDatabasesAndTimesToLiveTravel) {
   }
 }
 
+// A move of cold keys must not drive out the hot ones of its new owner.
+TEST_F(MovesTest, KeysKeepTheirRankWhereTheNewOwnerEvicts) {
+  constexpr int kKeys = 200;
+  struct Case {
+    const char* policy;
+    const char* word;
+    const char* rank;
+    int64_t least;
+  };
+  for (const Case& each :
+       {Case{"allkeys-lru", "IDLETIME", "5000", 5000}, Case{"volatile-lfu", "FREQ", "200", 190}}) {
+    Cluster cluster(
+        {.shards = 1, .server = {.config = {std::string("maxmemory-policy ") + each.policy}}});
+    Client client = cluster.Connect();
+    const std::string rank =
+        "redis.call('SET', KEYS[1], 'v') return redis.call('RESTORE', KEYS[1], 0, "
+        "redis.call('DUMP', KEYS[1]), 'REPLACE', ARGV[1], ARGV[2])";
+    for (int i = 0; i < kKeys; ++i) {
+      ASSERT_EQ(
+          client.Command({"EVAL", rank, "1", "key:" + std::to_string(i), each.word, each.rank}),
+          "OK");
+    }
+    const RedisServer extra(
+        {.config = {"maxmemory 100mb", std::string("maxmemory-policy ") + each.policy}});
+    ConfigText more = cluster.proxy().config();
+    more.pool().Shard("extra", extra.address());
+    cluster.proxy().Reload(more);
+    ASSERT_TRUE(Settled(cluster.proxy(), "2"));
+    int moved = 0;
+    for (int i = 0; i < kKeys; ++i) {
+      const std::string said = extra.Command({"OBJECT", each.word, "key:" + std::to_string(i)});
+      if (!said.starts_with("(integer)")) continue;
+      ++moved;
+      EXPECT_GE(std::stoll(said.substr(said.find(' '))), each.least) << said;
+    }
+    EXPECT_GT(moved, kKeys / 4);
+  }
+}
+
 TEST_F(MovesTest, NewShardThatIsNotEmptyIsRefusedWithTheWayOut) {
   constexpr int kKeys = 500;
   Fill(kKeys);

@@ -34,6 +34,7 @@ Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
   uploads_ = connections();
   arrivals_ = std::make_unique<Arrivals>(connections(), context_.durable_move);
   retry_at_.resize(clients_.size());
+  eviction_.resize(clients_.size());
   opened_.resize(clients_.size());
   thread_ = std::thread([this] { Run(); });
 }
@@ -297,6 +298,7 @@ Status Mover::Connect(uint32_t shard) {
   if (!ready) {
     retry_at_[shard] = MonotonicNow() + kRetryAfter;
   } else {
+    eviction_[shard] = Eviction::FromInfo(client.Ask({"INFO", "memory"}).text());
     const std::lock_guard lock(mutex_);
     opened_[shard] = true;
   }
@@ -310,6 +312,28 @@ Status Mover::Connect(uint32_t shard) {
     pass_begun_ = false;
   }
   return ready;
+}
+
+// Before anything is dumped for them: who evicts wants to know more.
+void Mover::MeetRecipients(const Items& items) {
+  if (met_all_) return;
+  for (const Item& item : items) {
+    const uint32_t to = context_.move->Locate(item.key).owner;
+    // Whoever cannot be reached refuses its keys by itself.
+    if (!eviction_[to]) static_cast<void>(Connect(to));
+  }
+  const std::vector<uint32_t>& all = context_.move->recipients();
+  met_all_ = std::all_of(all.begin(), all.end(),
+                         [this](uint32_t shard) { return eviction_[shard].has_value(); });
+}
+
+bool Mover::KeepsRanks(uint32_t shard) const {
+  return eviction_[shard] && eviction_[donor_] && eviction_[shard]->Keeps(*eviction_[donor_]);
+}
+
+bool Mover::AsksForRanks() const {
+  const std::vector<uint32_t>& all = context_.move->recipients();
+  return std::any_of(all.begin(), all.end(), [this](uint32_t shard) { return KeepsRanks(shard); });
 }
 
 // --- keys that clients wait for ---

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "control/arrivals.h"
 #include "control/carried_keys.h"
 #include "control/client_load.h"
+#include "control/eviction.h"
 #include "control/key_transfer.h"
 #include "control/mover_context.h"
 #include "control/shard_client.h"
@@ -87,9 +89,9 @@ class Mover {
   void Nudge() { wake_.notify_all(); }
   MoverFigures figures() const;
 
-  // Arguments: keys, the size from which one is large, and what may be dumped altogether. For each
-  // key its time to live and its payload; kAbsent, or kNotNow for one that is large or for which
-  // there is no room.
+  // Arguments: keys, the size from which one is large, what may be dumped altogether, and maybe a
+  // word of Eviction. For each key its time to live and its payload, and its rank if there was a
+  // word; kAbsent, or kNotNow for one that is large or for which there is no room.
   static const Bytes kDumpScript;
   static constexpr int64_t kAbsent = -2;
   static constexpr int64_t kNotNow = -3;
@@ -114,6 +116,7 @@ class Mover {
     ShardReply payload;
     Bytes view = {};  // the payload, while somebody keeps its reply
     int64_t ttl = -1;
+    int64_t rank = -1;  // by which the donor would evict it; -1: it was not asked
     TimePoint dumped_at{};
     int64_t estimate = 0;  // of what the donor keeps for it, where it was asked
     uint64_t size = 0;     // of what was carried
@@ -165,6 +168,9 @@ class Mover {
   void TakeRestored(Item& item, const ShardReply& reply);
   void TakeUnlinked(Item& item, const ShardReply& reply);
   Status Connect(uint32_t shard);
+  void MeetRecipients(const Items& items);
+  bool KeepsRanks(uint32_t shard) const;
+  bool AsksForRanks() const;
   void Pace(TimePoint began, size_t keys);
   Duration UntilSweep() const;
   void Trouble(const std::string& what);
@@ -185,6 +191,8 @@ class Mover {
   std::vector<std::unique_ptr<ShardClient>> clients_;
   std::vector<std::unique_ptr<ShardClient>> uploads_;  // for what fills a connection for long
   std::vector<TimePoint> retry_at_;
+  std::vector<std::optional<Eviction>> eviction_;  // of the shards that were reached
+  bool met_all_ = false;                           // every recipient was
   std::unique_ptr<Arrivals> arrivals_;
 
   // The sweep; on the thread.

@@ -150,6 +150,7 @@ void Mover::SweepAhead() {
     if (Items items = hand.TakeFound(next); !items.empty()) chunks.push_back(std::move(items));
   }
   if (chunks.empty()) return Pace(began, 0);
+  for (const Items& items : chunks) MeetRecipients(items);
   Ahead ahead(*this, std::move(chunks));
   ahead.Run();
   const Duration took = (MonotonicNow() - began) / ahead.chunks().size();

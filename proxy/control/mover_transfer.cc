@@ -21,20 +21,25 @@ constexpr Duration kPatience = std::chrono::milliseconds(300);
 }  // namespace
 
 const Bytes Mover::kDumpScript =
-    "local large, room = tonumber(ARGV[1]), tonumber(ARGV[2]) local out = {} "
+    "local large, room, rank = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] local out = {} "
+    "local each = rank and 3 or 2 "
     "for i, key in ipairs(KEYS) do "
     "local size = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '5') "
     "local ttl, payload = -3, false "
     "if not size then ttl = -2 "
     "elseif size <= large and room > 0 then room = room - size "
+    // DUMP counts as a use of the key.
+    "if rank then out[each * i] = redis.call('OBJECT', rank, key) end "
     "ttl = redis.call('PTTL', key) payload = redis.call('DUMP', key) end "
-    "out[2 * i - 1] = ttl out[2 * i] = payload end return out";
+    "local at = each * (i - 1) out[at + 1] = ttl out[at + 2] = payload "
+    "if rank and not out[each * i] then out[each * i] = -1 end end return out";
 
 // Each item ends as kHere, or as kFailed with its error, or is to come again later. REQUIRES: all
 // of one database.
 void Mover::Transfer(Items& items, Cause cause) {
   const TimePoint began = MonotonicNow();
   for (Item& item : items) item.to = context_.move->Locate(item.key).owner;
+  MeetRecipients(items);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     {
       const ShardReply payloads = DumpByScript(items);
@@ -119,13 +124,16 @@ void Mover::AppendDumpScript(const std::vector<Item*>& items, int64_t room) {
   for (const Item* item : items) args.push_back(item->key);
   args.push_back(large);
   args.push_back(most);
+  if (AsksForRanks()) args.push_back(eviction_[donor_]->word());
   Client(donor_).Append(args);
 }
 
 // The views of the items point into the reply. What got no answer, or cannot be carried in this
 // way, stays in kDump.
 void Mover::TakeDumps(const std::vector<Item*>& items, const ShardReply& reply) {
-  if (reply.size() != 2 * items.size()) {
+  const bool ranks = reply.size() == 3 * items.size();
+  const size_t each = ranks ? 3 : 2;
+  if (reply.size() != each * items.size()) {
     dump_script_.clear();  // it may have forgotten it
     if (reply.is_error() && !reply.text().starts_with("NOSCRIPT")) scripts_refused_ = true;
     return;
@@ -133,8 +141,9 @@ void Mover::TakeDumps(const std::vector<Item*>& items, const ShardReply& reply) 
   const TimePoint now = MonotonicNow();
   for (size_t i = 0; i < items.size(); ++i) {
     Item& item = *items[i];
-    item.ttl = reply.at(2 * i).integer();
-    const ShardReply payload = reply.at(2 * i + 1);
+    item.ttl = reply.at(each * i).integer();
+    const ShardReply payload = reply.at(each * i + 1);
+    if (ranks) item.rank = reply.at(each * i + 2).integer();
     if (item.ttl == kAbsent) {
       item.transfer.OnReply(KeyTransfer::Reply::kAbsent);
     } else if (item.ttl != kNotNow && payload.is_text()) {
@@ -274,7 +283,12 @@ void Mover::Restore(Items& items) {
 
 void Mover::AppendRestore(const Item& item, Bytes payload) {
   const std::string ttl = std::to_string(KeyTransfer::TimeToLive(item.ttl, item.dumped_at));
-  Client(item.to).Append({"RESTORE", item.key, ttl, payload});
+  const std::string rank = std::to_string(item.rank);
+  ShardClient::Args args = {"RESTORE", item.key, ttl, payload};
+  if (item.rank >= 0 && KeepsRanks(item.to)) {
+    args.insert(args.end(), {eviction_[item.to]->word(), rank});
+  }
+  Client(item.to).Append(args);
 }
 
 void Mover::TakeRestored(Item& item, const ShardReply& reply) {
