@@ -131,5 +131,25 @@ TEST_F(OverShardsTest, CommandsOfManyClientsOnTheSameKeysGoOneAfterTheOther) {
   ExpectNothingLeftBehind();
 }
 
+TEST_F(OverShardsTest, ExplainSaysWhichWayACommandGoes) {
+  const std::string a = cluster_.KeyOn(0), b = cluster_.KeyOn(1);
+  const auto served = [&](std::vector<std::string> command) {
+    command.insert(command.begin(), {"PROXY", "EXPLAIN"});
+    const std::string said = client_.CommandRaw(command);
+    const size_t at = said.find("served: ");
+    return said.substr(at, said.find('\n', said.find("atomic: ")) - at);
+  };
+  EXPECT_EQ(served({"GET", a}), "served: as it is by its shard\natomic: as in Redis");
+  EXPECT_EQ(served({"MSET", a, "1", b, "2"}),
+            "served: a saga: its keys are locked, and each of 2 shards does its part\n"
+            "atomic: all or nothing, also when the proxy is killed");
+  EXPECT_EQ(served({"SINTERSTORE", a, b}),
+            "served: its keys are locked, and shard s0 runs it in a transaction with copies of the "
+            "others' keys\natomic: all or nothing, for all that is written lives there");
+  EXPECT_EQ(served({"RENAME", a, b}).find("served: a saga: its keys are locked, shard s"), 0U);
+  EXPECT_EQ(served({"DEL", a, b}),
+            "served: a part to each shard, replies merged\natomic: each shard for itself");
+}
+
 }  // namespace
 }  // namespace ringmaster::integration

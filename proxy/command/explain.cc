@@ -8,6 +8,7 @@
 #include "command/call.h"
 #include "command/keys.h"
 #include "command/modules.h"
+#include "command/over_shards.h"
 #include "command/saga_rules.h"
 #include "command/table.h"
 
@@ -35,7 +36,26 @@ bool FansOut(const CommandContext& context, const Command& command) {
   return !command.Is(kReadOnly) || !isolated;
 }
 
-Way OverShards(const CommandContext& context, const Command& command) {
+// Where the others' keys are brought together, and what becomes of them.
+Way BroughtTogether(const CommandContext& context, std::vector<NeededKey> keys) {
+  Place(context.router, keys);
+  const uint32_t executing = ExecutingShard(keys);
+  const std::string& shard = context.router.shard_name(executing);
+  const bool writes_foreign = std::any_of(keys.begin(), keys.end(), [&](const NeededKey& key) {
+    return key.writes && key.shard != executing;
+  });
+  if (!writes_foreign) {
+    return {"its keys are locked, and shard " + shard +
+                " runs it in a transaction with copies of the others' keys",
+            "all or nothing, for all that is written lives there"};
+  }
+  return {"a saga: its keys are locked, shard " + shard +
+              " runs it beside copies of the others' keys, and what it wrote is carried home",
+          "all or nothing, also when the proxy is killed"};
+}
+
+Way OverShards(const CommandContext& context, const Command& command, std::span<const Bytes> args,
+               int database, size_t shards) {
   switch (ModeOf(context, command)) {
     case SagaMode::kReject:
       return {"refused: its keys live on several shards, and saga.modes says reject",
@@ -48,14 +68,20 @@ Way OverShards(const CommandContext& context, const Command& command) {
     case SagaMode::kSaga:
       break;
   }
-  return {
-      "its keys are locked; where one shard holds all that is written the command runs there "
-      "with copies of the others' keys, otherwise as a saga",
-      "all or nothing, also when the proxy is killed"};
+  if (command.row->plan.kind == PlanKind::kScatter) {
+    return {fmt::format("a saga: its keys are locked, and each of {} shards does its part", shards),
+            "all or nothing, also when the proxy is killed"};
+  }
+  NeededKeys keys;
+  if (command.row->plan.over_shards == nullptr && keys.Add(command, args, database)) {
+    return BroughtTogether(context, keys.Take());
+  }
+  return {"by the proxy, in steps, while its keys are locked",
+          "all or nothing, also when the proxy is killed"};
 }
 
 Way WayOf(const CommandContext& context, const Command& command, std::span<const Bytes> args,
-          size_t shards) {
+          int database, size_t shards) {
   const Row& row = *command.row;
   const bool excepted = IsExcepted(context, row, args);
   if (excepted && row.except.recipe == nullptr) {
@@ -64,7 +90,7 @@ Way WayOf(const CommandContext& context, const Command& command, std::span<const
   if (excepted) return {"by the proxy, in steps that ask the shards", "each step for itself"};
   switch (row.plan.kind) {
     case PlanKind::kForward:
-      if (shards > 1) return OverShards(context, command);
+      if (shards > 1) return OverShards(context, command, args, database, shards);
       if (shards == 0) return {"by any shard", "as in Redis"};
       return {"as it is by its shard", "as in Redis"};
     case PlanKind::kScatter:
@@ -75,7 +101,7 @@ Way WayOf(const CommandContext& context, const Command& command, std::span<const
       if (command.Is(kReadOnly)) {
         return {"a part to each shard while its keys are locked", "all at one moment"};
       }
-      return OverShards(context, command);
+      return OverShards(context, command, args, database, shards);
     case PlanKind::kEveryShard:
       return {"as it is by every shard, replies merged", "each shard for itself"};
     case PlanKind::kLocal:
@@ -126,7 +152,7 @@ std::string Explain(const CommandContext& context, const ClientState& client,
   }
   text += fmt::format("database: {}\nshards: {}", client.database, shards.size());
   for (const uint32_t shard : shards) text += " " + context.router.shard_name(shard);
-  const Way way = WayOf(context, *command, args, shards.size());
+  const Way way = WayOf(context, *command, args, client.database, shards.size());
   text += fmt::format("\nserved: {}\natomic: {}\n", way.served, way.atomic);
   if (context.InBackground(*command)) text += "background: it waits for its turn (PROXY JOBS)\n";
   return text;

@@ -22,30 +22,33 @@ void Lines(ReplyWriter& out, const std::vector<std::string>& lines) {
 }
 
 void ProxyHelp(Call&, ReplyWriter& out) {
-  Lines(out,
-        {"PROXY <subcommand> [<arg> ...]. Subcommands are:",
-         "INFO -- version, configuration file, pool, workers",
-         "RING -- distribution, hash and the share of each shard",
-         "LOCATE key [key ...] -- the shard of each key",
-         "EXPLAIN command [arg ...] -- its shards, how it would be served, and what is atomic",
-         "REBALANCE [STATUS] -- which keys are on the move, and how far",
-         "REBALANCE PLAN file -- what would move under that configuration",
-         "REBALANCE PAUSE | RESUME -- the sweep; keys that clients ask for still move",
-         "REBALANCE REVERSE -- take the keys back where they came from",
-         "REBALANCE ABANDON [shard] -- keep the old ring, or give up what a dead donor holds",
-         "RELOAD -- read the configuration again, as SIGHUP does",
-         "SAGAS [LIST] | RECENT | SHOW id | EXPORT -- writes over several shards that are open, or "
-         "were undone",
-         "SAGAS RETRY | ROLLBACK id -- undo once more what could not be; over others' writes",
-         "SAGAS SKIP id step | FORGET id reason -- leave it as it is",
-         "SAGAS JOURNAL STATUS | VERIFY -- the state database",
-         "SHARDS -- state and figures of each shard",
-         "SLOWLOG -- slow requests: how long they waited here, and at which shard then",
-         "WORKERS -- load and figures of each worker",
-         "JOBS [LIST | PAUSE id | RESUME id | CANCEL id] -- background jobs in their order",
-         "VERIFY -- looks at every key, in the background: which are not where the ring has them",
-         "LOGLEVEL [level] -- show or change what is logged",
-         "HELP -- this text"});
+  Lines(
+      out,
+      {"PROXY <subcommand> [<arg> ...]. Subcommands are:",
+       "INFO -- version, configuration file, pool, workers",
+       "RING -- distribution, hash and the share of each shard",
+       "LOCATE key [key ...] -- the shard of each key",
+       "EXPLAIN command [arg ...] -- its shards, how it would be served, and what is atomic",
+       "REBALANCE [STATUS] -- which keys are on the move, and how far",
+       "REBALANCE PLAN file -- what would move under that configuration",
+       "REBALANCE PAUSE | RESUME -- the sweep; keys that clients ask for still move",
+       "REBALANCE REVERSE -- take the keys back where they came from",
+       "REBALANCE ABANDON [shard] -- keep the old ring, or give up what a dead donor holds",
+       "REBALANCE CLAIM -- take over shards that followed another proxy's ring",
+       "RELOAD -- read the configuration again, as SIGHUP does",
+       "SAGAS [LIST] | RECENT | SHOW id | EXPORT -- writes over several shards that are open, or "
+       "were undone",
+       "SAGAS RETRY | ROLLBACK id -- undo once more what could not be; over others' writes",
+       "SAGAS SKIP id step | FORGET id reason -- leave it as it is",
+       "SAGAS JOURNAL STATUS | VERIFY -- the state database",
+       "SHARDS -- state and figures of each shard",
+       "SLOWLOG -- slow requests: how long they waited here, and at which shard then",
+       "WORKERS -- load and figures of each worker",
+       "JOBS [LIST | PAUSE id | RESUME id | CANCEL id] -- background jobs in their order",
+       "VERIFY [DIGEST] -- looks at every key, in the background: which are not where the ring has "
+       "them; DIGEST: of all values",
+       "LOGLEVEL [level] -- show or change what is logged",
+       "HELP -- this text"});
 }
 
 void ProxyInfo(Call& call, ReplyWriter& out) {
