@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "control/mover_in_hand.h"
 
 namespace ringmaster {
 namespace {

@@ -28,24 +28,14 @@
 #include "control/carried_keys.h"
 #include "control/client_load.h"
 #include "control/eviction.h"
-#include "control/key_transfer.h"
 #include "control/mover_context.h"
-#include "control/shard_client.h"
+#include "control/mover_items.h"
 
 namespace ringmaster {
 
 class Mover {
  public:
-  // Who waits for a key. Called on the mover's thread.
-  struct Asker {
-    // At the end. Empty: the key is here; otherwise why not.
-    std::function<void(const std::string& error)> done;
-    // Before, maybe: a large key is copied, and the donor serves reads of it until `end_reads`;
-    // that calls `ended`, on any thread, when all are answered. Without them the asker does not
-    // read.
-    std::function<void()> read_old = nullptr;
-    std::function<void(const std::function<void()>& ended)> end_reads = nullptr;
-  };
+  using Asker = KeyAsker;
 
   // `swept` is called on the mover's thread, once, when nothing is left.
   Mover(MoverContext& context, uint32_t donor, std::function<void()> swept);
@@ -107,25 +97,7 @@ class Mover {
     std::string key;
     Asker asker;
   };
-  struct Item {
-    int database;
-    std::string key;
-    std::vector<Asker> askers = {};  // who waited when it set out
-    KeyTransfer transfer = {};
-    uint32_t to = 0;
-    ShardReply payload;
-    Bytes view = {};  // the payload, while somebody keeps its reply
-    int64_t ttl = -1;
-    int64_t rank = -1;  // by which the donor would evict it; -1: it was not asked
-    TimePoint dumped_at{};
-    int64_t estimate = 0;  // of what the donor keeps for it, where it was asked
-    uint64_t size = 0;     // of what was carried
-    bool sent = false;     // its RESTORE
-    bool moved = false;    // by this transfer
-    bool later = false;    // too much for one batch
-    bool broke = false;    // failed for a connection that was up, not for an answer
-    std::string error;
-  };
+  using Item = MoverItem;
   using Items = std::vector<Item>;
   class Ahead;
   class Pieces;
@@ -232,34 +204,6 @@ class Mover {
   bool stop_ = false;
   MoverFigures figures_;
   std::thread thread_;
-};
-
-class Mover::InHand {
- public:
-  explicit InHand(Mover& mover) : mover_(mover) {}
-  ~InHand() {
-    const std::lock_guard lock(mover_.mutex_);
-    for (const uint32_t slot : slots_) mover_.carried_.End(slot);
-    // What the mover's own lost connection had sent must be final before a worker carries the key.
-    for (size_t i = 0; i < mover_.clients_.size(); ++i) {
-      if (mover_.clients_[i]->in_doubt()) mover_.opened_[i] = false;
-    }
-  }
-  InHand(const InHand&) = delete;
-  InHand& operator=(const InHand&) = delete;
-
-  // False: a worker carries it. REQUIRES: the lock.
-  bool TakeLocked(const std::string& name) {
-    uint32_t slot = 0;
-    if (!mover_.carried_.Begin(name, slot)) return false;
-    slots_.push_back(slot);
-    return true;
-  }
-  Items TakeFound(size_t most);
-
- private:
-  Mover& mover_;
-  std::vector<uint32_t> slots_;
 };
 
 // The movers of one move, by donor. Workers share it; the main thread outlives them.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "control/mover.h"
+#include "control/mover_in_hand.h"
 
 namespace ringmaster {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "control/mover.h"
+#include "control/mover_in_hand.h"
 #include "control/ring_mark.h"
 
 namespace ringmaster {
