@@ -65,8 +65,10 @@ class LargeKeysTest : public testing::Test {
   }
 
   RedisServer extra_{{.config = {"enable-debug-command local"}}};
-  Cluster cluster_{
-      ClusterOptions{.shards = 1, .server = {.config = {"enable-debug-command local"}}}};
+  // Few points, for a weight of a thousand has a thousand times as many.
+  Cluster cluster_{ClusterOptions{.shards = 1,
+                                  .ring = "virtual_nodes: 8",
+                                  .server = {.config = {"enable-debug-command local"}}}};
   ProxyProcess& proxy_ = cluster_.proxy();
   Client client_ = cluster_.Connect();
   std::atomic<bool> busy_{false};

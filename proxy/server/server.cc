@@ -147,6 +147,7 @@ Status Server::Start() {
       made.SetSagaRules(saga_rules_);
     }
   }
+  workers_made_ = true;
   for (const auto& worker : workers_) worker->Start();
   if (const Status recovered = Recover(); !recovered) return recovered.error();
   const Status opened = OpenListeners(config_);

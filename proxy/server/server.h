@@ -135,6 +135,7 @@ class Server {
   std::unique_ptr<SagaJournal> journal_;  // nullptr when state_ is
   std::atomic<uint64_t> last_saga_{0};    // without a journal
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<bool> workers_made_{false};  // movers of a move that goes on are there before them
   std::vector<Listening> listening_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
   Timer drain_deadline_;

@@ -56,6 +56,7 @@ void Server::PostToPool(size_t pool, const std::function<void(PoolWorker&)>& mes
 
 uint64_t Server::ClientCommands() const {
   uint64_t commands = 0;
+  if (!workers_made_) return commands;
   for (const auto& worker : workers_) commands += worker->metrics().requests.value();
   return commands;
 }
