@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "base/log.h"
-#include "base/planted.h"
 #include "control/mover.h"
 
 namespace ringmaster {
@@ -242,7 +241,6 @@ class Mover::Pieces {
 
   // From then on nobody reads on the donor. Others' pulls go on.
   Status EndReads() {
-    if (Planted("reads-not-ended")) readers_.clear();
     const auto left = std::make_shared<std::atomic<size_t>>(readers_.size());
     for (const auto& end : std::exchange(readers_, {})) end([left] { --*left; });
     while (*left > 0) {
