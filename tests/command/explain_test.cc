@@ -38,8 +38,10 @@ TEST_F(ExplainTest, KeysOfSeveralShardsAreSaidToBe) {
   }
   EXPECT_EQ(Says(del, "shards").substr(0, 1), "3");
   EXPECT_EQ(Says(del, "atomic"), "each shard for itself");
-  EXPECT_EQ(Says(sunion, "atomic"), "all or nothing, also when the proxy is killed");
+  EXPECT_EQ(Says(sunion, "atomic"), "all or nothing, for all that is written lives there");
   EXPECT_EQ(Says(mset, "atomic"), "all or nothing, also when the proxy is killed");
+  EXPECT_EQ(Says(mset, "served"),
+            "a saga: its keys are locked, and each of 3 shards does its part");
 }
 
 TEST_F(ExplainTest, WhatIsNotServedSaysWhy) {
