@@ -148,6 +148,7 @@ TEST_F(LargeKeysTest, LostConnectionsInTheMiddleCostNothingOfIt) {
 TEST_F(LargeKeysTest, ReadsAreServedWhileItIsCopiedAndWritesAfterwards) {
   Fill("hash", kHash, "200000");
   std::vector<Client> readers;  // on both workers
+  readers.reserve(12);
   for (int i = 0; i < 12; ++i) readers.push_back(cluster_.Connect());
   const auto all_read = [&] {
     for (Client& reader : readers) reader.Send("HGET hash field77\r\n");

@@ -11,7 +11,7 @@ namespace ringmaster::integration {
 
 // The value of "name: value"; the whole text when it says nothing of the kind.
 inline std::string StatusField(const ProxyProcess& proxy, const std::string& name) {
-  const std::string text = proxy.Connect().CommandRaw({"PROXY", "REBALANCE", "STATUS"});
+  std::string text = proxy.Connect().CommandRaw({"PROXY", "REBALANCE", "STATUS"});
   const size_t at = text.find("\n" + name + ": ");
   if (at == std::string::npos) return text;
   const size_t begin = at + name.size() + 3;

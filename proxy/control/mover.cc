@@ -128,14 +128,15 @@ void Mover::Resume() {
 }
 
 void Mover::Hold(std::function<void(const std::string&)> held) {
-  bool over = false;
   {
     const std::lock_guard lock(mutex_);
-    over = stop_;
     ++held_;
-    if (!over) holds_.push_back(std::move(held));
+    if (!stop_) {
+      holds_.push_back(std::move(held));
+      held = nullptr;
+    }
   }
-  if (over) return held("");
+  if (held) return held("");
   wake_.notify_one();
 }
 

@@ -164,27 +164,27 @@ class Mover {
   std::vector<std::unique_ptr<ShardClient>> uploads_;  // for what fills a connection for long
   std::vector<TimePoint> retry_at_;
   std::vector<std::optional<Eviction>> eviction_;  // of the shards that were reached
-  bool met_all_ = false;                           // every recipient was
   std::unique_ptr<Arrivals> arrivals_;
 
   // The sweep; on the thread.
+  bool met_all_ = false;  // every recipient was reached
+  bool pass_begun_ = false;
+  bool swept_ = false;
+  bool sweeping_ = true;
+  bool doubtful_ = false;         // some key may be on both sides
+  bool scripts_refused_ = false;  // by the donor
   int database_ = 0;
+  int scanned_database_ = 0;  // where found_ comes from
   std::string cursor_ = "0";
   std::deque<std::string> found_;
   uint64_t found_in_pass_ = 0;
-  bool pass_begun_ = false;
-  int scanned_database_ = 0;  // where found_ comes from
-  bool swept_ = false;
-  bool sweeping_ = true;
-  bool doubtful_ = false;    // some key may be on both sides
   Item* copying_ = nullptr;  // in pieces
   TimePoint resume_at_{};
   TimePoint paced_from_{};  // what the rate applies to: when the last keys set out,
   size_t paced_keys_ = 0;   // and how many
   TimePoint next_pulls_at_{};
   ClientLoad client_load_;
-  bool scripts_refused_ = false;  // by the donor
-  std::string dump_script_;       // its SHA1, once the donor has it
+  std::string dump_script_;  // its SHA1, once the donor has it
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
@@ -193,12 +193,12 @@ class Mover {
   std::string worker_script_;  // dump_script_, for workers
   std::vector<bool> opened_;   // shards where nothing of ours, or of an earlier life, is in doubt
   size_t worker_pulls_ = 0;    // since the sweep last paced itself
-  bool worker_doubt_ = false;  // some key that a worker carried may be on both sides
   std::function<void(Status)> resolve_;
   std::function<void(bool)> halt_;
-  bool halted_ = false;
   std::vector<std::function<void(const std::string&)>> holds_;  // asked for and not told
   size_t held_ = 0;
+  bool worker_doubt_ = false;  // some key that a worker carried may be on both sides
+  bool halted_ = false;
   bool resume_sweep_ = false;
   bool abandoned_ = false;
   bool stop_ = false;

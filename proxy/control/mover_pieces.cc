@@ -59,19 +59,19 @@ class Mover::Pieces {
 
   // The item ends, or there is an error and it is where it was.
   Status Move() {
-    if (const Status begun = Begin(); !begun) return begun;
+    if (Status begun = Begin(); !begun) return begun;
     if (item_.transfer.step() != KeyTransfer::Step::kDump) return Done();
     mover_.TakeAskersOfCopied();
     OfferReads();
     Status copied = plan_.type == "string" ? CopyString() : CopyElements();
     // Also when the donor was lost: the next one to ask would get the answer.
-    const Status settled = Settle();
+    Status settled = Settle();
     if (copied) copied = settled;
     if (copied) copied = IsWhole();
-    const Status ended = EndReads();
+    Status ended = EndReads();
     if (!copied) return copied;
     if (!ended) return ended;
-    const Status same = IsUnchanged();
+    Status same = IsUnchanged();
     return same ? Rename() : same;
   }
 
@@ -85,7 +85,7 @@ class Mover::Pieces {
   // A server that was started anew has forgotten what cursors mean, and maybe the copy; a new
   // connection watches nothing.
   Status Use(Server& server) {
-    if (const Status ready = mover_.Connect(server.shard); !ready) return ready;
+    if (Status ready = mover_.Connect(server.shard); !ready) return ready;
     ShardClient& client = mover_.Client(server.shard);
     if (!client.Select(item_.database)) return mover_.Lost(server.shard);
     if (server.connection == 0) {
@@ -100,7 +100,7 @@ class Mover::Pieces {
   Status UseRecipient() { return Use(on_recipient_); }
 
   Status Begin() {
-    if (const Status ready = UseRecipient(); !ready) return ready;
+    if (Status ready = UseRecipient(); !ready) return ready;
     if (recipient_.Ask({"UNLINK", copy_}).lost()) return mover_.Lost(item_.to);
     const ShardReply exists = recipient_.Ask({"EXISTS", item_.key});
     if (exists.lost() || exists.is_error()) return mover_.Lost(item_.to);
@@ -109,7 +109,7 @@ class Mover::Pieces {
       item_.transfer.OnReply(KeyTransfer::Reply::kBusy);
       return Done();
     }
-    if (const Status ready = UseDonor(); !ready) return ready;
+    if (Status ready = UseDonor(); !ready) return ready;
     donor_.Append({"UNWATCH"});
     donor_.Append({"WATCH", item_.key});
     donor_.Append({plan_.size, item_.key});
@@ -125,21 +125,21 @@ class Mover::Pieces {
   Status CopyElements() {
     while (!at_end_) {
       const TimePoint began = MonotonicNow();
-      if (const Status ready = UseDonor(); !ready) return ready;
+      if (Status ready = UseDonor(); !ready) return ready;
       const ShardReply page = Read();
       const bool list = plan_.read == "LRANGE";
       if (!page.is_array() || (!list && page.size() != 2)) {
         return mover_.Refused(mover_.donor_, page);
       }
-      if (const Status settled = Settle(); !settled) return settled;
-      if (const Status ready = UseRecipient(); !ready) return ready;
+      if (Status settled = Settle(); !settled) return settled;
+      if (Status ready = UseRecipient(); !ready) return ready;
       const ShardReply view = list ? ShardReply() : page.at(1);
       const ShardReply& elements = list ? page : view;
       Write(elements);
       position_ += static_cast<int64_t>(elements.size());
       if (!list) cursor_ = std::string(page.at(0).text());
       at_end_ = list ? elements.size() == 0 : cursor_ == "0";
-      if (const Status passed = LetOthersPass(began); !passed) return passed;
+      if (Status passed = LetOthersPass(began); !passed) return passed;
     }
     return Done();
   }
@@ -179,10 +179,9 @@ class Mover::Pieces {
   // it copy all that it has again and again.
   Status CopyString() {
     ShardClient& upload = *mover_.uploads_[item_.to];
-    if (const Status ready = upload.Ready(); !ready) return ready;
-    const Status sent = upload.Select(item_.database)
-                            ? SendString(upload)
-                            : Error{ErrorCode::kUnavailable, upload.error()};
+    if (Status ready = upload.Ready(); !ready) return ready;
+    Status sent = upload.Select(item_.database) ? SendString(upload)
+                                                : Error{ErrorCode::kUnavailable, upload.error()};
     if (!sent) {
       upload.Disconnect("a copy was not finished");
       return sent;
@@ -198,7 +197,7 @@ class Mover::Pieces {
     upload.BeginLarge({plan_.write, copy_}, static_cast<size_t>(size_));
     while (position_ < size_) {
       const TimePoint began = MonotonicNow();
-      if (const Status ready = UseDonor(); !ready) return ready;
+      if (Status ready = UseDonor(); !ready) return ready;
       const int64_t end = std::min(position_ + Limit().bytes, size_);
       const ShardReply piece =
           donor_.Ask({plan_.read, item_.key, std::to_string(position_), std::to_string(end - 1)});
@@ -209,7 +208,7 @@ class Mover::Pieces {
       if (!upload.connected()) return Error{ErrorCode::kUnavailable, upload.error()};
       item_.size += piece.text().size();
       position_ = end;
-      if (const Status passed = LetOthersPass(began); !passed) return passed;
+      if (Status passed = LetOthersPass(began); !passed) return passed;
     }
     upload.EndLarge();
     return Done();
@@ -224,7 +223,7 @@ class Mover::Pieces {
       mover_.TakeAskersOfCopied();
       OfferReads();
       if (!mover_.Interrupted()) continue;
-      if (const Status settled = Settle(); !settled) return settled;
+      if (Status settled = Settle(); !settled) return settled;
       mover_.ServePulls();
     } while (mover_.Rests());
     return Done();
@@ -255,8 +254,8 @@ class Mover::Pieces {
   // Whatever became of the copy meanwhile (eviction, FLUSHALL on the shard itself): only all of it
   // takes the key's place.
   Status IsWhole() {
-    if (const Status ready = UseDonor(); !ready) return ready;
-    if (const Status ready = UseRecipient(); !ready) return ready;
+    if (Status ready = UseDonor(); !ready) return ready;
+    if (Status ready = UseRecipient(); !ready) return ready;
     const ShardReply now = donor_.Ask({plan_.size, item_.key});
     if (now.lost() || now.is_error()) return mover_.Refused(mover_.donor_, now);
     if (now.integer() == 0) return Done();  // it expired
@@ -272,7 +271,7 @@ class Mover::Pieces {
 
   // An empty transaction tells whether a watched key was touched.
   Status IsUnchanged() {
-    if (const Status ready = UseDonor(); !ready) return ready;
+    if (Status ready = UseDonor(); !ready) return ready;
     donor_.Append({"MULTI"});
     donor_.Append({"EXEC"});
     const ShardReply begun = donor_.Read();
@@ -283,7 +282,7 @@ class Mover::Pieces {
 
   // The copy is complete: gives it the time to live and the name.
   Status Rename() {
-    if (const Status ready = UseRecipient(); !ready) return ready;
+    if (Status ready = UseRecipient(); !ready) return ready;
     const ShardReply ttl = donor_.Ask({"PTTL", item_.key});
     if (ttl.lost() || ttl.is_error()) return mover_.Lost(mover_.donor_);
     if (ttl.integer() == Mover::kAbsent) {

@@ -346,7 +346,7 @@ Status Mover::ResolveAll() {
     do {
       while (ServePulls()) {
       }
-      if (const Status ready = Connect(donor_); !ready) return ready;
+      if (Status ready = Connect(donor_); !ready) return ready;
       ShardClient& donor = Client(donor_);
       const auto failed = [&](const ShardClient& client) {
         return Error{ErrorCode::kUnavailable,
@@ -361,7 +361,7 @@ Status Mover::ResolveAll() {
         const std::string key(keys.at(i).text());
         const RingMove::Place place = context_.move->Locate(key);
         if (IsReserved(key) || place.old_owner != donor_ || !place.moves()) continue;
-        if (const Status ready = Connect(place.owner); !ready) return ready;
+        if (Status ready = Connect(place.owner); !ready) return ready;
         ShardClient& recipient = Client(place.owner);
         if (!recipient.Select(database)) return failed(recipient);
         const ShardReply exists = recipient.Ask({"EXISTS", key});
