@@ -124,6 +124,15 @@ class Workloads::Worker {
     if (notes_.wrong.size() < 10) notes_.wrong.push_back(what);
   }
 
+  void TakeReply(RegisterOperation& operation, const std::string& reply) {
+    operation.outcome = OutcomeOf(reply);
+    operation.when = Span(operation.outcome);
+    const bool read = operation.what == RegisterOperation::What::kRead;
+    if (read && operation.outcome == Outcome::kOk) {
+      operation.value = static_cast<uint32_t>(Number(reply));
+    }
+  }
+
   // Keys that differ, so that the order within a pipeline is nobody's business.
   std::vector<uint32_t> PickKeys(Keys& keys, size_t count) {
     std::vector<uint32_t> picked;
@@ -164,12 +173,8 @@ class Workloads::Worker {
     const std::vector<std::string> replies = Ask(commands);
     for (size_t i = 0; i < keys.size(); ++i) {
       RegisterOperation& operation = operations[i];
-      operation.outcome = OutcomeOf(replies[i]);
-      operation.when = Span(operation.outcome);
+      TakeReply(operation, replies[i]);
       if (operation.outcome == Outcome::kOk) {
-        if (operation.what == What::kRead) {
-          operation.value = static_cast<uint32_t>(Number(replies[i]));
-        }
         if (operation.what == What::kCas) operation.swapped = Number(replies[i]) == 1;
         last_seen_[keys[i]] = operation.value;
       }
@@ -245,14 +250,8 @@ class Workloads::Worker {
     }
     const std::vector<std::string> replies = Ask(commands);
     for (size_t i = 0; i < fields.size(); ++i) {
-      RegisterOperation& operation = operations[i];
-      operation.outcome = OutcomeOf(replies[i]);
-      operation.when = Span(operation.outcome);
-      const bool read = operation.what == RegisterOperation::What::kRead;
-      if (read && operation.outcome == Outcome::kOk) {
-        operation.value = static_cast<uint32_t>(Number(replies[i]));
-      }
-      notes_.fields[fields[i]].push_back(operation);
+      TakeReply(operations[i], replies[i]);
+      notes_.fields[fields[i]].push_back(operations[i]);
     }
   }
 

@@ -43,8 +43,7 @@ for _, key in ipairs(KEYS) do
   if kind == 'string' then
     local text = redis.call('GETRANGE', key, from, from + piece - 1)
     pair(tostring(from), text)
-    all = 1
-    if #text == piece then next = tostring(from + piece) all = 0 end
+    if #text == piece then next = tostring(from + piece) end
   elseif kind == 'list' then
     local got = redis.call('LRANGE', key, from, from + most - 1)
     for i, v in ipairs(got) do pair(tostring(from + i), v) end

@@ -41,10 +41,7 @@ Way BroughtTogether(const CommandContext& context, std::vector<NeededKey> keys) 
   Place(context.router, keys);
   const uint32_t executing = ExecutingShard(keys);
   const std::string& shard = context.router.shard_name(executing);
-  const bool writes_foreign = std::any_of(keys.begin(), keys.end(), [&](const NeededKey& key) {
-    return key.writes && key.shard != executing;
-  });
-  if (!writes_foreign) {
+  if (!WritesForeign(keys, executing)) {
     return {"its keys are locked, and shard " + shard +
                 " runs it in a transaction with copies of the others' keys",
             "all or nothing, for all that is written lives there"};

@@ -265,23 +265,24 @@ bool ReadsInSteps(std::span<const Bytes> args, const Topology& topology) {
   return false;
 }
 
+void EachSortPattern(std::span<const Bytes> args, const std::function<void(Bytes pattern)>& see) {
+  EachSortOption(args, [&](Bytes option, size_t value) {
+    const bool names_keys = args[value].find('*') != Bytes::npos;
+    if (names_keys && !EqualsIgnoreCase(option, "store")) see(args[value]);
+  });
+}
+
 bool HasPattern(std::span<const Bytes> args) {
   bool found = false;
-  EachSortOption(args, [&](Bytes option, size_t value) {
-    found = found || (!EqualsIgnoreCase(option, "store") && args[value].find('*') != Bytes::npos);
-  });
+  EachSortPattern(args, [&found](Bytes) { found = true; });
   return found;
 }
 
 bool HasForeignPattern(std::span<const Bytes> args, const Topology& topology) {
   if (topology.shards().size() == 1) return false;
   bool foreign = false;
-  EachSortOption(args, [&](Bytes option, size_t value) {
-    if (EqualsIgnoreCase(option, "store")) return;
-    const Bytes pattern = args[value];
+  EachSortPattern(args, [&](Bytes pattern) {
     const size_t star = pattern.find('*');
-    // Without a star it names no key ("#", "nosort").
-    if (star == Bytes::npos) return;
     // A hash tag in front of the star places every key that the pattern can name.
     const bool placed = topology.HashTagOf(pattern.substr(0, star)).size() < star;
     if (!placed || topology.ShardOf(pattern) != topology.ShardOf(args[1])) foreign = true;

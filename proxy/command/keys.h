@@ -36,6 +36,8 @@ void XreadKeys(std::span<const Bytes> args, FoundKeys& found);
 // position of the word behind it.
 void EachSortOption(std::span<const Bytes> args,
                     const std::function<void(Bytes option, size_t value)>& see);
+// Of them the patterns of GET and BY that name keys: without a star ("#", "nosort") they name none.
+void EachSortPattern(std::span<const Bytes> args, const std::function<void(Bytes pattern)>& see);
 
 // What rows make exceptions of.
 // XREAD and XREADGROUP with BLOCK, or with streams of several shards.

@@ -106,13 +106,10 @@ Task<std::string> OverShardsRecipe(RecipeCall& call) {
   if (!not_had.empty()) co_return not_had;
   const uint32_t executing = ExecutingShard(keys);
   std::vector<ForeignKey> foreign;
-  bool writes_foreign = false;
   for (const NeededKey& key : keys) {
-    if (key.shard == executing) continue;
-    foreign.push_back({key.key, key.shard, {}, 0});
-    writes_foreign = writes_foreign || key.writes;
+    if (key.shard != executing) foreign.push_back({key.key, key.shard, {}, 0});
   }
-  if (writes_foreign) {
+  if (WritesForeign(keys, executing)) {
     if (call.context().sagas == nullptr) co_return errors::ManyShards(call.command().full_name);
     std::vector<std::string> requests(1, call.wire());
     SagaExecution done = co_await ExecuteAsSaga(call, requests, executing, keys, locks);
@@ -121,6 +118,12 @@ Task<std::string> OverShardsRecipe(RecipeCall& call) {
   const std::string error = co_await FetchForeign(call, call.database(), foreign);
   if (!error.empty()) co_return error;
   co_return co_await RunBesideCopies(call, executing, foreign);
+}
+
+bool WritesForeign(const std::vector<NeededKey>& keys, uint32_t executing) {
+  return std::any_of(keys.begin(), keys.end(), [executing](const NeededKey& key) {
+    return key.writes && key.shard != executing;
+  });
 }
 
 Task<std::string> IsolatedReadRecipe(RecipeCall& call) {

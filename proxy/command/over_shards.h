@@ -58,6 +58,9 @@ bool Place(Router& router, std::vector<NeededKey>& keys);
 // The shard with the fewest foreign keys to be written, then to be copied.
 uint32_t ExecutingShard(const std::vector<NeededKey>& keys);
 
+// Something is written that lives elsewhere: then it takes a saga.
+bool WritesForeign(const std::vector<NeededKey>& keys, uint32_t executing);
+
 // The recipe of any such command. REQUIRES: its keys are found.
 Task<std::string> OverShardsRecipe(RecipeCall& call);
 // MGET and other reads that are cut by shard, when they are to see no write half done.

@@ -42,10 +42,9 @@ Task<std::vector<std::string>> ReadElements(RecipeCall& call, uint32_t shard, st
   co_return elements;
 }
 
-// The key that the pattern makes of the element; empty when it names none.
+// The key that the pattern makes of the element. REQUIRES: it has a star.
 std::string KeyOf(Bytes pattern, const std::string& element) {
   const size_t star = pattern.find('*');
-  if (star == Bytes::npos) return {};
   // "->field" names a hash's field, unless nothing follows it.
   const size_t arrow = pattern.find("->", star + 1);
   const size_t end = arrow != Bytes::npos && arrow + 2 < pattern.size() ? arrow : pattern.size();
@@ -74,10 +73,9 @@ Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
       co_await ReadElements(call, call.router().ShardOf(call.args()[1]), &error);
   if (!error.empty()) co_return error;
   std::set<std::string> names = {keys[0].key};
-  EachSortOption(call.args(), [&](Bytes option, size_t value) {
-    if (EqualsIgnoreCase(option, "store")) return;
+  EachSortPattern(call.args(), [&](Bytes pattern) {
     for (const std::string& element : elements) {
-      std::string key = KeyOf(call.args()[value], element);
+      std::string key = KeyOf(pattern, element);
       if (!key.empty()) names.insert(std::move(key));
     }
   });

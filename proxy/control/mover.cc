@@ -320,9 +320,8 @@ Status Mover::Connect(uint32_t shard) {
 void Mover::MeetRecipients(const Items& items) {
   if (met_all_) return;
   for (const Item& item : items) {
-    const uint32_t to = context_.move->Locate(item.key).owner;
     // Whoever cannot be reached refuses its keys by itself.
-    if (!eviction_[to]) static_cast<void>(Connect(to));
+    if (!eviction_[item.to]) static_cast<void>(Connect(item.to));
   }
   const std::vector<uint32_t>& all = context_.move->recipients();
   met_all_ = std::all_of(all.begin(), all.end(),
@@ -390,6 +389,7 @@ bool Mover::ServePulls() {
       Item& item = items.emplace_back();
       item.database = database;
       item.key = key;
+      item.to = context_.move->Locate(key).owner;
       item.askers = std::move(askers);
     }
     Transfer(items, Cause::kPull);

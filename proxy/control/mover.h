@@ -154,8 +154,6 @@ class Mover {
   void TakeAskersOfCopied();
   void PaceAfterPiece(TimePoint began, const Item& item);
   bool Rests();
-  Status Lost(uint32_t shard);
-  Status Refused(uint32_t shard, const ShardReply& reply);
 
   MoverContext& context_;
   const uint32_t donor_;

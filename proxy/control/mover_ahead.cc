@@ -97,7 +97,6 @@ class Mover::Ahead {
   void SendRestores(Items& items) {
     for (Item& item : items) {
       if (item.transfer.step() != KeyTransfer::Step::kRestore) continue;
-      item.to = mover_.context_.move->Locate(item.key).owner;
       if (!Ready(item.to, item)) {
         item.transfer.OnReply(KeyTransfer::Reply::kRefused);
         continue;

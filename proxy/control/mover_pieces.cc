@@ -36,6 +36,17 @@ constexpr double kMillisecondsPerMegabyte = 10;
 constexpr int kRestWhenAsked = 3;
 constexpr Duration kReadsPoll = std::chrono::milliseconds(1);
 
+Status Lost(const ShardClient& shard) {
+  return Error{ErrorCode::kUnavailable, "shard " + shard.target().name + ": " + shard.error()};
+}
+
+// What it answered where a reply was needed.
+Status Refused(const ShardClient& shard, const ShardReply& reply) {
+  if (reply.lost()) return Lost(shard);
+  return Error{ErrorCode::kRefused,
+               "shard " + shard.target().name + " refuses: " + std::string(reply.text())};
+}
+
 }  // namespace
 
 // Copies one key under a hidden name in pieces and renames it when it is whole: no client command
@@ -87,7 +98,7 @@ class Mover::Pieces {
   Status Use(Server& server) {
     if (Status ready = mover_.Connect(server.shard); !ready) return ready;
     ShardClient& client = mover_.Client(server.shard);
-    if (!client.Select(item_.database)) return mover_.Lost(server.shard);
+    if (!client.Select(item_.database)) return Lost(client);
     if (server.connection == 0) {
       server.run_id = client.run_id();
       server.connection = client.id();
@@ -101,9 +112,9 @@ class Mover::Pieces {
 
   Status Begin() {
     if (Status ready = UseRecipient(); !ready) return ready;
-    if (recipient_.Ask({"UNLINK", copy_}).lost()) return mover_.Lost(item_.to);
+    if (recipient_.Ask({"UNLINK", copy_}).lost()) return Lost(recipient_);
     const ShardReply exists = recipient_.Ask({"EXISTS", item_.key});
-    if (exists.lost() || exists.is_error()) return mover_.Lost(item_.to);
+    if (exists.lost() || exists.is_error()) return Lost(recipient_);
     if (exists.integer() == 1) {
       item_.transfer.OnReply(KeyTransfer::Reply::kOk);
       item_.transfer.OnReply(KeyTransfer::Reply::kBusy);
@@ -116,8 +127,8 @@ class Mover::Pieces {
     const ShardReply unwatched = donor_.Read();
     const ShardReply watched = donor_.Read();
     const ShardReply size = donor_.Read();
-    if (watched.is_error()) return mover_.Refused(mover_.donor_, watched);
-    if (size.lost() || size.is_error()) return mover_.Refused(mover_.donor_, size);
+    if (watched.is_error()) return Refused(donor_, watched);
+    if (size.lost() || size.is_error()) return Refused(donor_, size);
     size_ = size.integer();
     return Done();
   }
@@ -129,7 +140,7 @@ class Mover::Pieces {
       const ShardReply page = Read();
       const bool list = plan_.read == "LRANGE";
       if (!page.is_array() || (!list && page.size() != 2)) {
-        return mover_.Refused(mover_.donor_, page);
+        return Refused(donor_, page);
       }
       if (Status settled = Settle(); !settled) return settled;
       if (Status ready = UseRecipient(); !ready) return ready;
@@ -172,7 +183,7 @@ class Mover::Pieces {
   Status Settle() {
     if (!std::exchange(writing_, false)) return Done();
     const ShardReply written = recipient_.Read();
-    return written.lost() || written.is_error() ? mover_.Refused(item_.to, written) : Done();
+    return written.lost() || written.is_error() ? Refused(recipient_, written) : Done();
   }
 
   // One SET, sent as it is read: the recipient takes it in without a copy, where APPEND would make
@@ -180,17 +191,13 @@ class Mover::Pieces {
   Status CopyString() {
     ShardClient& upload = *mover_.uploads_[item_.to];
     if (Status ready = upload.Ready(); !ready) return ready;
-    Status sent = upload.Select(item_.database) ? SendString(upload)
-                                                : Error{ErrorCode::kUnavailable, upload.error()};
+    Status sent = upload.Select(item_.database) ? SendString(upload) : Lost(upload);
     if (!sent) {
       upload.Disconnect("a copy was not finished");
       return sent;
     }
     const ShardReply set = upload.Read();
-    if (!set.lost() && !set.is_error()) return Done();
-    return Error{set.lost() ? ErrorCode::kUnavailable : ErrorCode::kRefused,
-                 "shard " + upload.target().name + " does not take it: " +
-                     (set.lost() ? upload.error() : std::string(set.text()))};
+    return set.lost() || set.is_error() ? Refused(upload, set) : Done();
   }
 
   Status SendString(ShardClient& upload) {
@@ -201,11 +208,11 @@ class Mover::Pieces {
       const int64_t end = std::min(position_ + Limit().bytes, size_);
       const ShardReply piece =
           donor_.Ask({plan_.read, item_.key, std::to_string(position_), std::to_string(end - 1)});
-      if (piece.lost() || piece.is_error()) return mover_.Refused(mover_.donor_, piece);
+      if (piece.lost() || piece.is_error()) return Refused(donor_, piece);
       if (static_cast<int64_t>(piece.text().size()) != end - position_) return Changed();
       upload.AppendPart(piece.text());
       upload.Flush();
-      if (!upload.connected()) return Error{ErrorCode::kUnavailable, upload.error()};
+      if (!upload.connected()) return Lost(upload);
       item_.size += piece.text().size();
       position_ = end;
       if (Status passed = LetOthersPass(began); !passed) return passed;
@@ -222,9 +229,10 @@ class Mover::Pieces {
     do {
       mover_.TakeAskersOfCopied();
       OfferReads();
-      if (!mover_.Interrupted()) continue;
-      if (Status settled = Settle(); !settled) return settled;
-      mover_.ServePulls();
+      if (mover_.Interrupted()) {
+        if (Status settled = Settle(); !settled) return settled;
+        mover_.ServePulls();
+      }
     } while (mover_.Rests());
     return Done();
   }
@@ -257,10 +265,10 @@ class Mover::Pieces {
     if (Status ready = UseDonor(); !ready) return ready;
     if (Status ready = UseRecipient(); !ready) return ready;
     const ShardReply now = donor_.Ask({plan_.size, item_.key});
-    if (now.lost() || now.is_error()) return mover_.Refused(mover_.donor_, now);
+    if (now.lost() || now.is_error()) return Refused(donor_, now);
     if (now.integer() == 0) return Done();  // it expired
     const ShardReply copied = recipient_.Ask({plan_.size, copy_});
-    if (copied.lost() || copied.is_error()) return mover_.Refused(item_.to, copied);
+    if (copied.lost() || copied.is_error()) return Refused(recipient_, copied);
     return now.integer() == size_ && copied.integer() == size_ ? Done() : Changed();
   }
   // Of the error that makes it be copied anew.
@@ -276,7 +284,7 @@ class Mover::Pieces {
     donor_.Append({"EXEC"});
     const ShardReply begun = donor_.Read();
     const ShardReply executed = donor_.Read();
-    if (executed.lost() || executed.is_error()) return mover_.Refused(mover_.donor_, executed);
+    if (executed.lost() || executed.is_error()) return Refused(donor_, executed);
     return executed.is_nil() ? Changed() : Done();
   }
 
@@ -284,26 +292,26 @@ class Mover::Pieces {
   Status Rename() {
     if (Status ready = UseRecipient(); !ready) return ready;
     const ShardReply ttl = donor_.Ask({"PTTL", item_.key});
-    if (ttl.lost() || ttl.is_error()) return mover_.Lost(mover_.donor_);
+    if (ttl.lost() || ttl.is_error()) return Lost(donor_);
     if (ttl.integer() == Mover::kAbsent) {
-      if (recipient_.Ask({"UNLINK", copy_}).lost()) return mover_.Lost(item_.to);
+      if (recipient_.Ask({"UNLINK", copy_}).lost()) return Lost(recipient_);
       item_.transfer.OnReply(KeyTransfer::Reply::kAbsent);
       return Done();
     }
     if (ttl.integer() >= 0) {
       const std::string left = std::to_string(std::max<int64_t>(ttl.integer(), 1));
-      if (recipient_.Ask({"PEXPIRE", copy_, left}).lost()) return mover_.Lost(item_.to);
+      if (recipient_.Ask({"PEXPIRE", copy_, left}).lost()) return Lost(recipient_);
     }
     item_.transfer.OnReply(KeyTransfer::Reply::kOk);
     const ShardReply renamed = recipient_.Ask({"RENAMENX", copy_, item_.key});
     if (renamed.lost()) {
-      item_.error = mover_.Lost(item_.to).error().text;
+      item_.error = Lost(recipient_).error().text;
       item_.transfer.OnReply(KeyTransfer::Reply::kLost);
       return Done();
     }
     // It expired between two steps: so it has on the donor.
     const bool gone = renamed.is_error() && renamed.text().starts_with("ERR no such key");
-    if (renamed.is_error() && !gone) return mover_.Refused(item_.to, renamed);
+    if (renamed.is_error() && !gone) return Refused(recipient_, renamed);
     item_.moved = true;
     item_.transfer.OnReply(KeyTransfer::Reply::kOk);
     return Done();
@@ -384,17 +392,6 @@ bool Mover::Rests() {
   if (rest <= Duration(0)) return false;
   if (pulls_.empty()) wake_.wait_for(lock, rest);
   return true;
-}
-
-Status Mover::Lost(uint32_t shard) {
-  return Error{ErrorCode::kUnavailable,
-               "shard " + Client(shard).target().name + ": " + Client(shard).error()};
-}
-
-Status Mover::Refused(uint32_t shard, const ShardReply& reply) {
-  if (reply.lost()) return Lost(shard);
-  return Error{ErrorCode::kRefused,
-               "shard " + Client(shard).target().name + " refuses: " + std::string(reply.text())};
 }
 
 }  // namespace ringmaster

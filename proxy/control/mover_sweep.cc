@@ -137,6 +137,7 @@ Mover::Items Mover::InHand::TakeFound(size_t most) {
     Item& item = items.emplace_back();
     item.database = mover_.scanned_database_;
     item.key = std::move(key);
+    item.to = mover_.context_.move->Locate(item.key).owner;
   }
   return items;
 }

@@ -38,7 +38,6 @@ const Bytes Mover::kDumpScript =
 // of one database.
 void Mover::Transfer(Items& items, Cause cause) {
   const TimePoint began = MonotonicNow();
-  for (Item& item : items) item.to = context_.move->Locate(item.key).owner;
   MeetRecipients(items);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     {
