@@ -2,10 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
 namespace ringmaster::integration {
+
+std::string RedisServer::Program() {
+  const char* other = std::getenv("RINGMASTER_REDIS_SERVER");
+  return other == nullptr ? "redis-server" : other;
+}
 
 RedisServer::RedisServer(Options options) : options_(std::move(options)) {
   if (options_.unix_socket) {
@@ -31,8 +37,8 @@ bool RedisServer::Start() {
     config += "port " + std::to_string(address_.port) + "\nbind " + address_.host + "\n";
   }
   for (const std::string& line : options_.config) config += line + "\n";
-  process_ = ChildProcess({"redis-server", folder_.Write("redis.conf", config)},
-                          folder_.File("redis.log"));
+  process_ =
+      ChildProcess({Program(), folder_.Write("redis.conf", config)}, folder_.File("redis.log"));
   serving_ = Eventually([this] {
     if (!process_.running()) return true;
     return Command({"PING"}) == "PONG";

@@ -23,6 +23,9 @@ class RedisServer {
     std::string username = {};             // with the password: who Command() logs in as
     std::string password = {};
   };
+  // What is started: "redis-server", or what RINGMASTER_REDIS_SERVER names (scripts/servers fetches
+  // newer ones).
+  static std::string Program();
   // Serving when the constructor returns; otherwise the test has failed and serving() is false.
   RedisServer() : RedisServer(Options()) {}
   explicit RedisServer(Options options);
