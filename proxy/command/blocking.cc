@@ -156,13 +156,9 @@ Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting, const Polling
 }
 
 // Asks the shards in turn until one has something. nullopt: it gave way.
-Task<std::optional<std::string>> WaitOverShards(RecipeCall& call, const Waiting& waiting) {
+Task<std::optional<std::string>> WaitOverShards(RecipeCall& call, const Waiting& waiting,
+                                                std::optional<TimePoint> deadline) {
   if (!call.LeaveMoves()) co_return std::nullopt;
-  std::optional<TimePoint> deadline;
-  if (*waiting.milliseconds > 0) {
-    deadline = call.context().proxy.Now() +
-               std::chrono::microseconds(static_cast<int64_t>(*waiting.milliseconds * 1000));
-  }
   PollingWait wait(call);
   milliseconds pause = kFirstPause;
   for (;;) {
@@ -256,18 +252,21 @@ std::optional<uint32_t> OnlyShard(RecipeCall& call, const Waiting& waiting) {
   return first;
 }
 
-Task<std::optional<std::string>> WaitOnce(RecipeCall& call, Waiting& waiting) {
+Task<std::optional<std::string>> WaitOnce(RecipeCall& call, Waiting& waiting,
+                                          std::optional<TimePoint> deadline) {
   std::optional<uint32_t> shard = OnlyShard(call, waiting);
   if (!shard && !waiting.milliseconds) shard = 0;
   if (shard) co_return co_await WaitOnOneShard(call, waiting, *shard);
   co_await ReplaceLastIds(call, waiting);
   waiting.parts.clear();
   waiting.cut(call, waiting);
-  co_return co_await WaitOverShards(call, waiting);
+  co_return co_await WaitOverShards(call, waiting, deadline);
 }
 
-// The keys may go to other shards meanwhile, and this one with them.
-Task<std::string> EnterAgain(RecipeCall& call, const Waiting& waiting) {
+// The keys may go to other shards meanwhile, and this one with them. Not while they are locked,
+// unless it is late, or nobody waits for it any more.
+Task<std::string> EnterAgain(RecipeCall& call, const Waiting& waiting,
+                             std::optional<TimePoint> deadline) {
   const std::vector<Bytes> args(waiting.args.begin(), waiting.args.end());
   std::vector<uint32_t> positions;
   std::vector<Bytes> keys;
@@ -276,24 +275,31 @@ Task<std::string> EnterAgain(RecipeCall& call, const Waiting& waiting) {
   }
   std::string failed = co_await call.EnterAgain(keys);
   while (failed.empty() && call.context().locked && IsLocked(call, waiting.args)) {
+    if (call.client_gone() || (deadline && call.context().proxy.Now() >= *deadline)) break;
     co_await call.Sleep(kFirstPause);
   }
   co_return failed;
 }
 
+// When the wait ends; nullopt: never, or a shard says what is wrong with its timeout.
+std::optional<TimePoint> DeadlineOf(RecipeCall& call, const Waiting& waiting) {
+  if (!waiting.milliseconds || *waiting.milliseconds == 0) return std::nullopt;
+  return call.context().proxy.Now() +
+         std::chrono::microseconds(static_cast<int64_t>(*waiting.milliseconds * 1000));
+}
+
 Task<std::string> Wait(RecipeCall& call, Waiting& waiting) {
-  const std::optional<double> wanted = waiting.milliseconds;
-  const TimePoint began = call.context().proxy.Now();
+  const std::optional<TimePoint> deadline = DeadlineOf(call, waiting);
   for (;;) {
-    std::optional<std::string> reply = co_await WaitOnce(call, waiting);
+    std::optional<std::string> reply = co_await WaitOnce(call, waiting, deadline);
     if (reply) co_return std::move(*reply);
-    std::string failed = co_await EnterAgain(call, waiting);
+    std::string failed = co_await EnterAgain(call, waiting, deadline);
     if (!failed.empty()) co_return failed;
     if (call.client_gone()) co_return Nil(call, false);
-    if (!wanted || *wanted == 0) continue;
-    const Duration waited = call.context().proxy.Now() - began;
-    const int64_t left = std::max<int64_t>(int64_t(*wanted) - Milliseconds(waited), 1);
-    waiting.milliseconds = static_cast<double>(left);
+    if (!deadline) continue;
+    const TimePoint now = call.context().proxy.Now();
+    if (now >= *deadline) co_return Nil(call, false);
+    const int64_t left = std::max<int64_t>(Milliseconds(*deadline - now), 1);
     waiting.args[waiting.timeout_at] = waiting.unit == 1
                                            ? std::to_string(left)
                                            : fmt::format("{}.{:03}", left / 1000, left % 1000);

@@ -144,6 +144,7 @@ Task<Result<Sums>> SumUp(RecipeCall& call, uint32_t shard, int database, const s
     Sums sums;
     sums.Add(piece);
     while (piece.next != "0") {
+      if (call.client_gone()) co_return Error{ErrorCode::kRefused, "its client is gone"};
       Result<std::vector<Piece>> next =
           co_await AskForPieces(call, shard, database, one, piece.next);
       if (!next) co_return next.error();

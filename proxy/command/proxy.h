@@ -116,7 +116,9 @@ class Proxy {
   // Runs `visit` on every worker's thread and then `done` on this one with what each wrote, in the
   // order of the workers.
   virtual void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) = 0;
-  // Runs `then` on this worker's thread after at least `delay`. Never runs after a shutdown began.
+  // Runs `then` on this worker's thread, never before `delay` is over by Now(), and in a later turn
+  // of the loop when it is asked for within another `then`: nobody who asks again and again keeps
+  // the loop from turning. Never runs after a shutdown began.
   virtual void After(Duration delay, std::function<void()> then) = 0;
   // Waits in the proxy's background queue: `turn` gets what to call when the work is done, or an
   // error when the job was cancelled or too many wait. On this thread.

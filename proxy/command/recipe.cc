@@ -84,6 +84,7 @@ Task<std::string> RecipeCall::EnterAgain(const std::vector<Bytes>& keys) {
     gate_generation_ = gate->OnRecipeBegan();
     over->Complete(error);
   });
+  if (over->completed()) co_await AnsweredAtOnce();
   co_return co_await *over;
 }
 
@@ -92,6 +93,7 @@ Task<std::string> RecipeCall::Bring(const std::vector<Bytes>& keys) {
   auto over = std::make_shared<Completion<std::string>>();
   context_.moves->Enter(database_, keys,
                         [over](const std::string& error) { over->Complete(error); });
+  if (over->completed()) co_await AnsweredAtOnce();
   co_return co_await *over;
 }
 
@@ -104,6 +106,19 @@ Connection& RecipeCall::Shared(uint32_t shard, int database) {
   return context_.router.backend(shard).Shared(database, resp_);
 }
 
+Task<Answer> RecipeCall::AnswerTo(Question& question) {
+  if (question.answer().completed()) co_await AnsweredAtOnce();
+  co_return co_await question.answer();
+}
+
+Task<void> RecipeCall::AnsweredAtOnce() {
+  const TimePoint now = context_.proxy.Now();
+  if (std::exchange(turn_, now) != now) at_once_ = 0;
+  if (++at_once_ < kAtOnce) co_return;
+  at_once_ = 0;
+  co_await Sleep(Duration(0));
+}
+
 Task<Answer> RecipeCall::Ask(uint32_t shard, std::string request, bool read_only) {
   Question question(context_.scatters.max_reply());
   const AskOptions options{.read_only = read_only};
@@ -111,7 +126,7 @@ Task<Answer> RecipeCall::Ask(uint32_t shard, std::string request, bool read_only
     const LaneScope scope(context_.router.context(), lane());
     question.Send(context_.router.backend(shard).Shared(database_, resp_), request, options);
   }
-  co_return co_await question.answer();
+  co_return co_await AnswerTo(question);
 }
 
 Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request) {
@@ -121,7 +136,7 @@ Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request) {
 Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request, AskOptions options) {
   Question question(context_.scatters.max_reply());
   question.Send(connection, request, options);
-  co_return co_await question.answer();
+  co_return co_await AnswerTo(question);
 }
 
 Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> args,
@@ -133,7 +148,7 @@ Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> arg
     // Its keys came when ours did; a freeze or a lock waits for us, so it must not stop us.
     context_.moving || locked || locks_ != nullptr ? DispatchNow(call) : Dispatch(call);
   }
-  Answer answer = co_await question.answer();
+  Answer answer = co_await AnswerTo(question);
   co_return std::move(answer.reply);
 }
 
@@ -165,7 +180,7 @@ Task<Answer> RecipeCall::Serve(void (*dispatch)(Call& call)) {
     const LaneScope scope(context_.router.context(), lane());
     dispatch(call);
   }
-  co_return co_await question.answer();
+  co_return co_await AnswerTo(question);
 }
 
 Task<Result<Proxy::Resume>> RecipeCall::HoldTransfers() {

@@ -1,5 +1,9 @@
 // A command that takes several steps, written as a coroutine that reads in the order things happen.
 // It owns copies of what it needs, so a client that hangs up cannot cut it short.
+//
+// No recipe keeps the loop from turning, however it loops: what is answered at once (by a shard
+// that is down, say) is counted, and after kAtOnce such answers in one turn the recipe goes on in
+// the next.
 #pragma once
 
 #include <memory>
@@ -74,6 +78,7 @@ class RecipeCall {
   // The same, whatever moves or is locked: its keys came when the call did.
   Task<Answer> ServeNow();
   Task<Result<Proxy::Resume>> HoldTransfers();
+  // At least so long, and into a later turn of the loop, unless it is the first Sleep of this one.
   Task<void> Sleep(Duration delay);
   // What `visit` writes on each worker, in worker order.
   Task<std::vector<std::string>> VisitWorkers(Proxy::Visit visit);
@@ -87,8 +92,13 @@ class RecipeCall {
   ClientState* client() const { return client_gone() ? nullptr : client_; }
 
  private:
+  // Answers in one turn that nobody had to wait for.
+  static constexpr int kAtOnce = 64;
+
   ConnectionLane* lane() const;
   Task<Answer> Serve(void (*dispatch)(Call& call));
+  Task<Answer> AnswerTo(Question& question);
+  Task<void> AnsweredAtOnce();
 
   CommandContext& context_;
   const Command& command_;
@@ -106,6 +116,8 @@ class RecipeCall {
   int database_;
   int resp_;
   std::shared_ptr<PushClient> push_;  // its connections, if it has some of its own
+  TimePoint turn_{};                  // of the last answer that came at once
+  int at_once_ = 0;                   // such answers in that turn
 };
 
 // The recipes under way on one worker. Owner: the worker, which outlives none of them: it waits

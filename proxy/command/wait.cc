@@ -41,8 +41,8 @@ class LentConnection {
   }
 
   Connection* get() { return connection_; }
-  // Grows with each new connection to the shard: one that came back knows nothing of our writes.
-  uint64_t generation() const { return backend_.metrics().connects.value(); }
+  // Grows each time it comes up: one that came back knows nothing of our writes.
+  uint32_t generation() const { return connection_->generation(); }
 
  private:
   Backend& backend_;
@@ -96,7 +96,7 @@ Task<Acknowledged> WaitForShard(RecipeCall& call, uint32_t shard, WaitArguments 
   if (lent.get() == nullptr) {
     co_return Acknowledged{0, errors::NotApplied(name, "all connections to it are lent out")};
   }
-  std::optional<uint64_t> covered;  // the generation whose offset covers the client's writes
+  std::optional<uint32_t> covered;  // the generation whose offset covers the client's writes
   const std::string ping_request = MakeRequest({"PING"});
   for (;;) {
     if (covered != lent.generation()) {
@@ -107,8 +107,8 @@ Task<Acknowledged> WaitForShard(RecipeCall& call, uint32_t shard, WaitArguments 
     std::string request = WaitRequest(wait.replicas, RoundMillis(call, wait, backend));
     const Answer answer = co_await call.AskOver(*lent.get(), std::move(request));
     if (answer.is_error()) co_return Acknowledged{0, answer.reply};
-    if (covered != lent.generation()) continue;
-    const int64_t count = ReadReply(answer.reply).count;
+    // A count of what another stream wrote says nothing.
+    const int64_t count = covered == lent.generation() ? ReadReply(answer.reply).count : 0;
     const bool late = wait.deadline && call.context().proxy.Now() >= *wait.deadline;
     if (count >= wait.replicas || late || call.client_gone()) co_return Acknowledged{count, ""};
   }

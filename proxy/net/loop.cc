@@ -27,6 +27,7 @@ Loop::Loop() : loop_(new uv_loop_t), handles_(new Handles, &Loop::Forget) {
     auto* loop = static_cast<Loop*>(handle->data);
     if (loop->prepare_) loop->prepare_();
     loop->now_valid_ = false;
+    ++loop->turns_;
   });
   share_since_ = MonotonicNow();
 }

@@ -40,9 +40,13 @@ class Loop {
   // How long it has been asleep since it was made. Any thread.
   Duration Slept() const;
 
+  // Turns so far. Any object of the loop may tell by it whether the loop has turned meanwhile.
+  uint64_t turns() const { return turns_; }
+
   uv_loop_s* raw() { return loop_; }  // for net/ only
 
  private:
+  friend class Timer;
   struct Handles;
   static void Forget(Handles* handles);
 
@@ -52,6 +56,8 @@ class Loop {
   TimePoint now_{};
   bool now_valid_ = false;
   bool busy_ = false;
+  bool in_timers_ = false;  // a timer's callback runs
+  uint64_t turns_ = 0;
   TimePoint share_since_{};
   uint64_t idle_since_ = 0;
 };

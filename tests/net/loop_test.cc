@@ -179,5 +179,57 @@ TEST(MailboxTest, DropsWhatWasNotRunWhenItGoes) {
   EXPECT_EQ(token.use_count(), 1);
 }
 
+// The callbacks that are to come before the loop gives up.
+constexpr int kFirings = 200;
+
+TEST(TimerTest, ThoseThatStartThemselvesAgainLetTheLoopTurn) {
+  for (const Duration after : {Duration(0), Duration(std::chrono::microseconds(300))}) {
+    Loop loop;
+    int fired = 0;
+    Timer* self = nullptr;
+    Timer timer(loop, [&] {
+      if (++fired < kFirings) return self->StartOnce(after);
+      loop.Stop();
+    });
+    self = &timer;
+    timer.StartOnce(after);
+    loop.Run();
+    EXPECT_EQ(fired, kFirings);
+    EXPECT_GE(loop.turns(), static_cast<uint64_t>(kFirings - 1));
+  }
+}
+
+// Together they take longer than any of them waits: when the last one was served the first is due.
+TEST(TimerTest, ManyThatTakeLongLetTheLoopTurn) {
+  constexpr int kTimers = 20;
+  Loop loop;
+  int fired = 0;
+  std::vector<std::unique_ptr<Timer>> timers;
+  for (int i = 0; i < kTimers; ++i) {
+    timers.push_back(std::make_unique<Timer>(loop, [&, i] {
+      const TimePoint until = MonotonicNow() + std::chrono::microseconds(200);
+      while (MonotonicNow() < until) {
+      }
+      if (++fired < kFirings) return timers[static_cast<size_t>(i)]->StartOnce(milliseconds(1));
+      loop.Stop();
+    }));
+    timers.back()->StartOnce(milliseconds(1));
+  }
+  loop.Run();
+  EXPECT_GE(loop.turns(), static_cast<uint64_t>(kFirings / kTimers - 1));
+}
+
+TEST(TimerTest, NeverFiresBeforeItsTimeIsOver) {
+  for (const int micros : {1, 400, 999, 1001, 1500, 2999}) {
+    Loop loop;
+    const Duration after = std::chrono::microseconds(micros);
+    Timer timer(loop, [&] { loop.Stop(); });
+    const TimePoint since = MonotonicNow();
+    timer.StartOnce(after);
+    loop.Run();
+    EXPECT_GE(loop.Now() - since, after) << micros;
+  }
+}
+
 }  // namespace
 }  // namespace ringmaster
