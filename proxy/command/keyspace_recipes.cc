@@ -134,8 +134,7 @@ Task<std::string> ScanRecipe(RecipeCall& call) {
   const uint64_t version = router.version();
   const uint32_t tag = TagOf(router);
   const std::vector<uint32_t> walk = WalkOf(router);
-  ScanCursor cursor = ScanCursor::Decode(*from);
-  if (cursor.tag != tag || cursor.shard >= walk.size()) cursor = {.tag = tag};
+  ScanCursor cursor = ScanCursor::Decode(*from, tag, walk.size());
 
   const size_t wanted = CountOption(call.args());
   std::string keys;
@@ -145,23 +144,21 @@ Task<std::string> ScanRecipe(RecipeCall& call) {
     const Answer answer = co_await call.Ask(shard, ScanRequest(call.args(), cursor.inner), true);
     if (answer.is_error()) co_return answer.reply;
     const bool same = router.version() == version || TagOf(router) == tag;
-    if (!same) {
-      const ScanCursor stale{.tag = tag, .shard = 1};
-      co_return ScanReply(call.resp(), stale.Encode(), count, keys);
-    }
+    if (!same) co_return ScanReply(call.resp(), ScanCursor::kRestart, count, keys);
     Page page;
     if (!TakePage(router, shard, answer.reply, keys, page)) {
       co_return errors::NotApplied(router.shard_name(shard), "its SCAN reply is no page");
     }
     count += page.keys;
-    if (page.next > ScanCursor::kMaxInner) co_return NoCursor(router.shard_name(shard));
+    if (page.next > ScanCursor::MaxInner(walk.size())) {
+      co_return NoCursor(router.shard_name(shard));
+    }
     cursor.inner = page.next;
     if (page.next != 0) break;
     if (++cursor.shard == walk.size()) co_return ScanReply(call.resp(), 0, count, keys);
-    if (cursor.shard > ScanCursor::kMaxShard) co_return NoCursor(router.shard_name(shard));
     if (count >= wanted) break;
   }
-  co_return ScanReply(call.resp(), cursor.Encode(), count, keys);
+  co_return ScanReply(call.resp(), cursor.Encode(tag, walk.size()), count, keys);
 }
 
 // KEYS: only what its shard owns; while keys move, the donors first and nothing twice. A ring that

@@ -8,7 +8,8 @@
 namespace ringmaster {
 namespace {
 
-constexpr uint32_t kOfMove = 1U << 10;
+// Tags of moves have this bit; of all bits together is nobody's (ScanCursor::kRestart).
+constexpr uint32_t kOfMove = 1U << (ScanCursor::kTagBits - 1);
 
 }  // namespace
 
@@ -34,7 +35,16 @@ uint32_t ScanTag(const Topology& topology) {
 }
 
 uint32_t ScanTagOfMove(uint64_t epoch) {
-  return kOfMove | static_cast<uint32_t>(epoch & (kOfMove - 1));
+  return kOfMove | static_cast<uint32_t>(epoch % (kOfMove - 1));
+}
+
+ScanCursor ScanCursor::Decode(uint64_t cursor, uint32_t tag, size_t shards) {
+  if (cursor >> kBits != 0 || (cursor & kRestart) != tag) return {};
+  const uint64_t place = cursor >> kTagBits;
+  const int bits = ShardBits(shards);
+  const uint64_t shard = place & ((uint64_t{1} << bits) - 1);
+  if (shard >= shards) return {};
+  return {.shard = static_cast<uint32_t>(shard), .inner = place >> bits};
 }
 
 std::optional<uint64_t> ParseScanCursor(Bytes text) {

@@ -17,20 +17,43 @@ std::shared_ptr<const Topology> MakeTopology(const std::vector<std::string>& nam
 TEST(ScanCursorTest, ComesBackAsItWent) {
   Random random(1);
   for (int i = 0; i < 10000; ++i) {
-    const ScanCursor cursor{.tag = static_cast<uint32_t>(random.Below(2048)),
-                            .shard = static_cast<uint32_t>(random.Below(4096)),
-                            .inner = random.Below(ScanCursor::kMaxInner + 1)};
-    const ScanCursor back = ScanCursor::Decode(cursor.Encode());
-    ASSERT_EQ(back.tag, cursor.tag);
+    const auto tag = static_cast<uint32_t>(random.Below(2047));
+    const size_t shards = 1 + random.Below(4096);
+    const ScanCursor cursor{.shard = static_cast<uint32_t>(random.Below(shards)),
+                            .inner = random.Below(ScanCursor::MaxInner(shards) + 1)};
+    const ScanCursor back = ScanCursor::Decode(cursor.Encode(tag, shards), tag, shards);
     ASSERT_EQ(back.shard, cursor.shard);
     ASSERT_EQ(back.inner, cursor.inner);
   }
 }
 
-TEST(ScanCursorTest, FitsASignedNumber) {
-  const ScanCursor largest{
-      .tag = 2047, .shard = ScanCursor::kMaxShard, .inner = ScanCursor::kMaxInner};
-  EXPECT_EQ(largest.Encode(), uint64_t{INT64_MAX});
+TEST(ScanCursorTest, FitsADouble) {
+  for (const size_t shards : {1U, 2U, 3U, 4U, 100U, 4096U}) {
+    const ScanCursor largest{.shard = static_cast<uint32_t>(shards - 1),
+                             .inner = ScanCursor::MaxInner(shards)};
+    EXPECT_LT(largest.Encode(2047, shards), uint64_t{1} << 53) << shards;
+    EXPECT_GE(ScanCursor::MaxInner(shards), (uint64_t{1} << 30) - 1) << "keys of one of " << shards;
+  }
+}
+
+TEST(ScanCursorTest, OfUsualShardsIsBelowTwoToTheFortyEighth) {
+  const ScanCursor cursor{.shard = 15, .inner = (uint64_t{1} << 32) - 1};
+  EXPECT_LT(cursor.Encode(2046, 16), uint64_t{1} << 48);
+}
+
+TEST(ScanCursorTest, OfAnotherWalkStartsAgain) {
+  const ScanCursor cursor{.shard = 2, .inner = 77};
+  const auto starts = [](const ScanCursor& at) { return at.shard == 0 && at.inner == 0; };
+  EXPECT_TRUE(starts(ScanCursor::Decode(cursor.Encode(5, 3), 6, 3)));
+  EXPECT_TRUE(starts(ScanCursor::Decode(UINT64_MAX, 2047, 3)));
+  EXPECT_TRUE(starts(ScanCursor::Decode(uint64_t{1} << 53, 0, 3)));
+  const ScanCursor beyond{.shard = 3, .inner = 1};
+  EXPECT_TRUE(starts(ScanCursor::Decode(beyond.Encode(5, 4), 5, 3)));
+  for (uint64_t epoch = 0; epoch < 3000; ++epoch) {
+    const uint32_t tag = ScanTagOfMove(epoch);
+    EXPECT_TRUE(starts(ScanCursor::Decode(ScanCursor::kRestart, tag, 3)));
+    EXPECT_NE(tag, ScanCursor::kRestart);
+  }
 }
 
 TEST(ScanCursorTest, TagIsThatOfWhatPlacesKeys) {
@@ -48,10 +71,6 @@ TEST(ScanCursorTest, TagOfAMoveIsNeverThatOfARingOrOfTheNextMove) {
     EXPECT_LT(ScanTagOfMove(epoch), 2048U);
     EXPECT_NE(ScanTagOfMove(epoch), ScanTagOfMove(epoch + 1));
   }
-}
-
-TEST(ScanCursorTest, ForeignCursorHasNoTagOfOurs) {
-  EXPECT_GT(ScanCursor::Decode(UINT64_MAX).tag, 2047U);
 }
 
 TEST(ScanCursorTest, ReadsNumbersAsRedisDoes) {
