@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "net/loop.h"
 #include "resp/errors.h"
+#include "resp/reply_reader.h"
 #include "resp/request_writer.h"
 
 namespace ringmaster {
@@ -216,16 +217,16 @@ void Connection::StartHandshake() {
       ask({"AUTH", user, shard.password});
     }
   }
-  name_left_ = 0;
-  if (!shard.client_name.empty()) {
-    ask({"CLIENT", "SETNAME", shard.client_name});
-    name_left_ = 1 + (database_ != 0 ? 1 : 0) + prologue_count_ + 1;
-  }
+  const int before_name = handshake_left_;
+  if (!shard.client_name.empty()) ask({"CLIENT", "SETNAME", shard.client_name});
   if (database_ != 0) ask({"SELECT", std::to_string(database_)});
   bytes += prologue_;
   handshake_left_ += prologue_count_;
+  asks_facts_ = link_.WantsFacts(context_.loop.Now());
+  if (asks_facts_) ask({"INFO", "server"});
   // A frozen server still accepts connections: only an answer says that it is alive.
   ask({"PING"});
+  name_left_ = shard.client_name.empty() ? 0 : handshake_left_ - before_name;
   state_ = State::kHandshake;
   handshake_.Put(bytes);
   Touch();
@@ -240,6 +241,16 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
   }
   if (!complete) return true;
   const std::string answer = std::exchange(handshake_reply_, std::string());
+  if (asks_facts_ && handshake_left_ == 2) {
+    // One whose user may not ask serves as well, and is not asked again and again.
+    const ReplyElement info = ReadReply(answer);
+    const bool denied = answer.starts_with("-NOPERM");
+    if (denied || !(info.is_error() || info.is_aggregate())) {
+      link_.OnFacts(context_.loop.Now(), denied ? ServerFacts() : ReadServerFacts(info.text));
+    }
+    --handshake_left_;
+    return true;
+  }
   // One without a name serves as well.
   const bool tolerated = handshake_left_ == name_left_ || (handshake_left_ == 1 && IsBusy(answer));
   if (!tolerated && answer.starts_with("-BUSY ")) {
@@ -395,6 +406,7 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
   large_reported_ = false;
   part_bytes_ = 0;
   if (was_up) {
+    link_.OnLost();
     metrics_.losses.Add();
     metrics_.connections.Subtract(1);
   }

@@ -199,6 +199,7 @@ class Connection : public ListHook<> {
   bool unread_ = false;  // TLS holds bytes that came while we were paused
   bool large_reported_ = false;
   uint64_t part_bytes_ = 0;  // of the reply under way, delivered in parts
+  bool asks_facts_ = false;  // the last but one question of the handshake is INFO
   bool streaming_ = false;   // the last exchange's bytes are still arriving
   uint32_t generation_ = 0;
   int handshake_left_ = 0;  // replies of the handshake still to come

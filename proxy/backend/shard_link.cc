@@ -43,4 +43,30 @@ std::string ShardLink::last_error() const {
   return last_error_;
 }
 
+std::shared_ptr<const ServerFacts> ShardLink::facts() const {
+  const std::lock_guard lock(mutex_);
+  return facts_;
+}
+
+bool ShardLink::WantsFacts(TimePoint now) const {
+  const std::lock_guard lock(mutex_);
+  return facts_ == nullptr || facts_at_ == TimePoint{} || now - facts_at_ >= kFactsFresh;
+}
+
+void ShardLink::OnLost() {
+  const std::lock_guard lock(mutex_);
+  facts_at_ = TimePoint{};
+}
+
+void ShardLink::OnFacts(TimePoint now, ServerFacts facts) {
+  const std::lock_guard lock(mutex_);
+  facts_at_ = now;
+  if (facts_ != nullptr && *facts_ == facts) return;
+  if (facts_ != nullptr && facts_->redis_version != facts.redis_version) {
+    LogInfo("shard {} at {} is now version {}, it was {}", shard_.name, shard_.address.ToString(),
+            facts.redis_version, facts_->redis_version);
+  }
+  facts_ = std::make_shared<const ServerFacts>(std::move(facts));
+}
+
 }  // namespace ringmaster

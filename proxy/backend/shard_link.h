@@ -9,6 +9,7 @@
 #include <string>
 
 #include "backend/breaker.h"
+#include "backend/server_facts.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -68,16 +69,28 @@ class ShardLink {
   void SetMemoryLimited(bool limited) {
     if (limited != memory_limited()) memory_limited_.store(limited, std::memory_order_relaxed);
   }
+  // What the server said of itself when a connection last came up and asked; nullptr: none did, or
+  // it may not tell. Kept while it is away.
+  std::shared_ptr<const ServerFacts> facts() const;
+  // A connection that comes up asks: it may be another server, or another life of it. Not each of
+  // many that come at once does.
+  bool WantsFacts(TimePoint now) const;
+  void OnFacts(TimePoint now, ServerFacts facts);
+  // A connection that was up is gone: whoever answers next may be another server.
+  void OnLost();
   uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr int kMostConnecting = 64;
+  static constexpr Duration kFactsFresh = std::chrono::seconds(1);
 
   const ShardAddress shard_;
   const BackendLimits limits_;
   mutable std::mutex mutex_;
-  Breaker breaker_;         // guarded by mutex_
-  std::string last_error_;  // guarded by mutex_
+  Breaker breaker_;                           // guarded by mutex_
+  std::string last_error_;                    // guarded by mutex_
+  std::shared_ptr<const ServerFacts> facts_;  // guarded by mutex_
+  TimePoint facts_at_{};                      // guarded by mutex_
   std::atomic<bool> failing_{false};
   std::atomic<uint64_t> failures_{0};
   std::atomic<int> scripts_{0};

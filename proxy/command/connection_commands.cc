@@ -2,8 +2,8 @@
 #include "command/access_control.h"
 #include "command/call.h"
 #include "command/handlers.h"
+#include "command/pool_version.h"
 #include "command/push_hub.h"
-#include "command/redis_version.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
 
@@ -96,12 +96,13 @@ void Hello(Call& call, ReplyWriter& out) {
     return;
   }
   call.client.resp = resp;
+  const PoolVersion version = VersionOf(call.context.router);
   ReplyWriter reply(out.out(), resp);
   reply.Map(7);
   reply.Bulk("server");
-  reply.Bulk("redis");
+  reply.Bulk(version.server());
   reply.Bulk("version");
-  reply.Bulk(kRedisVersion);
+  reply.Bulk(version.version());
   reply.Bulk("proto");
   reply.Integer(resp);
   reply.Bulk("id");

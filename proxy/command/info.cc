@@ -8,8 +8,8 @@
 #include "command/figures.h"
 #include "command/handlers.h"
 #include "command/info_merge.h"
+#include "command/pool_version.h"
 #include "command/recipe.h"
-#include "command/redis_version.h"
 #include "command/statistics.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
@@ -35,19 +35,25 @@ int Port(const ProxyFacts& facts) {
   return 0;
 }
 
-std::vector<InfoSection> OwnSections(Proxy& proxy, const WorkerFigures& total) {
+std::vector<InfoSection> OwnSections(Proxy& proxy, const PoolVersion& version,
+                                     const WorkerFigures& total) {
   const ProxyFacts& facts = proxy.facts();
   const int64_t uptime = Milliseconds(proxy.Now() - facts.started_at) / 1000;
-  return {{"Server",
-           {{"redis_version", kRedisVersion},
-            {"redis_mode", "standalone"},
-            {"process_id", std::to_string(getpid())},
-            {"run_id", facts.run_id},
-            {"tcp_port", std::to_string(Port(facts))},
-            {"uptime_in_seconds", std::to_string(uptime)},
-            {"uptime_in_days", std::to_string(uptime / 86400)},
-            {"executable", Executable()},
-            {"config_file", facts.config_file}}},
+  InfoSection server{"Server",
+                     {{"redis_version", version.redis_version},
+                      {"redis_mode", "standalone"},
+                      {"process_id", std::to_string(getpid())},
+                      {"run_id", facts.run_id},
+                      {"tcp_port", std::to_string(Port(facts))},
+                      {"uptime_in_seconds", std::to_string(uptime)},
+                      {"uptime_in_days", std::to_string(uptime / 86400)},
+                      {"executable", Executable()},
+                      {"config_file", facts.config_file}}};
+  if (!version.valkey_version.empty()) {
+    server.fields.push_back({"server_name", "valkey"});
+    server.fields.push_back({"valkey_version", version.valkey_version});
+  }
+  return {std::move(server),
           {"Clients",
            {{"connected_clients", Number(total.clients)},
             {"maxclients", Number(facts.max_clients)},
@@ -205,8 +211,10 @@ Task<std::string> InfoRecipe(RecipeCall& call) {
     if (section.title == "Keyspace") HideMarks(marks, section);
     if (section.title == "Commandstats") AddCommandStats(table, commands, section);
   };
-  std::string text =
-      MergeInfo(infos, Wanted(OwnSections(call.context().proxy, figures.total), sections), finish);
+  std::string text = MergeInfo(
+      infos,
+      Wanted(OwnSections(call.context().proxy, VersionOf(call.router()), figures.total), sections),
+      finish);
   if (sections.empty() || !Wanted({{"Ringmaster", {}}}, sections).empty()) {
     if (!text.empty()) text += "\r\n";
     text += Render(RingmasterSection(call, figures));

@@ -50,6 +50,17 @@ void Router::Tick(TimePoint now) {
   std::erase_if(leaving_, [](const auto& backend) { return backend->idle(); });
 }
 
+void Router::Greet() {
+  if (greeted_ == version_) return;
+  bool known = true;
+  for (const auto& backend : backends_) {
+    if (backend->link().facts() != nullptr) continue;
+    known = false;
+    backend->Common(0, 2).Prepare();
+  }
+  if (known) greeted_ = version_;
+}
+
 bool Router::idle() const {
   for (const auto& backend : backends_) {
     if (!backend->idle()) return false;

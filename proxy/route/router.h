@@ -46,6 +46,9 @@ class Router {
   uint64_t version() const { return version_; }
 
   void Tick(TimePoint now);
+  // Connects to shards that have not said yet which server they are (ShardLink::facts). One worker
+  // does, several times a second.
+  void Greet();
   bool idle() const;
   // For good: answers everything, and whatever is asked from then on is refused.
   void Close(const std::string& why);
@@ -67,6 +70,7 @@ class Router {
   std::shared_ptr<const RouteSnapshot> snapshot_;
   const Topology* topology_ = nullptr;
   uint64_t version_ = 0;
+  uint64_t greeted_ = 0;               // the version whose shards are all known
   mutable std::mutex metrics_mutex_;   // whoever adds to the list, or reads it elsewhere
   std::vector<NamedMetrics> metrics_;  // before the backends, which count until their very end
   std::vector<std::unique_ptr<Backend>> backends_;

@@ -218,6 +218,7 @@ void PoolWorker::Tick(TimePoint now) {
   if (pause().what() != Pause::What::kNothing && pause().over(now)) pause().End();
   if (pause().what() == Pause::What::kNothing && worker_.metrics_.paused.value() > 0) EndPause();
   router_.Tick(now);
+  if (worker_.index() == 0) router_.Greet();
   locks_.Tick(now);
   sagas_.Tick(now);
   set_groups_.Tick(now);

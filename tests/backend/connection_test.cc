@@ -61,6 +61,39 @@ TEST_F(ConnectionTest, HandshakeLogsInAndSelectsBeforeAnyRequest) {
   EXPECT_EQ(shard().Requests(), "GET a");
 }
 
+TEST_F(ConnectionTest, AShardSaysWhichServerItIs) {
+  shard().handshake["INFO"] =
+      "$53\r\nredis_version:7.2.4\r\nvalkey_version:8.1.1\r\nrun_id:x\r\n\r\n";
+  EXPECT_EQ(link->facts(), nullptr);
+  Asker& asker = askers.emplace_back(Get("a"));
+  backend->Shared(7, 2).Send(asker);
+  Turns();
+  ASSERT_NE(link->facts(), nullptr);
+  EXPECT_EQ(link->facts()->program(), "Valkey 8.1.1");
+  EXPECT_EQ(link->facts()->run_id, "x");
+  EXPECT_EQ(shard().Requests(), "GET a");
+}
+
+// Another program may stand behind the address when it answers again.
+TEST_F(ConnectionTest, AShardThatCameBackIsAskedAnewWhichServerItIs) {
+  shard().handshake["INFO"] = "$22\r\nredis_version:7.0.15\r\n\r\n";
+  shard().answer = [](const std::string&) { return std::string("+1\r\n"); };
+  Send(askers.emplace_back(Get("a")));
+  shard().handshake["INFO"] = "$21\r\nredis_version:8.0.2\r\n\r\n";
+  shard().Drop();
+  Turns();
+  Send(askers.emplace_back(Get("b")));
+  ASSERT_NE(link->facts(), nullptr);
+  EXPECT_EQ(link->facts()->redis_version, "8.0.2");
+}
+
+TEST_F(ConnectionTest, AShardThatDoesNotSayWhichServerItIsServesAsWell) {
+  shard().handshake["INFO"] = "-BUSY a script runs\r\n";
+  Send(askers.emplace_back(Get("a")));
+  EXPECT_EQ(link->facts(), nullptr);
+  EXPECT_EQ(shard().Requests(), "GET a");
+}
+
 TEST_F(ConnectionTest, ALoadingShardIsUsedAndSpeaksForItself) {
   shard().handshake["PING"] = "-LOADING wait\r\n";
   Asker& asker = askers.emplace_back(Get("a"));

@@ -140,7 +140,10 @@ class FakeShard {
     }
     std::string reply;
     const std::string name(args[0]);
-    if (name == "HELLO" || name == "AUTH" || name == "SELECT" || name == "PING") {
+    if (request == "INFO server") {
+      const auto scripted = handshake.find("INFO");
+      reply = scripted != handshake.end() ? scripted->second : "-ERR it does not say\r\n";
+    } else if (name == "HELLO" || name == "AUTH" || name == "SELECT" || name == "PING") {
       handshakes.push_back(request);
       const auto scripted = handshake.find(name);
       reply = scripted != handshake.end() ? scripted->second
