@@ -70,6 +70,19 @@ TEST_F(ClientTrackingTest, BroadcastTellsOfAllKeysWithThePrefixes) {
             "single client must not overlap.");
 }
 
+TEST_F(ClientTrackingTest, BroadcastSaysNothingOfTheProxysOwnKeys) {
+  EXPECT_EQ(client_.Command({"CLIENT", "TRACKING", "ON", "BCAST"}), "OK");
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    cluster_.server(i).Command({"SET", "__rm:x", "1"});
+    // One message with both.
+    cluster_.server(i).Command({"MSET", "__rm:y", "1", keys_[i], "2"});
+    EXPECT_EQ(client_.Read(), Invalidated(keys_[i]));
+    cluster_.server(i).Command({"DEL", "__rm:x", "__rm:y"});
+    writer_.Command({"SET", keys_[i], "3"});
+    EXPECT_EQ(client_.Read(), Invalidated(keys_[i]));
+  }
+}
+
 TEST_F(ClientTrackingTest, NoLoopSparesOnesOwnChanges) {
   client_.Command({"CLIENT", "TRACKING", "ON", "NOLOOP"});
   client_.Command({"MGET", keys_[0], keys_[1]});

@@ -181,6 +181,23 @@ TEST_F(PublishSubscribeTest, KeyspaceNotificationsComeFromEveryShard) {
   EXPECT_TRUE(client_.Silent(std::chrono::milliseconds(20)));
 }
 
+TEST_F(PublishSubscribeTest, KeyspaceNotificationsSayNothingOfTheProxysOwnKeys) {
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < cluster_.size(); ++i) keys.push_back(cluster_.KeyOn(i));
+  EXPECT_EQ(publisher_.Command({"CONFIG", "SET", "notify-keyspace-events", "KEA"}), "OK");
+  client_.Command({"PSUBSCRIBE", "__key*"});
+  Client one = cluster_.Connect();
+  one.Command({"SUBSCRIBE", "__keyevent@0__:set"});
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    cluster_.server(i).Command({"SET", "__rm:x", "1"});
+    cluster_.server(i).Command({"DEL", "__rm:x"});
+    cluster_.server(i).Command({"SET", keys[i], "1"});
+    EXPECT_NE(one.Read().find("\"" + keys[i] + "\""), std::string::npos);
+    EXPECT_NE(client_.Read().find(keys[i]), std::string::npos);
+    EXPECT_NE(client_.Read().find(keys[i]), std::string::npos);
+  }
+}
+
 TEST_F(PublishSubscribeTest, MonitorShowsWhatClientsOfAnyWorkerSend) {
   EXPECT_EQ(client_.Command({"MONITOR"}), "OK");
   std::vector<Client> clients;

@@ -75,6 +75,97 @@ TEST_F(UsersTest, AChangeReachesClientsThatAreLoggedIn) {
             "(error) ERR The 'default' user cannot be removed");
 }
 
+// As Redis: its patterns may name any key, so they are for who may read every key.
+TEST_F(UsersTest, SortsPatternsAreForWhoMayReadEveryKey) {
+  Client admin = Connect();
+  ASSERT_EQ(admin.Command({"AUTH", "secret"}), "OK");
+  const auto as = [&](const std::vector<std::string>& rules) {
+    std::vector<std::string> words = {"ACL", "SETUSER", "ann", "reset", "on", "nopass", "+@all"};
+    words.insert(words.end(), rules.begin(), rules.end());
+    EXPECT_EQ(admin.Command(words), "OK");
+    Client client = Connect();
+    EXPECT_EQ(client.Command({"AUTH", "ann", "x"}), "OK");
+    return client;
+  };
+  Client ann = as({"~app:*"});
+  EXPECT_EQ(ann.Command({"RPUSH", "app:l", "2", "1"}), "(integer) 2");
+  EXPECT_EQ(ann.Command({"SORT", "app:l", "BY", "secret:*"}),
+            "(error) ERR BY option of SORT denied due to insufficient ACL permissions.");
+  EXPECT_EQ(ann.Command({"SORT_RO", "app:l", "GET", "secret:*"}),
+            "(error) ERR GET option of SORT denied due to insufficient ACL permissions.");
+  EXPECT_EQ(ann.Command({"SORT", "app:l", "BY", "nosort"}), "[\"2\", \"1\"]");
+  EXPECT_EQ(ann.Command({"SORT", "app:l", "LIMIT", "0", "x", "BY", "w*"}),
+            "(error) ERR value is not an integer or out of range");
+  EXPECT_EQ(as({"%R~*"}).Command({"SORT_RO", "app:l", "GET", "#", "GET", "x*"}),
+            "[\"1\", (nil), \"2\", (nil)]");
+}
+
+// The keys that are checked are those that the command uses.
+TEST_F(UsersTest, AnOptionThatIsGivenTwiceHidesNoKey) {
+  Client admin = Connect();
+  ASSERT_EQ(admin.Command({"AUTH", "secret"}), "OK");
+  ASSERT_EQ(admin.Command({"ACL", "SETUSER", "ann", "on", "nopass", "+@all", "~app:*", "~c", "~km",
+                           "~STREAMS", "~limit"}),
+            "OK");
+  Client ann = Connect();
+  ASSERT_EQ(ann.Command({"AUTH", "ann", "x"}), "OK");
+  const std::vector<std::vector<std::string>> calls = {
+      {"GEORADIUS", "app:g", "0", "0", "1", "km", "STORE", "app:x", "STORE", "secret"},
+      {"GEORADIUS", "app:g", "0", "0", "1", "km", "STOREDIST", "app:x", "STOREDIST", "secret"},
+      {"SORT", "app:l", "STORE", "limit", "STORE", "secret"},
+      {"XREADGROUP", "GROUP", "STREAMS", "c", "STREAMS", "secret", ">"},
+      {"SET", "app:1", std::string(300'000, 'x'), "GET"}};
+  ASSERT_EQ(admin.Command({"SET", "app:1", "hidden"}), "OK");
+  for (const auto& call : calls) {
+    const bool last = &call == &calls.back();
+    if (last) {
+      ASSERT_EQ(admin.Command({"ACL", "SETUSER", "ann", "resetkeys", "%W~app:*"}), "OK");
+    }
+    EXPECT_EQ(ann.Command(call), NoPermission("access one of the keys used as arguments"))
+        << call[0];
+  }
+}
+
+TEST_F(UsersTest, OrdersToTheProxyAreDangerousAndLookingIsReading) {
+  Client admin = Connect();
+  ASSERT_EQ(admin.Command({"AUTH", "secret"}), "OK");
+  ASSERT_EQ(admin.Command(
+                {"ACL", "SETUSER", "ann", "on", "nopass", "~*", "+@all", "-@dangerous", "-@admin"}),
+            "OK");
+  Client ann = Connect();
+  ASSERT_EQ(ann.Command({"AUTH", "ann", "x"}), "OK");
+  const std::vector<std::pair<std::vector<std::string>, std::string>> orders = {
+      {{"PROXY", "RELOAD"}, "reload"},
+      {{"PROXY", "REBALANCE", "ABANDON"}, "rebalance-order"},
+      {{"PROXY", "rebalance", "pause"}, "rebalance-order"},
+      {{"PROXY", "SAGAS", "ROLLBACK", "1"}, "sagas-order"},
+      {{"PROXY", "JOBS", "CANCEL", "1"}, "jobs-order"},
+      {{"PROXY", "LOGLEVEL", "debug"}, "loglevel-order"},
+      {{"PROXY", "SLOWLOG"}, "slowlog"},
+      {{"PROXY", "VERIFY"}, "verify"}};
+  for (const auto& [order, right] : orders) {
+    EXPECT_EQ(ann.Command(order), NoPermission("run the 'proxy|" + right + "' command"));
+  }
+  for (const std::vector<std::string>& look :
+       std::vector<std::vector<std::string>>{{"PROXY", "INFO"},
+                                             {"PROXY", "RING"},
+                                             {"PROXY", "LOCATE", "k"},
+                                             {"PROXY", "WORKERS"},
+                                             {"PROXY", "EXPLAIN", "GET", "k"},
+                                             {"PROXY", "REBALANCE", "STATUS"},
+                                             {"PROXY", "SAGAS"},
+                                             {"PROXY", "JOBS", "LIST"},
+                                             {"PROXY", "LOGLEVEL"},
+                                             {"PROXY", "SHARDS"}}) {
+    EXPECT_FALSE(ann.Command(look).starts_with("(error) NOPERM")) << look[1];
+  }
+  ASSERT_EQ(admin.Command({"ACL", "SETUSER", "ann", "+proxy|loglevel-order"}), "OK");
+  EXPECT_EQ(ann.Command({"PROXY", "LOGLEVEL", "warning"}), "OK");
+  ASSERT_EQ(admin.Command({"ACL", "SETUSER", "ann", "-@all", "+@read"}), "OK");
+  EXPECT_FALSE(ann.Command({"PROXY", "SHARDS"}).starts_with("(error)"));
+  EXPECT_TRUE(ann.Command({"PROXY", "RELOAD"}).starts_with("(error) NOPERM"));
+}
+
 TEST(PauseTest, WritesWaitAndReadsGoOn) {
   Cluster cluster;
   Client admin = cluster.Connect();

@@ -103,6 +103,8 @@ bool MatchOne(Bytes pattern, size_t p, char c, bool ignore_case, size_t* next) {
 }  // namespace
 
 bool GlobMatch(Bytes pattern, Bytes text, bool ignore_case) {
+  // As Redis, whose loop does not begin: a star matches no empty text.
+  if (text.empty()) return pattern.empty();
   size_t p = 0;
   size_t t = 0;
   size_t star = Bytes::npos;  // pattern position behind the last '*'

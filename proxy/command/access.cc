@@ -6,12 +6,14 @@
 #include "base/sha256.h"
 #include "command/introspection.h"
 #include "command/keys.h"
+#include "command/modules.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr char kUnknown[] = "Unknown command or category name in ACL";
 constexpr char kWrongSyntax[] = "Syntax error";
+constexpr size_t kLongestRule = 128;
 
 bool HasSpaces(Bytes text) {
   return std::any_of(text.begin(), text.end(),
@@ -28,6 +30,16 @@ bool HasWord(Bytes words, Bytes word) {
   return false;
 }
 
+// A call of a subcommand may need the right to another one (Row::needs).
+const Command& NeededFor(const Command& command, std::span<const Bytes> args) {
+  const char* name = command.row->needs == nullptr ? nullptr : command.row->needs(args);
+  if (name == nullptr) return command;
+  for (const Command* other : command.parent->subcommands) {
+    if (other->row->name == Bytes(name)) return *other;
+  }
+  return command;
+}
+
 // Where a command's arguments name channels.
 struct ChannelArguments {
   size_t begin = 0;  // 0: nowhere
@@ -39,9 +51,34 @@ ChannelArguments ChannelsOf(const Command& command, size_t args) {
   return {1, command.row->arity > 0 ? size_t{2} : args, command.Is(kChannelPatterns)};
 }
 
+// The first GET, or BY with a star, that SORT comes to. What it does not understand before is its
+// own error: then it reads nothing.
+Denial FirstSortPattern(std::span<const Bytes> args, bool stores) {
+  for (size_t i = 2; i < args.size(); ++i) {
+    const auto is = [&](Bytes word, size_t values) {
+      return EqualsIgnoreCase(args[i], word) && args.size() - i - 1 >= values;
+    };
+    if (is("asc", 0) || is("desc", 0) || is("alpha", 0)) continue;
+    if (is("limit", 2)) {
+      if (!ParseInteger(args[i + 1]) || !ParseInteger(args[i + 2])) return {};
+      i += 2;
+    } else if (stores && is("store", 1)) {
+      ++i;
+    } else if (is("by", 1)) {
+      if (args[i + 1].find('*') != Bytes::npos) return {Denial::Reason::kSortBy, i + 1};
+      ++i;
+    } else if (is("get", 1)) {
+      return {Denial::Reason::kSortGet, i + 1};
+    } else {
+      return {};
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-std::string Grants::Apply(Bytes rule) {
+std::string Grants::Apply(Bytes rule, const RuleNames& names) {
   const auto is = [rule](Bytes a, Bytes b) {
     return EqualsIgnoreCase(rule, a) || EqualsIgnoreCase(rule, b);
   };
@@ -60,7 +97,7 @@ std::string Grants::Apply(Bytes rule) {
   } else if ((rule[0] == '+' || rule[0] == '-') && rule.size() > 1) {
     const bool allowed = rule[0] == '+';
     return rule[1] == '@' ? SetCategory(rule.substr(2), allowed)
-                          : SetCommand(rule.substr(1), allowed);
+                          : SetCommand(rule.substr(1), allowed, names);
   } else {
     return kWrongSyntax;
   }
@@ -133,27 +170,51 @@ void Grants::Remember(char sign, const std::string& name) {
 }
 
 std::string Grants::SetCategory(Bytes category, bool allowed) {
-  if (!IsCategory(category)) return kUnknown;
+  const uint32_t bit = CategoryBit(category);
+  if (bit == 0) return kUnknown;
   for (const auto& command : table_->all()) {
-    if (IsInCategory(*command, category)) {
-      commands_[command->id] = allowed;
-      first_words_.erase(command->id);
-    }
+    if ((command->categories & bit) != 0) Set(*command, allowed);
   }
   if (!allowed) all_commands_ = false;
   Remember(allowed ? '+' : '-', "@" + Lowercase(category));
   return "";
 }
 
-std::string Grants::SetCommand(Bytes name, bool allowed) {
+std::string Grants::SetCommand(Bytes name, bool allowed, const RuleNames& names) {
   if (const Command* command = table_->FindByName(name)) {
     Set(*command, allowed);
     Remember(allowed ? '+' : '-', command->full_name);
     return "";
   }
+  if (table_->FindByName(name.substr(0, name.find('|'))) == nullptr) {
+    return SetLearned(name, allowed, names);
+  }
   const size_t bar = name.rfind('|');
   if (!allowed || bar == Bytes::npos) return kUnknown;
   return AllowFirstArgument(name.substr(0, bar), name.substr(bar + 1));
+}
+
+// Of a command that only shards know: what it means is found out when the command is called.
+std::string Grants::SetLearned(Bytes name, bool allowed, const RuleNames& names) {
+  const size_t bar = name.find('|');
+  const Bytes top = name.substr(0, bar);
+  const auto* command = names.learned == nullptr ? nullptr : names.learned->Known(top);
+  const bool nameable = !top.empty() && !HasSpaces(name) && name.size() <= kLongestRule;
+  if (command == nullptr && !(names.unknown && nameable)) return kUnknown;
+  if (bar != Bytes::npos) {
+    const Bytes word = name.substr(bar + 1);
+    if (!allowed && (word.empty() || word.find('|') != Bytes::npos)) return kUnknown;
+    if (word.find('|') != Bytes::npos) {
+      return "Allowing first-arg of a subcommand is not supported";
+    }
+    if (word.empty()) return kWrongSyntax;
+    const bool container = command != nullptr && !command->judged().subcommands.empty();
+    if (container && names.learned->Known(name) == nullptr) return kUnknown;
+    if (command != nullptr && !container && !allowed) return kUnknown;
+  }
+  if (!allowed) all_commands_ = false;
+  Remember(allowed ? '+' : '-', Lowercase(name));
+  return "";
 }
 
 std::string Grants::AllowFirstArgument(Bytes name, Bytes argument) {
@@ -163,14 +224,42 @@ std::string Grants::AllowFirstArgument(Bytes name, Bytes argument) {
   if (argument.empty()) return kWrongSyntax;
   if (!command->subcommands.empty()) return kUnknown;
   std::vector<std::string>& words = first_words_[command->id];
-  if (std::find(words.begin(), words.end(), argument) == words.end()) {
+  const bool known = std::any_of(words.begin(), words.end(), [argument](const std::string& word) {
+    return EqualsIgnoreCase(word, argument);
+  });
+  if (!known) {
     words.emplace_back(argument);
     rules_.push_back("+" + command->full_name + "|" + words.back());
   }
   return "";
 }
 
+// Goes through the rules as they were given: the last that is about the command decides.
+bool Grants::MayRunLearned(const Command& command, std::span<const Bytes> args) const {
+  const Command* parent = command.parent;
+  const uint32_t categories =
+      command.categories | (parent != nullptr ? parent->categories : uint32_t{0});
+  bool allowed = from_all_;
+  bool by_word = false;
+  for (const std::string& rule : rules_) {
+    const bool allows = rule[0] == '+';
+    const Bytes about = Bytes(rule).substr(1);
+    const size_t bar = about.find('|');
+    const bool category = about[0] == '@' && (categories & CategoryBit(about.substr(1))) != 0;
+    if (category || about == command.full_name ||
+        (parent != nullptr && about == parent->full_name)) {
+      allowed = allows;
+      by_word = false;
+    } else if (allows && bar != Bytes::npos && command.subcommands.empty() && parent == nullptr &&
+               about.substr(0, bar) == command.full_name && args.size() > 1) {
+      by_word = by_word || EqualsIgnoreCase(args[1], about.substr(bar + 1));
+    }
+  }
+  return allowed || by_word;
+}
+
 bool Grants::MayRun(const Command& command, std::span<const Bytes> args) const {
+  if (command.learned) return all_commands_ || command.Is(kNoAuth) || MayRunLearned(command, args);
   if (all_commands_ || command.Is(kNoAuth) || commands_[command.id]) return true;
   const auto words = first_words_.find(command.id);
   if (words == first_words_.end() || args.size() < 2) return false;
@@ -195,16 +284,48 @@ bool Grants::MayUse(Bytes channel, bool is_pattern) const {
   });
 }
 
-Denial Grants::Check(const Command& command, std::span<const Bytes> args) const {
-  if (!MayRun(command, args)) return {Denial::Reason::kCommand, 0};
-  if (!all_keys_ && HasKeys(*command.row)) {
-    std::vector<uint32_t> positions;
-    std::vector<const char*> access;
-    FoundKeys found{positions, &access};
-    ListKeys(*command.row, args, found);
-    for (size_t i = 0; i < positions.size(); ++i) {
-      if (!MayTouch(args[positions[i]], access[i])) return {Denial::Reason::kKey, positions[i]};
-    }
+bool Grants::reads_everything() const {
+  return all_keys_ || std::any_of(keys_.begin(), keys_.end(), [](const KeyRule& rule) {
+           return rule.read && rule.pattern == "*";
+         });
+}
+
+Denial Grants::CheckKeys(const Command& command, std::span<const Bytes> args) const {
+  const Row& row = *command.row;
+  std::vector<uint32_t> positions;
+  std::vector<const char*> access;
+  FoundKeys found{positions, &access};
+  ListKeys(row, args, found);
+  // Redis 7.0 takes some options for others' values (a second STORE, a group named STREAMS); what
+  // the command really uses has to be allowed as well.
+  const size_t listed = positions.size();
+  if (row.finder != nullptr) FindKeys(row, args, found);
+  for (size_t i = 0; i < positions.size(); ++i) {
+    const char* how = i >= listed && *access[i] == '\0' ? "RO access" : access[i];
+    // What is done to the key only a shard could tell.
+    if (command.keys_said_by_shard) how = "";
+    if (!MayTouch(args[positions[i]], how)) return {Denial::Reason::kKey, positions[i]};
+  }
+  return {};
+}
+
+Denial Grants::CheckSaid(const SaidKeys& said, std::span<const Bytes> args) const {
+  for (const auto& [key, access] : said) {
+    if (MayTouch(key, access)) continue;
+    const auto at = std::find(args.begin() + 1, args.end(), Bytes(key));
+    return {Denial::Reason::kKey,
+            at == args.end() ? size_t{0} : static_cast<size_t>(at - args.begin())};
+  }
+  return {};
+}
+
+Denial Grants::Check(const Command& called, std::span<const Bytes> args,
+                     const SaidKeys* said) const {
+  const Command& command = NeededFor(called.judged(), args);
+  if (!MayRun(command, args)) return {Denial::Reason::kCommand, 0, &command};
+  if (!all_keys_ && (said != nullptr || HasKeys(*command.row))) {
+    const Denial denial = said != nullptr ? CheckSaid(*said, args) : CheckKeys(command, args);
+    if (denial) return denial;
   }
   if (!all_channels_) {
     const ChannelArguments channels = ChannelsOf(command, args.size());
@@ -252,7 +373,7 @@ std::string Grants::Describe() const {
   return text + DescribeCommands();
 }
 
-std::string AclUser::Apply(const CommandTable& table, Bytes rule) {
+std::string AclUser::Apply(const CommandTable& table, Bytes rule, const RuleNames& names) {
   const auto is = [rule](Bytes word) { return EqualsIgnoreCase(rule, word); };
   if (rule.empty()) return "";
   if (is("on") || is("off")) {
@@ -283,7 +404,7 @@ std::string AclUser::Apply(const CommandTable& table, Bytes rule) {
     Bytes rest = rule.substr(1, rule.size() - 2);
     while (!rest.empty()) {
       const size_t end = std::min(rest.find(' '), rest.size());
-      const std::string wrong = end == 0 ? "" : added.Apply(rest.substr(0, end));
+      const std::string wrong = end == 0 ? "" : added.Apply(rest.substr(0, end), names);
       if (!wrong.empty()) return wrong;
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
@@ -293,7 +414,7 @@ std::string AclUser::Apply(const CommandTable& table, Bytes rule) {
   } else if (is("reset")) {
     *this = AclUser(name, table);
   } else {
-    return root.Apply(rule);
+    return root.Apply(rule, names);
   }
   return "";
 }
@@ -307,17 +428,31 @@ bool AclUser::Accepts(Bytes password) const {
 }
 
 // The reason of the set of permissions that got furthest, as Redis tells it.
-Denial AclUser::Check(const Command& command, std::span<const Bytes> args) const {
-  Denial denial = root.Check(command, args);
+Denial AclUser::Check(const Command& command, std::span<const Bytes> args,
+                      const SaidKeys* said) const {
+  Denial denial = root.Check(command, args, said);
   if (!denial) return denial;
   for (const Grants& grants : selectors) {
-    const Denial other = grants.Check(command, args);
+    const Denial other = grants.Check(command, args, said);
     if (!other) return other;
     if (other.reason > denial.reason ||
         (other.reason == denial.reason && other.position > denial.position)) {
       denial = other;
     }
   }
+  return denial;
+}
+
+Denial AclUser::CheckRun(const Command& command, std::span<const Bytes> args) const {
+  const KeyFinder finder = command.judged().row->finder;
+  const Denial denial = finder == SortKeys || finder == SortRoKeys
+                            ? FirstSortPattern(args, finder == SortKeys)
+                            : Denial();
+  if (!denial) return denial;
+  const auto allows = [&](const Grants& grants) {
+    return grants.reads_everything() && !grants.Check(command, args);
+  };
+  if (allows(root) || std::any_of(selectors.begin(), selectors.end(), allows)) return {};
   return denial;
 }
 
@@ -356,10 +491,14 @@ std::vector<std::string> JoinSelectors(std::span<const Bytes> rules, std::string
 std::string DenialReply(const Denial& denial, const Command& command) {
   switch (denial.reason) {
     case Denial::Reason::kCommand:
-      return "-NOPERM this user has no permissions to run the '" + command.full_name +
-             "' command\r\n";
+      return "-NOPERM this user has no permissions to run the '" +
+             (denial.needed != nullptr ? denial.needed : &command)->full_name + "' command\r\n";
     case Denial::Reason::kKey:
       return "-NOPERM this user has no permissions to access one of the keys used as arguments\r\n";
+    case Denial::Reason::kSortBy:
+      return "-ERR BY option of SORT denied due to insufficient ACL permissions.\r\n";
+    case Denial::Reason::kSortGet:
+      return "-ERR GET option of SORT denied due to insufficient ACL permissions.\r\n";
     default:
       return "-NOPERM this user has no permissions to access one of the channels used as "
              "arguments\r\n";

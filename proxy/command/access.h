@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -14,12 +15,25 @@
 
 namespace ringmaster {
 
+class ModuleCommands;
+
 // Why a call is denied.
 struct Denial {
-  enum class Reason : uint8_t { kNone, kCommand, kKey, kChannel, kAuth };
+  enum class Reason : uint8_t { kNone, kCommand, kKey, kChannel, kAuth, kSortBy, kSortGet };
   Reason reason = Reason::kNone;
-  size_t position = 0;  // of the argument; kCommand: 0
+  size_t position = 0;              // of the argument; kCommand: 0
+  const Command* needed = nullptr;  // kCommand: what the user would have to be allowed
   explicit operator bool() const { return reason != Reason::kNone; }
+};
+
+// The keys of a call and what it does to each, as in KeySpec::access, where a shard had to say it.
+using SaidKeys = std::vector<std::pair<std::string, std::string>>;
+
+// What names rules may use besides those of the table.
+struct RuleNames {
+  const ModuleCommands* learned = nullptr;
+  // Names, too, that nobody knows yet: they hold from when a shard knows them.
+  bool unknown = false;
 };
 
 // A set of permissions: a call is allowed when its command, all of its keys and all of its channels
@@ -30,9 +44,13 @@ class Grants {
   explicit Grants(const CommandTable& table) : table_(&table), commands_(table.size()) {}
 
   // One rule, as behind ACL SETUSER. Returns what is wrong with it; empty: nothing.
-  std::string Apply(Bytes rule);
+  std::string Apply(Bytes rule, const RuleNames& names = {});
 
-  Denial Check(const Command& command, std::span<const Bytes> args) const;
+  // `said`: the keys, where only a shard can tell them.
+  Denial Check(const Command& command, std::span<const Bytes> args,
+               const SaidKeys* said = nullptr) const;
+  // Every key may be read.
+  bool reads_everything() const;
   // Nothing at all is denied.
   bool everything() const { return all_commands_ && all_keys_ && all_channels_; }
 
@@ -55,9 +73,13 @@ class Grants {
   void SetAll(bool allowed);
   void Set(const Command& command, bool allowed);
   std::string SetCategory(Bytes category, bool allowed);
-  std::string SetCommand(Bytes name, bool allowed);
+  std::string SetCommand(Bytes name, bool allowed, const RuleNames& names);
+  std::string SetLearned(Bytes name, bool allowed, const RuleNames& names);
   void Remember(char sign, const std::string& name);
   bool MayRun(const Command& command, std::span<const Bytes> args) const;
+  bool MayRunLearned(const Command& command, std::span<const Bytes> args) const;
+  Denial CheckKeys(const Command& command, std::span<const Bytes> args) const;
+  Denial CheckSaid(const SaidKeys& said, std::span<const Bytes> args) const;
   bool MayTouch(Bytes key, Bytes access) const;
   bool MayUse(Bytes channel, bool is_pattern) const;
 
@@ -68,7 +90,7 @@ class Grants {
   bool all_channels_ = false;
   std::vector<bool> commands_;                                // by Command::id
   std::map<uint32_t, std::vector<std::string>> first_words_;  // of commands that are denied else
-  std::vector<std::string> rules_;                            // behind the first, +@all or -@all
+  std::vector<std::string> rules_;  // behind the first, +@all or -@all; learned ones ask them
   std::vector<KeyRule> keys_;
   std::vector<std::string> channels_;
 };
@@ -78,9 +100,13 @@ struct AclUser {
       : name(std::move(user_name)), root(table) {}
 
   // One rule of ACL SETUSER. Returns what is wrong with it, in Redis's words; empty: nothing.
-  std::string Apply(const CommandTable& table, Bytes rule);
+  std::string Apply(const CommandTable& table, Bytes rule, const RuleNames& names = {});
   bool Accepts(Bytes password) const;
-  Denial Check(const Command& command, std::span<const Bytes> args) const;
+  Denial Check(const Command& command, std::span<const Bytes> args,
+               const SaidKeys* said = nullptr) const;
+  // What is denied only when the call runs, not when it is queued: SORT's patterns, which may name
+  // any key. As Redis, only where SORT gets to look at them.
+  Denial CheckRun(const Command& command, std::span<const Bytes> args) const;
   bool may_everything() const { return root.everything(); }
   std::string Describe() const;  // as a line of ACL LIST without "user" and the name
 

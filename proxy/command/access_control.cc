@@ -2,18 +2,24 @@
 
 #include <algorithm>
 
+#include "command/handlers.h"
+#include "command/proxy.h"
+
 namespace ringmaster {
 namespace {
 
 constexpr size_t kMaxUsers = 10'000;
 // Redis's acllog-max-len.
 constexpr size_t kLogEntries = 128;
+// Bytes of an argument that it keeps.
+constexpr size_t kLoggedArgument = 256;
 // Alike entries within a minute are one.
 constexpr Duration kSameEntry = std::chrono::seconds(60);
 
 }  // namespace
 
-AccessControl::AccessControl(const CommandTable& table) : table_(table) {
+AccessControl::AccessControl(const CommandTable& table, const ModuleCommands* learned)
+    : table_(table), learned_(learned) {
   users_.emplace("default", MakeDefaultUser(table));
 }
 
@@ -43,7 +49,7 @@ std::string AccessControl::Set(Bytes name, std::span<const Bytes> rules) {
   auto user = known != users_.end() ? std::make_shared<AclUser>(*known->second)
                                     : std::make_shared<AclUser>(std::string(name), table_);
   for (const std::string& rule : joined) {
-    error = user->Apply(table_, rule);
+    error = user->Apply(table_, rule, {.learned = learned_});
     if (!error.empty()) return "Error in ACL SETUSER modifier '" + rule + "': " + error;
   }
   users_[std::string(name)] = std::move(user);
@@ -100,6 +106,19 @@ std::vector<AclLogEntry> AccessControl::log() const {
 void AccessControl::ClearLog() {
   const std::lock_guard lock(mutex_);
   log_.clear();
+}
+
+void LogDenial(Proxy& proxy, ClientView& client, const Denial& denial, const Command& command,
+               std::span<const Bytes> args) {
+  AclLogEntry entry;
+  entry.reason = denial.reason;
+  entry.object =
+      denial.position == 0 ? command.full_name : Printable(args[denial.position], kLoggedArgument);
+  entry.user = UserName(client.state());
+  entry.at = proxy.Now();
+  DescribeClient(client, entry.at, entry.client);
+  entry.client.pop_back();  // the line's end
+  proxy.access().Log(std::move(entry));
 }
 
 void LogIn(ClientState& client, std::shared_ptr<const AclUser> user) {

@@ -16,6 +16,9 @@
 
 namespace ringmaster {
 
+class ClientView;
+class Proxy;
+
 struct AclLogEntry {
   uint64_t count = 1;
   Denial::Reason reason = Denial::Reason::kCommand;
@@ -30,8 +33,8 @@ class AccessControl {
  public:
   using UserPtr = std::shared_ptr<const AclUser>;
 
-  // Has the default user only.
-  explicit AccessControl(const CommandTable& table);
+  // Has the default user only. `learned`: what shards know besides the table; nullptr: nothing.
+  explicit AccessControl(const CommandTable& table, const ModuleCommands* learned = nullptr);
   AccessControl(const AccessControl&) = delete;
   AccessControl& operator=(const AccessControl&) = delete;
 
@@ -55,10 +58,15 @@ class AccessControl {
 
  private:
   const CommandTable& table_;
+  const ModuleCommands* const learned_;
   mutable std::mutex mutex_;
   std::map<std::string, UserPtr, std::less<>> users_;
   std::deque<AclLogEntry> log_;
 };
+
+// Puts a denied call of the client into the log.
+void LogDenial(Proxy& proxy, ClientView& client, const Denial& denial, const Command& command,
+               std::span<const Bytes> args);
 
 // Logs the client in as the user.
 void LogIn(ClientState& client, std::shared_ptr<const AclUser> user);

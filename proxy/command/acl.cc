@@ -10,7 +10,7 @@ constexpr uint32_t kFlags = kNoScript | kLoading | kStale;
 constexpr Row kSubcommands[] = {
     {.name = "cat", .arity = -2, .flags = kFlags, .plan = Local(AclCat)},
     {.name = "deluser", .arity = -3, .flags = kAdmin | kFlags, .plan = Recipe(AclDelUserRecipe)},
-    {.name = "dryrun", .arity = -4, .flags = kAdmin | kFlags, .plan = Local(AclDryRun)},
+    {.name = "dryrun", .arity = -4, .flags = kAdmin | kFlags, .plan = Recipe(AclDryRunRecipe)},
     {.name = "genpass", .arity = -2, .flags = kFlags, .plan = Forward()},
     {.name = "getuser", .arity = 3, .flags = kAdmin | kFlags, .plan = Local(AclGetUser)},
     {.name = "help", .arity = 2, .flags = kLoading | kStale, .plan = Forward()},

@@ -1,10 +1,13 @@
 // ACL's subcommands. The users are the proxy's; its shards see one user, the proxy itself.
 #include <algorithm>
+#include <optional>
 
 #include "command/access_control.h"
 #include "command/call.h"
 #include "command/handlers.h"
 #include "command/introspection.h"
+#include "command/module_recipes.h"
+#include "command/modules.h"
 #include "command/recipe.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
@@ -56,6 +59,30 @@ Task<void> Renew(RecipeCall& call, std::vector<std::string> names) {
   co_await call.VisitWorkers(renew);
 }
 
+bool IsUnknownCommand(Bytes reply) { return reply.starts_with("-ERR unknown command"); }
+
+// Asks the shards for the commands that rules name and nobody here knows. An error reply when none
+// can be asked, or empty.
+Task<std::string> LearnNamedInRules(RecipeCall& call, std::span<const Bytes> rules) {
+  if (call.context().modules == nullptr) co_return std::string();
+  for (const Bytes rule : rules) {
+    // A selector has rules of its own between its parentheses.
+    size_t at = 0;
+    while (at < rule.size()) {
+      size_t end = rule.find_first_of(" ()", at);
+      end = std::min(end, rule.size());
+      const Bytes word = rule.substr(at, end - at);
+      at = end + 1;
+      if (word.size() < 2 || (word[0] != '+' && word[0] != '-') || word[1] == '@') continue;
+      const Bytes name = word.substr(1, word.find('|') - 1);
+      if (name.empty() || call.context().table.FindByName(name) != nullptr) continue;
+      const std::string wrong = co_await LearnCommand(call, {&name, 1}, true);
+      if (!wrong.empty() && !IsUnknownCommand(wrong)) co_return wrong;
+    }
+  }
+  co_return std::string();
+}
+
 std::string ErrorReply(const std::string& text) { return "-ERR " + text + "\r\n"; }
 
 }  // namespace
@@ -105,40 +132,14 @@ void AclCat(Call& call, ReplyWriter& out) {
     for (const char* category : Categories()) out.Bulk(category);
     return;
   }
-  if (!IsCategory(call.args[2])) {
+  const uint32_t category = CategoryBit(call.args[2]);
+  if (category == 0) {
     return out.Error("ERR Unknown category '" + Printable(call.args[2]) + "'");
   }
-  std::vector<Bytes> names;
-  for (const auto& command : call.context.table.all()) {
-    if (!command->Is(kHidden) && IsInCategory(*command, call.args[2])) {
-      names.push_back(command->full_name);
-    }
-  }
+  const std::vector<Bytes> names =
+      NamesInCategory(call.context.table, call.context.modules, category);
   out.Array(names.size());
   for (const Bytes name : names) out.Bulk(name);
-}
-
-void AclDryRun(Call& call, ReplyWriter& out) {
-  const auto user = call.context.proxy.access().Find(call.args[2]);
-  if (user == nullptr) {
-    return out.Error("ERR User '" + Printable(call.args[2]) + "' not found");
-  }
-  const std::span<const Bytes> args = call.args.subspan(3);
-  const Command* command = call.context.table.Find(args);
-  if (command == nullptr || (!command->subcommands.empty() && args.size() > 1)) {
-    return out.Error("ERR Command '" + Printable(args[0]) + "' not found");
-  }
-  if (!command->ArityFits(args.size())) {
-    out.out() += errors::WrongArity(command->full_name);
-    return;
-  }
-  const Denial denial = user->Check(*command, args);
-  if (!denial) return out.Ok();
-  if (denial.reason == Denial::Reason::kCommand) {
-    return out.Bulk("This user has no permissions to run the '" + command->full_name + "' command");
-  }
-  out.Bulk("This user has no permissions to access the '" + std::string(args[denial.position]) +
-           "' " + ReasonName(denial.reason));
 }
 
 void AclLog(Call& call, ReplyWriter& out) {
@@ -185,6 +186,43 @@ void AclNoFile(Call&, ReplyWriter& out) {
       "RELOAD reads again");
 }
 
+Task<std::string> AclDryRunRecipe(RecipeCall& call) {
+  std::string reply;
+  ReplyWriter out(reply, call.resp());
+  const auto user = call.context().proxy.access().Find(call.args()[2]);
+  if (user == nullptr) {
+    out.Error("ERR User '" + Printable(call.args()[2]) + "' not found");
+    co_return reply;
+  }
+  const std::span<const Bytes> args = call.args().subspan(3);
+  const Command* command = call.context().table.Find(args);
+  const ModuleCommands* modules = call.context().modules;
+  if (command == nullptr && modules != nullptr) {
+    reply = co_await LearnCommand(call, args, true);
+    if (!reply.empty() && !IsUnknownCommand(reply)) co_return reply;
+    reply.clear();
+    command = modules->KnownCall(args);
+  }
+  if (command == nullptr || (!command->subcommands.empty() && args.size() > 1)) {
+    out.Error("ERR Command '" + Printable(args[0]) + "' not found");
+    co_return reply;
+  }
+  if (!command->ArityFits(args.size())) co_return errors::WrongArity(command->full_name);
+  std::optional<SaidKeys> keys;
+  reply = co_await AskForJudgedKeys(call, *command, args, keys);
+  if (!reply.empty()) co_return reply;
+  const Denial denial = user->Check(*command, args, keys ? &*keys : nullptr);
+  if (!denial) {
+    out.Ok();
+  } else if (denial.reason == Denial::Reason::kCommand) {
+    out.Bulk("This user has no permissions to run the '" + denial.needed->full_name + "' command");
+  } else {
+    out.Bulk("This user has no permissions to access the '" + std::string(args[denial.position]) +
+             "' " + ReasonName(denial.reason));
+  }
+  co_return reply;
+}
+
 Task<std::string> AclSetUserRecipe(RecipeCall& call) {
   const Bytes name = call.args()[2];
   for (const char c : name) {
@@ -192,6 +230,8 @@ Task<std::string> AclSetUserRecipe(RecipeCall& call) {
       co_return ErrorReply("Usernames can't contain spaces or null characters");
     }
   }
+  const std::string unasked = co_await LearnNamedInRules(call, call.args().subspan(3));
+  if (!unasked.empty()) co_return unasked;
   const std::string wrong = call.context().proxy.access().Set(name, call.args().subspan(3));
   if (!wrong.empty()) co_return ErrorReply(wrong);
   std::vector<std::string> names(1, std::string(name));

@@ -23,6 +23,19 @@ constexpr char kDifferences[] =
     "the\n"
     "  proxy; what a script does inside is allowed by that user, and redis.acl_check_cmd asks for "
     "it.\n"
+    "  Commands that only the shards know are checked like others, from the first call on. A rule "
+    "in\n"
+    "  the configuration may name one that no shard knows yet; ACL SETUSER asks the shards. Where "
+    "Redis\n"
+    "  7.0 checks other keys than the command uses (a second STORE, a group named STREAMS), both "
+    "have\n"
+    "  to be allowed.\n"
+    "- **PROXY** is @read where it looks and @admin @dangerous where it orders: RELOAD, VERIFY, "
+    "SLOWLOG\n"
+    "  (which shows others' arguments), and of JOBS, LOGLEVEL, REBALANCE and SAGAS what changes "
+    "something.\n"
+    "  Of these four the right to look is named `proxy|sagas`, and to order `proxy|sagas-order`, "
+    "and so on.\n"
     "- **CLIENT PAUSE** holds the clients of this proxy. The shards go on: keys expire meanwhile.\n"
     "- **SLOWLOG** and **LATENCY HISTOGRAM** are of what clients waited for, from the first byte "
     "of a\n"
@@ -73,7 +86,9 @@ constexpr char kDifferences[] =
     "the keys, a shard is asked each time (COMMAND GETKEYS). All shards need the same modules.\n"
     "What the shards tell may be too little: `commands` in the configuration says how a command "
     "is\n"
-    "served, its keys, arity, and whether it writes; also of built-in ones, which it may refuse.\n";
+    "served, its keys, arity, and whether it writes; also of built-in ones, which it may refuse. "
+    "What\n"
+    "users may do it does not change: that is what the shards and the tables say of the command.\n";
 
 const char* MergeText(Merge merge) {
   switch (merge) {

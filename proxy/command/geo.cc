@@ -51,7 +51,7 @@ constexpr Row kRows[] = {
      .categories = "geo",
      .specs = {Key("RO access", 1), KeyAfter("OW update", "STORE", 5),
                KeyAfter("OW update", "STOREDIST", 5)},
-     .finder = GeoradiusKeys},
+     .finder = GeoradiusByMemberKeys},
     {.name = "georadiusbymember_ro",
      .arity = -5,
      .flags = kReadOnly,

@@ -31,7 +31,7 @@ void Select(Call& call, ReplyWriter& out);
 // Whether one of the call's keys belongs to the proxy.
 bool NamesReserved(const Call& call);
 
-// modules.cc
+// module_recipes.cc
 Task<std::string> UnknownCommandRecipe(RecipeCall& call);
 Task<std::string> QueueUnknownCommandRecipe(RecipeCall& call);
 // Of a module's keys nobody knows which it writes, and what could be undone: refuses it.
@@ -113,7 +113,6 @@ void ClusterDisabled(Call& call, ReplyWriter& out);
 
 // acl_commands.cc
 void AclCat(Call& call, ReplyWriter& out);
-void AclDryRun(Call& call, ReplyWriter& out);
 void AclGetUser(Call& call, ReplyWriter& out);
 void AclList(Call& call, ReplyWriter& out);
 void AclLog(Call& call, ReplyWriter& out);
@@ -121,6 +120,7 @@ void AclNoFile(Call& call, ReplyWriter& out);
 void AclUsers(Call& call, ReplyWriter& out);
 void AclWhoAmI(Call& call, ReplyWriter& out);
 Task<std::string> AclDelUserRecipe(RecipeCall& call);
+Task<std::string> AclDryRunRecipe(RecipeCall& call);
 Task<std::string> AclSetUserRecipe(RecipeCall& call);
 
 // server_recipes.cc

@@ -1,6 +1,7 @@
 #include "command/introspection.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <vector>
 
@@ -56,10 +57,6 @@ std::vector<Bytes> Words(Bytes text) {
   return words;
 }
 
-bool Has(const std::vector<Bytes>& words, Bytes word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 void WriteFlags(const Command& command, ReplyWriter& out) {
   std::vector<const char*> names;
   for (const FlagName& flag : kFlags) {
@@ -75,31 +72,11 @@ void WriteWords(Bytes text, ReplyWriter& out) {
   for (const Bytes word : words) out.Simple(word);
 }
 
-// The row's own categories and those that follow from its flags, as Redis adds them.
-std::vector<Bytes> CategoriesOf(const Command& command) {
-  std::vector<Bytes> words = Words(command.row->categories);
-  const auto imply = [&](RowFlag flag, Bytes category) {
-    if (command.Is(flag)) words.push_back(category);
-  };
-  imply(kWrite, "write");
-  // Redis counts no script among the reads.
-  if (!Has(words, "scripting")) imply(kReadOnly, "read");
-  imply(kAdmin, "admin");
-  imply(kAdmin, "dangerous");
-  imply(kPubSub, "pubsub");
-  imply(kBlocking, "blocking");
-  words.push_back(command.Is(kFast) ? "fast" : "slow");
-  std::vector<Bytes> categories;
-  for (const char* category : kCategories) {
-    if (Has(words, category)) categories.push_back(category);
-  }
-  return categories;
-}
-
 void WriteCategories(const Command& command, ReplyWriter& out) {
-  const std::vector<Bytes> categories = CategoriesOf(command);
-  out.Set(categories.size());
-  for (const Bytes category : categories) out.Simple("@" + std::string(category));
+  out.Set(static_cast<size_t>(std::popcount(command.categories)));
+  for (const char* category : kCategories) {
+    if ((command.categories & CategoryBit(category)) != 0) out.Simple("@" + std::string(category));
+  }
 }
 
 void WriteBegin(const KeySpec& spec, ReplyWriter& out) {
@@ -152,8 +129,8 @@ void WriteFind(const KeySpec& spec, ReplyWriter& out) {
       out.Bulk("spec");
       out.Map(3);
       number("keynumidx", 0);
-      number("firstkey", 1);
-      number("keystep", 1);
+      number("firstkey", 1 + spec.last);
+      number("keystep", spec.step);
       return;
     default:
       out.Bulk("unknown");
@@ -290,7 +267,7 @@ void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, 
   std::vector<Bytes> names;
   for (const Command* command : All(table, modules)) {
     if (command->Is(kHidden) || by_module) continue;
-    if (by_category && !IsInCategory(*command, filter[2])) continue;
+    if (by_category && (command->judged().categories & CategoryBit(filter[2])) == 0) continue;
     if (by_pattern && !GlobMatch(filter[2], command->full_name, true)) continue;
     names.push_back(command->full_name);
   }
@@ -300,15 +277,48 @@ void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, 
 
 std::span<const char* const> Categories() { return kCategories; }
 
-bool IsCategory(Bytes name) {
-  return std::any_of(std::begin(kCategories), std::end(kCategories),
-                     [name](Bytes category) { return EqualsIgnoreCase(category, name); });
+uint32_t CategoryBit(Bytes name) {
+  for (size_t i = 0; i < std::size(kCategories); ++i) {
+    if (EqualsIgnoreCase(kCategories[i], name)) return 1U << i;
+  }
+  return 0;
 }
 
-bool IsInCategory(const Command& command, Bytes category) {
-  const std::vector<Bytes> categories = CategoriesOf(command);
-  return std::any_of(categories.begin(), categories.end(),
-                     [category](Bytes each) { return EqualsIgnoreCase(each, category); });
+uint32_t CategoriesOf(const Row& row) {
+  uint32_t categories = 0;
+  for (const Bytes word : Words(row.categories)) categories |= CategoryBit(word);
+  const auto imply = [&](RowFlag flag, Bytes category) {
+    if ((row.flags & flag) != 0) categories |= CategoryBit(category);
+  };
+  imply(kWrite, "write");
+  // Redis counts no script among the reads.
+  if ((categories & CategoryBit("scripting")) == 0) imply(kReadOnly, "read");
+  imply(kAdmin, "admin");
+  imply(kAdmin, "dangerous");
+  imply(kPubSub, "pubsub");
+  imply(kBlocking, "blocking");
+  return categories | CategoryBit((row.flags & kFast) != 0 ? "fast" : "slow");
+}
+
+uint32_t RowFlagNamed(Bytes name) {
+  for (const FlagName& flag : kFlags) {
+    if (name == flag.name) return flag.flag;
+  }
+  return 0;
+}
+
+std::vector<Bytes> NamesInCategory(const CommandTable& table, const ModuleCommands* modules,
+                                   uint32_t category) {
+  std::vector<Bytes> names;
+  const auto add = [&](const Command& command) {
+    if (!command.Is(kHidden) && (command.categories & category) != 0) {
+      names.push_back(command.full_name);
+    }
+  };
+  for (const auto& command : table.all()) add(*command);
+  if (modules == nullptr) return names;
+  for (const Command* command : modules->AddedAndLearned()) add(command->judged());
+  return names;
 }
 
 void CommandAll(Call& call, ReplyWriter& out) { WriteAll(call.context, out); }

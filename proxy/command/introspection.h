@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "base/bytes.h"
 #include "command/table.h"
@@ -26,9 +27,17 @@ void WriteCommandList(const CommandTable& table, std::span<const Bytes> filter, 
 
 // ACL's categories, in Redis's order, without "@".
 std::span<const char* const> Categories();
-bool IsCategory(Bytes name);  // in any case
 
-// Whether ACL's category (without "@", in any case) contains the command.
-bool IsInCategory(const Command& command, Bytes category);
+// The categories as bits, in the order of Categories(). 0: there is no such category.
+uint32_t CategoryBit(Bytes name);
+// The row's own and those that follow from its flags, as Redis adds them.
+uint32_t CategoriesOf(const Row& row);
+
+// One of Redis's flags as COMMAND INFO names it; 0: it is none.
+uint32_t RowFlagNamed(Bytes name);
+
+// Commands that only shards know, or the operator added, in a category.
+std::vector<Bytes> NamesInCategory(const CommandTable& table, const ModuleCommands* modules,
+                                   uint32_t category);
 
 }  // namespace ringmaster

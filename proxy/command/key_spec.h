@@ -20,7 +20,9 @@ struct KeySpec {
   const char* access = "";   // what the command does to the key, as COMMAND INFO lists it
   const char* keyword = "";  // kKeyword: the keys follow this word
   int16_t index = 0;  // kIndex: of the first key, or of the count; kKeyword: where to look from
-  int16_t last = 0;   // kRange: relative to the first key; negative: from the end, -1 is the last
+  // kRange: relative to the first key; negative: from the end, -1 is the last. kCounted: arguments
+  // between the count and the first key.
+  int16_t last = 0;
   int16_t step = 1;
   int16_t limit = 0;  // kRange with last -1: 2 for the first half of what is left, and so on
   const char* notes = nullptr;  // as COMMAND INFO shows them
@@ -74,14 +76,18 @@ struct FoundKeys {
   std::vector<uint32_t>& positions;
   // What the command does to each key, as in KeySpec::access; nullptr: nobody asks.
   std::vector<const char*>* access = nullptr;
+  // COMMAND GETKEYSANDFLAGS asks, which for some commands says nothing of what they do to a key.
+  bool listing = false;
 
-  void Add(size_t position, const char* how) {
+  void Add(size_t position, const char* how) { Add(position, how, how); }
+  void Add(size_t position, const char* how, const char* listed) {
     positions.push_back(static_cast<uint32_t>(position));
-    if (access != nullptr) access->push_back(how);
+    if (access != nullptr) access->push_back(listing ? listed : how);
   }
 };
 // For commands whose keys the specifications do not tell exactly: finds all of them, reading the
-// arguments as the command itself does. Finds none where the command would see a mistake.
+// arguments as the command itself does. Finds none where the command would see a mistake. Takes any
+// arguments, also fewer than the command's arity asks for.
 using KeyFinder = void (*)(std::span<const Bytes> args, FoundKeys& found);
 
 }  // namespace ringmaster

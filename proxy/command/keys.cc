@@ -4,10 +4,14 @@
 #include <cstring>
 #include <limits>
 
+#include "base/reserved_keys.h"
 #include "ring/topology.h"
 
 namespace ringmaster {
 namespace {
+
+// The first key of every command with a finder, or what stands before it.
+constexpr size_t kFindersNeed = 2;
 
 bool Mentions(const KeySpec& spec, const char* word) {
   return std::strstr(spec.access, word) != nullptr;
@@ -55,8 +59,8 @@ bool AddKeys(const KeySpec& spec, std::span<const Bytes> args, FoundKeys& found)
     if (first >= args.size()) return false;
     const auto count = ParseInteger(args[first]);
     if (!count || *count < 0 || *count > std::numeric_limits<int32_t>::max()) return false;
-    last = static_cast<int64_t>(first) + *count;
-    ++first;
+    first += 1 + static_cast<size_t>(spec.last);
+    last = static_cast<int64_t>(first) + (*count - 1) * spec.step;
   } else {
     last = LastOf(spec, static_cast<int64_t>(first), static_cast<int64_t>(args.size()));
   }
@@ -99,10 +103,16 @@ void AddLeniently(const Row& row, std::span<const Bytes> args, FoundKeys& found)
     if (count < 1 || count > static_cast<int64_t>(args.size() - at - 1)) return;
     for (size_t i = 0; i < static_cast<size_t>(count); ++i) found.Add(at + 1 + i, "");
     for (const KeySpec& other : SpecsOf(row)) {
-      if (other.find == KeySpec::Find::kRange) found.Add(static_cast<size_t>(other.index), "");
+      const auto key = static_cast<size_t>(other.index);
+      if (other.find == KeySpec::Find::kRange && key < args.size()) found.Add(key, "");
     }
     return;
   }
+}
+
+// A finder trusts its command's arity, which an operator's row may have changed.
+void RunFinder(const Row& row, std::span<const Bytes> args, FoundKeys& found) {
+  if (args.size() >= kFindersNeed) row.finder(args, found);
 }
 
 }  // namespace
@@ -129,7 +139,7 @@ void EachSortOption(std::span<const Bytes> args,
 bool FindKeys(const Row& row, std::span<const Bytes> args, FoundKeys& found) {
   if (row.finder == nullptr) return AddAllKeys(row, args, found);
   const size_t before = found.positions.size();
-  row.finder(args, found);
+  RunFinder(row, args, found);
   return found.positions.size() > before;
 }
 
@@ -146,8 +156,13 @@ void ListKeys(const Row& row, std::span<const Bytes> args, FoundKeys& found) {
   if (exact && AddAllKeys(row, args, found)) return;
   found.positions.clear();
   if (found.access != nullptr) found.access->clear();
-  if (row.finder != nullptr) return row.finder(args, found);
-  AddLeniently(row, args, found);
+  found.listing = true;
+  if (row.finder != nullptr) {
+    RunFinder(row, args, found);
+  } else {
+    AddLeniently(row, args, found);
+  }
+  found.listing = false;
 }
 
 void SetKeys(std::span<const Bytes> args, FoundKeys& found) {
@@ -174,17 +189,27 @@ void BitfieldKeys(std::span<const Bytes> args, FoundKeys& found) {
   found.Add(1, access);
 }
 
-// The last of STORE and STOREDIST wins.
-void GeoradiusKeys(std::span<const Bytes> args, FoundKeys& found) {
-  found.Add(1, "");
+namespace {
+
+// The last of STORE and STOREDIST wins. `options`: where they begin.
+void KeysOfRadius(std::span<const Bytes> args, size_t options, FoundKeys& found) {
+  found.Add(1, "RO access", "");
   size_t store = 0;
-  for (size_t i = 5; i + 1 < args.size(); ++i) {
+  for (size_t i = options; i + 1 < args.size(); ++i) {
     if (EqualsIgnoreCase(args[i], "store") || EqualsIgnoreCase(args[i], "storedist")) store = ++i;
   }
-  if (store != 0) found.Add(store, "");
+  if (store != 0) found.Add(store, "OW update", "");
+}
+
+}  // namespace
+
+void GeoradiusKeys(std::span<const Bytes> args, FoundKeys& found) { KeysOfRadius(args, 6, found); }
+void GeoradiusByMemberKeys(std::span<const Bytes> args, FoundKeys& found) {
+  KeysOfRadius(args, 5, found);
 }
 
 void MigrateKeys(std::span<const Bytes> args, FoundKeys& found) {
+  if (args.size() < 4) return;
   size_t first = 3;
   size_t end = 4;
   for (size_t i = 6; i < args.size(); ++i) {
@@ -204,6 +229,25 @@ void MigrateKeys(std::span<const Bytes> args, FoundKeys& found) {
   for (size_t i = first; i < end; ++i) found.Add(i, "RW access delete");
 }
 
+namespace {
+
+// The last STORE as Redis's own listing finds it, which takes STORE's value for an option, too.
+size_t ListedSortStore(std::span<const Bytes> args) {
+  size_t store = 0;
+  for (size_t i = 2; i < args.size(); ++i) {
+    if (EqualsIgnoreCase(args[i], "limit")) {
+      i += 2;
+    } else if (EqualsIgnoreCase(args[i], "get") || EqualsIgnoreCase(args[i], "by")) {
+      ++i;
+    } else if (EqualsIgnoreCase(args[i], "store") && i + 1 < args.size()) {
+      store = i + 1;
+    }
+  }
+  return store;
+}
+
+}  // namespace
+
 // The last STORE wins.
 void SortKeys(std::span<const Bytes> args, FoundKeys& found) {
   found.Add(1, "RO access");
@@ -211,6 +255,7 @@ void SortKeys(std::span<const Bytes> args, FoundKeys& found) {
   EachSortOption(args, [&store](Bytes option, size_t value) {
     if (EqualsIgnoreCase(option, "store")) store = value;
   });
+  if (found.listing) store = ListedSortStore(args);
   if (store != 0) found.Add(store, "OW update");
 }
 
@@ -279,12 +324,18 @@ bool HasPattern(std::span<const Bytes> args) {
 }
 
 bool HasForeignPattern(std::span<const Bytes> args, const Topology& topology) {
-  if (topology.shards().size() == 1) return false;
   bool foreign = false;
   EachSortPattern(args, [&](Bytes pattern) {
     const size_t star = pattern.find('*');
+    const Bytes head = pattern.substr(0, star);
+    // The proxy's own keys are not for clients: what the pattern makes of elements is looked at. A
+    // single shard holds none but the ring's mark.
+    const bool single = topology.shards().size() == 1;
+    const bool has_reserved = !single || topology.epoch() > 1;
+    if (IsReserved(head) || (has_reserved && kReservedPrefix.starts_with(head))) foreign = true;
+    if (single) return;
     // A hash tag in front of the star places every key that the pattern can name.
-    const bool placed = topology.HashTagOf(pattern.substr(0, star)).size() < star;
+    const bool placed = topology.HashTagOf(head).size() < star;
     if (!placed || topology.ShardOf(pattern) != topology.ShardOf(args[1])) foreign = true;
   });
   return foreign;

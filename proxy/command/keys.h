@@ -13,6 +13,8 @@ namespace ringmaster {
 // Whether the row has keys at all, whatever the arguments.
 bool HasKeys(const Row& row);
 
+// Both take any arguments, also fewer than the row's arity says, and find no position behind them.
+
 // Appends the positions of the keys in args: those that decide where the call goes. False when the
 // arguments make no sense (a count that is no number or reaches behind the end): a shard shall say
 // so in its own words. Keys that only the server can name are not among them.
@@ -26,6 +28,7 @@ void ListKeys(const Row& row, std::span<const Bytes> args, FoundKeys& found);
 // Finders of rows; each is named after its command.
 void BitfieldKeys(std::span<const Bytes> args, FoundKeys& found);
 void GeoradiusKeys(std::span<const Bytes> args, FoundKeys& found);
+void GeoradiusByMemberKeys(std::span<const Bytes> args, FoundKeys& found);
 void MigrateKeys(std::span<const Bytes> args, FoundKeys& found);
 void SetKeys(std::span<const Bytes> args, FoundKeys& found);
 void SortKeys(std::span<const Bytes> args, FoundKeys& found);
@@ -42,7 +45,8 @@ void EachSortPattern(std::span<const Bytes> args, const std::function<void(Bytes
 // What rows make exceptions of.
 // XREAD and XREADGROUP with BLOCK, or with streams of several shards.
 bool ReadsInSteps(std::span<const Bytes> args, const Topology& topology);
-// SORT and SORT_RO with a BY or GET pattern; with one that may name keys of other shards.
+// SORT and SORT_RO with a BY or GET pattern; with one that may name keys of other shards, or the
+// proxy's own.
 bool HasPattern(std::span<const Bytes> args);
 bool HasForeignPattern(std::span<const Bytes> args, const Topology& topology);
 

@@ -1,13 +1,6 @@
 #include "command/modules.h"
 
 #include "command/handlers.h"
-#include "command/keys.h"
-#include "command/owned_keys.h"
-#include "command/recipe.h"
-#include "command/transaction.h"
-#include "resp/errors.h"
-#include "resp/reply_reader.h"
-#include "resp/request_writer.h"
 
 namespace ringmaster {
 namespace {
@@ -20,111 +13,63 @@ constexpr size_t kMostLearned = 4096;
 constexpr size_t kMostAbsent = 4096;
 constexpr Duration kAbsentFor = std::chrono::seconds(5);
 
-bool Has(const ReplyElement& flags, Bytes flag) {
-  ReplyReader reader = ReplyReader::Children(flags);
-  while (const std::optional<ReplyElement> each = reader.Next()) {
-    if (each->text == flag) return true;
-  }
-  return false;
-}
-
-bool Fits(int64_t number) { return number >= -1000 && number <= 1000; }
-
-// The first shard that answers says it; all have the same modules.
-Task<Answer> AskAny(RecipeCall& call, std::string request) {
-  Answer answer;
-  for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
-    answer = co_await call.Ask(shard, request, true);
-    if (answer.outcome == Outcome::kReplied) break;
-  }
-  co_return answer;
-}
-
-// nullptr: no shard knows the command, and `reply` is what its caller hears.
-Task<const Command*> Look(RecipeCall& call, std::string& reply) {
-  const Bytes name = call.args()[0];
-  ModuleCommands& modules = *call.context().modules;
-  const Command* command = modules.Known(name);
-  if (command == nullptr) {
-    // Named before it is awaited: GCC 12 cannot keep an initializer list across a suspension.
-    std::string request = MakeRequest({"COMMAND", "INFO", name});
-    const Answer answer = co_await AskAny(call, std::move(request));
-    if (answer.outcome != Outcome::kReplied || answer.is_error()) {
-      reply = answer.reply;
-      co_return nullptr;
-    }
-    command = modules.Learn(name, answer.reply, call.context().proxy.Now());
-  }
-  if (command == nullptr) {
-    reply = errors::UnknownCommand(call.args());
-  } else if (!command->ArityFits(call.args().size())) {
-    reply = errors::WrongArity(command->full_name);
-    command = nullptr;
-  }
-  co_return command;
-}
-
 }  // namespace
-
-// Of a module's keys nobody knows which it writes, and what could be undone.
-Task<std::string> NotOverShardsRecipe(RecipeCall& call) {
-  co_return errors::ManyShards(call.command().full_name);
-}
-
-// A shard says where the keys are of commands whose positions alone do not tell.
-Task<std::string> KeysSaidByShardRecipe(RecipeCall& call) {
-  std::string request;
-  AppendRequestHeader(request, call.args().size() + 2);
-  AppendRequestArg(request, "COMMAND");
-  AppendRequestArg(request, "GETKEYS");
-  for (const Bytes arg : call.args()) AppendRequestArg(request, arg);
-  const Answer said = co_await AskAny(call, std::move(request));
-  if (said.outcome != Outcome::kReplied) co_return said.reply;
-  // An error says that there are none.
-  std::vector<std::string> keys;
-  for (const ReplyElement& key : ReadArray(said.reply)) keys.emplace_back(key.text);
-  if (keys.empty()) {
-    const Answer answer = co_await call.Ask(0, call.wire(), call.command().Is(kReadOnly));
-    co_return answer.reply;
-  }
-  const std::vector<Bytes> views(keys.begin(), keys.end());
-  std::string error = co_await call.EnterAgain(views);
-  if (!error.empty()) co_return error;
-  const uint32_t shard = call.router().ShardOf(keys[0]);
-  for (const std::string& key : keys) {
-    if (IsReserved(key)) co_return errors::ReservedKey(key);
-    if (call.router().ShardOf(key) != shard) co_return errors::ManyShards(call.command().full_name);
-  }
-  const Answer answer = co_await call.Ask(shard, call.wire(), call.command().Is(kReadOnly));
-  co_return answer.reply;
-}
 
 ModuleCommands::ModuleCommands(const CommandTable& table) : asking_(table.FindByName(kLooksUp)) {}
 
-const Command* ModuleCommands::Find(Bytes name, TimePoint now) const {
+const Command* ModuleCommands::Find(std::span<const Bytes> args, TimePoint now,
+                                    bool restricted) const {
   // A bar stands between a command and its subcommand; no name has one.
-  if (name.size() > kLongestName || name.find('|') != Bytes::npos) return nullptr;
-  const std::string lower = Lowercase(name);
+  if (args[0].size() > kLongestName || args[0].find('|') != Bytes::npos) return nullptr;
+  const std::string lower = Lowercase(args[0]);
   const std::lock_guard lock(mutex_);
-  if (const Command* said = OfOperator(lower)) return said;
-  if (const auto known = by_name_.find(lower); known != by_name_.end()) return known->second;
   const auto absent = absent_.find(lower);
-  return absent != absent_.end() && now < absent->second ? nullptr : asking_;
+  const Command* const asking = absent != absent_.end() && now < absent->second ? nullptr : asking_;
+  const Command* command = LearnedAs(lower);
+  if (const OperatorCommand* said = OfOperator(lower)) {
+    // Its calls are refused whoever makes them.
+    const bool refused = said->row.plan.kind == PlanKind::kRefuse;
+    if (restricted && command == nullptr && !refused) return asking;
+    command = &said->command;
+  }
+  if (command == nullptr) return asking;
+  command = CommandTable::Subcommand(*command, args);
+  const bool asked_each_time = restricted && command->judged().keys_said_by_shard;
+  return asked_each_time && command->row->plan.kind != PlanKind::kRefuse ? asking_ : command;
 }
 
-const Command* ModuleCommands::Known(Bytes name) const {
+const Command* ModuleCommands::Known(Bytes full_name) const {
+  const size_t bar = full_name.find('|');
+  if (bar == Bytes::npos) return KnownCall({&full_name, 1});
+  const Bytes words[] = {full_name.substr(0, bar), full_name.substr(bar + 1)};
+  const Command* command = KnownCall(words);
+  return command != nullptr && command->parent != nullptr ? command : nullptr;
+}
+
+const Command* ModuleCommands::KnownCall(std::span<const Bytes> args) const {
+  const std::string lower = Lowercase(args[0]);
+  const std::lock_guard lock(mutex_);
+  const OperatorCommand* said = OfOperator(lower);
+  const Command* command = said != nullptr ? &said->command : LearnedAs(lower);
+  return command == nullptr ? nullptr : CommandTable::Subcommand(*command, args);
+}
+
+const Command* ModuleCommands::Learned(Bytes name) const {
   const std::string lower = Lowercase(name);
   const std::lock_guard lock(mutex_);
-  if (const Command* said = OfOperator(lower)) return said;
+  return LearnedAs(lower);
+}
+
+const Command* ModuleCommands::LearnedAs(Bytes lower) const {
   const auto known = by_name_.find(lower);
   return known == by_name_.end() ? nullptr : known->second;
 }
 
 // A handful.
-const Command* ModuleCommands::OfOperator(Bytes lower) const {
+OperatorCommand* ModuleCommands::OfOperator(Bytes lower) const {
   if (operator_rows_ == nullptr) return nullptr;
   for (const auto& row : *operator_rows_) {
-    if (row->replaced == nullptr && row->name == lower) return &row->command;
+    if (row->replaced == nullptr && row->name == lower) return row.get();
   }
   return nullptr;
 }
@@ -132,6 +77,10 @@ const Command* ModuleCommands::OfOperator(Bytes lower) const {
 void ModuleCommands::Take(std::shared_ptr<const OperatorCommands> rows) {
   const std::lock_guard lock(mutex_);
   operator_rows_ = std::move(rows);
+  if (operator_rows_ == nullptr) return;
+  for (const auto& row : *operator_rows_) {
+    if (row->replaced == nullptr) row->command.rights = LearnedAs(row->name);
+  }
 }
 
 std::vector<const Command*> ModuleCommands::Added() const {
@@ -144,82 +93,74 @@ std::vector<const Command*> ModuleCommands::Added() const {
   return added;
 }
 
-const Command* ModuleCommands::Learn(Bytes name, Bytes reply, TimePoint now) {
-  const std::string lower = Lowercase(name);
+std::vector<const Command*> ModuleCommands::AddedAndLearned() const {
+  std::vector<const Command*> all = Added();
   const std::lock_guard lock(mutex_);
-  if (const auto known = by_name_.find(lower); known != by_name_.end()) return known->second;
-  const std::vector<ReplyElement> infos = ReadArray(reply);
-  const std::vector<ReplyElement> info =
-      infos.size() == 1 ? ReadArray(infos[0].raw) : std::vector<ReplyElement>();
-  const bool makes_sense = info.size() >= 6 && info[1].type == ':' && Fits(info[1].count) &&
-                           info[2].is_aggregate() && info[3].count >= 0 && Fits(info[3].count) &&
-                           Fits(info[4].count) && Fits(info[5].count);
-  if (!makes_sense || learned_.size() >= kMostLearned) {
-    if (absent_.size() >= kMostAbsent) absent_.clear();
-    absent_[lower] = now + kAbsentFor;
-    return nullptr;
+  for (const auto& [name, command] : by_name_) {
+    if (OfOperator(name) == nullptr) all.push_back(command);
+    all.insert(all.end(), command->subcommands.begin(), command->subcommands.end());
   }
-  auto learned = std::make_unique<Learned>();
-  learned->name = lower;
-  Row& row = learned->row;
-  row.name = learned->name.c_str();
-  row.arity = static_cast<int>(info[1].count);
-  row.flags = Has(info[2], "write") ? uint32_t{kWrite} : uint32_t{kReadOnly};
+  return all;
+}
+
+Command* ModuleCommands::Make(const CommandFacts& info, Bytes name, Command* parent) {
+  auto made = std::make_unique<Entry>();
+  made->name = std::string(name);
+  Row& row = made->row;
+  row.name = made->name.c_str();
+  row.arity = info.arity;
+  row.flags = info.flags;
+  // What is no write may be sent a second time when a connection is lost.
+  if ((row.flags & kWrite) == 0) row.flags |= kReadOnly;
+  for (size_t i = 0; i < info.specs.size(); ++i) {
+    const CommandFacts::Spec& said = info.specs[i];
+    row.specs[i] = said.spec;
+    row.specs[i].access = made->words.emplace_back(said.access).c_str();
+    row.specs[i].keyword = made->words.emplace_back(said.keyword).c_str();
+  }
+  Command& command = made->command;
+  command.keys_said_by_shard = !info.exact || (info.flags & kMovableKeys) != 0;
   row.plan = Forward(NotOverShardsRecipe);
-  Command& command = learned->command;
-  const int64_t first = info[3].count;
-  if (first > 0 && info[5].count > 0)
-    row.specs[0] = KeyRangeOf(first, info[4].count, info[5].count);
-  if (Has(info[2], "movablekeys")) {
-    row.plan = Recipe(KeysSaidByShardRecipe);
-    row.flags |= kMovableKeys;
-  }
+  // Positions are exact where only what is done to the keys is not.
+  const bool placed = (info.flags & kMovableKeys) == 0 && !info.specs.empty();
+  if (command.keys_said_by_shard && !placed) row.plan = Recipe(KeysSaidByShardRecipe);
   // Others' commands would wait behind it, or get its messages.
-  if (Has(info[2], "blocking") || Has(info[2], "pubsub")) row.plan = Refuse(kTiesConnection);
+  if ((info.flags & (kBlocking | kPubSub)) != 0) row.plan = Refuse(kTiesConnection);
   command.row = &row;
-  if (!command.Is(kMovableKeys)) DeriveKeySpan(command);
+  if (row.plan.kind == PlanKind::kForward) DeriveKeySpan(command);
   command.id = asking_->id;
-  command.full_name = lower;
-  by_name_[lower] = &command;
-  learned_.push_back(std::move(learned));
+  command.full_name = parent == nullptr ? made->name : parent->full_name + "|" + made->name;
+  command.parent = parent;
+  command.categories = info.categories;
+  command.learned = true;
+  for (const CommandFacts& each : info.subcommands) {
+    command.subcommands.push_back(Make(each, each.name, &command));
+  }
+  learned_.push_back(std::move(made));
   return &command;
 }
 
-// The first call of a command that the rows do not know.
-Task<std::string> UnknownCommandRecipe(RecipeCall& call) {
-  std::string reply;
-  const Command* command = co_await Look(call, reply);
-  if (command == nullptr) co_return reply;
-  std::vector<uint32_t> positions;
-  if (call.context().moving && FindKeys(*command->row, call.args(), positions)) {
-    std::vector<Bytes> keys;
-    for (const uint32_t position : positions) keys.push_back(call.args()[position]);
-    std::string error = co_await call.EnterAgain(keys);
-    if (!error.empty()) co_return error;
-  }
-  ClientState absent = call.StandIn();
-  ClientState* client = call.client();
-  std::vector<Bytes> args(call.args().begin(), call.args().end());
-  reply = co_await call.Run(*command, std::move(args), client != nullptr ? *client : absent);
-  co_return reply;
+void ModuleCommands::Forget(Bytes name, TimePoint now) {
+  std::string lower = Lowercase(name);
+  const std::lock_guard lock(mutex_);
+  if (LearnedAs(lower) != nullptr) return;
+  if (absent_.size() >= kMostAbsent) absent_.clear();
+  absent_[std::move(lower)] = now + kAbsentFor;
 }
 
-// The same between MULTI and EXEC.
-Task<std::string> QueueUnknownCommandRecipe(RecipeCall& call) {
-  std::string reply;
-  const Command* command = co_await Look(call, reply);
-  ClientState* client = call.client();
-  if (client == nullptr || client->transaction == nullptr) co_return reply;
-  Transaction& transaction = *client->transaction;
-  if (command == nullptr) {
-    transaction.broken = true;
-  } else {
-    if (!transaction.broken) {
-      transaction.queue.push_back({command, {call.args().begin(), call.args().end()}});
-    }
-    reply = "+QUEUED\r\n";
-  }
-  co_return reply;
+const Command* ModuleCommands::Learn(Bytes name, Bytes reply) {
+  const std::string lower = Lowercase(name);
+  const std::vector<ReplyElement> infos = ReadArray(reply);
+  const std::optional<CommandFacts> info =
+      infos.size() == 1 ? ReadCommandFacts(infos[0]) : std::nullopt;
+  const std::lock_guard lock(mutex_);
+  if (const Command* known = LearnedAs(lower)) return known;
+  if (!info || learned_.size() >= kMostLearned) return nullptr;
+  Command* command = Make(*info, lower, nullptr);
+  by_name_[lower] = command;
+  absent_.erase(lower);
+  if (OperatorCommand* said = OfOperator(lower)) said->command.rights = command;
+  return command;
 }
 
 }  // namespace ringmaster

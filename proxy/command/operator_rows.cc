@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "base/bytes.h"
 #include "command/handlers.h"
+#include "command/introspection.h"
 
 namespace ringmaster {
 namespace {
@@ -50,7 +53,26 @@ Row BaseOf(const Command* replaced, const char* name) {
   return row;
 }
 
-std::string WhyNot(const CommandTable& table, const OperatorRow& given, const Command* replaced) {
+// A command that is served by rules or functions of its own has its arguments where these expect
+// them: only served by the operator's rule it may look different.
+std::string WhyNotLikeThis(const OperatorRow& given, const Command& replaced) {
+  if (given.serve || (given.keys && given.keys->said_by_shard)) return "";
+  const Row& row = *replaced.row;
+  const PlanKind kind = row.plan.kind;
+  if (given.keys && kind != PlanKind::kForward && kind != PlanKind::kScatter) {
+    return "the proxy serves it in a way of its own, which knows its keys; say 'serve', too, or "
+           "remove 'keys'";
+  }
+  if (!given.arity) return "";
+  const int least = std::abs(row.arity);
+  const bool looser = std::abs(*given.arity) < least || (row.arity > 0 && *given.arity != least);
+  if (!looser) return "";
+  return fmt::format(
+      "its arity is {}, and the proxy counts on that; write a stricter one, or say 'serve', too",
+      row.arity);
+}
+
+std::string WhyNot(const OperatorRow& given, const Command* replaced) {
   if (given.name.find('|') != std::string::npos ||
       (replaced != nullptr && !replaced->subcommands.empty())) {
     return "commands with subcommands, and these, cannot be changed; remove it";
@@ -68,7 +90,7 @@ std::string WhyNot(const CommandTable& table, const OperatorRow& given, const Co
       given.serve.value_or(OperatorRow::Serve::kForward) != OperatorRow::Serve::kForward) {
     return "'keys: shard' goes only with 'serve: forward'";
   }
-  return table.FindByName("module-command") == nullptr ? "there are no commands of modules" : "";
+  return replaced != nullptr ? WhyNotLikeThis(given, *replaced) : "";
 }
 
 }  // namespace
@@ -78,7 +100,7 @@ Result<std::shared_ptr<const OperatorCommands>> MakeOperatorCommands(
   auto made = std::make_shared<OperatorCommands>();
   for (const OperatorRow& given : rows) {
     const Command* replaced = table.BuiltIn(given.name);
-    if (std::string wrong = WhyNot(table, given, replaced); !wrong.empty()) {
+    if (std::string wrong = WhyNot(given, replaced); !wrong.empty()) {
       return Wrong(given, wrong);
     }
     auto added = std::make_unique<OperatorCommand>();
@@ -97,8 +119,16 @@ Result<std::shared_ptr<const OperatorCommands>> MakeOperatorCommands(
       row.plan = PlanOf(*given.serve, added->why);
       row.except = {};
     }
+    if (given.keys && replaced != nullptr && !given.serve) {
+      // What served it knew other keys.
+      row.plan = PlanOf(OperatorRow::Serve::kForward, added->why);
+      row.except = {};
+    }
     if (given.keys && given.keys->said_by_shard) row.plan = Recipe(KeysSaidByShardRecipe);
     added->command.row = &row;
+    added->command.rights = replaced;
+    added->command.categories = CategoriesOf(row);
+    added->command.learned = replaced == nullptr;
     added->command.id = replaced != nullptr ? replaced->id : table.FindByName("module-command")->id;
     added->command.full_name = added->name;
     DeriveKeySpan(added->command);

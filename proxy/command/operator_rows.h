@@ -13,7 +13,8 @@
 
 namespace ringmaster {
 
-// What is not said stays as built in.
+// What is not said stays as built in. Users' rules do not see it: a command is checked as what it
+// is to the shards (Command::rights).
 struct OperatorRow {
   enum class Serve : uint8_t { kForward, kEveryShard, kSum, kConcat, kRefuse };
   struct Keys {

@@ -1,6 +1,8 @@
 // PROXY: the operator's command.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 
 #include "command/call.h"
@@ -232,21 +234,90 @@ void ProxySlowLog(Call& call, ReplyWriter& out) {
   out.Verbatim("txt", text);
 }
 
+// Users need another right for a subcommand's orders than to look: "proxy|<subcommand>-order".
+// What only looks is named; whatever else stands there is taken for an order.
+bool OnlyLooks(std::span<const Bytes> args, std::initializer_list<Bytes> words) {
+  return args.size() < 3 || std::any_of(words.begin(), words.end(), [&](Bytes word) {
+           return EqualsIgnoreCase(args[2], word);
+         });
+}
+
+const char* JobsNeeds(std::span<const Bytes> args) {
+  return OnlyLooks(args, {"list"}) ? nullptr : "jobs-order";
+}
+
+const char* LogLevelNeeds(std::span<const Bytes> args) {
+  return OnlyLooks(args, {}) ? nullptr : "loglevel-order";
+}
+
+const char* RebalanceNeeds(std::span<const Bytes> args) {
+  return OnlyLooks(args, {"status", "plan"}) ? nullptr : "rebalance-order";
+}
+
+const char* SagasNeeds(std::span<const Bytes> args) {
+  return OnlyLooks(args, {"list", "recent", "show", "export", "journal"}) ? nullptr : "sagas-order";
+}
+
+// Looking is @read. Orders are @admin and @dangerous, as is what shows other clients' arguments.
+constexpr uint32_t kLooks = kHidden;
+constexpr uint32_t kOrders = kHidden | kAdmin;
+constexpr PlanSpec kNameOfARight = Refuse("is the name of a right; call it without '-order'");
+
 constexpr Row kSubcommands[] = {
-    {.name = "explain", .arity = -3, .flags = kHidden, .plan = Local(ProxyExplain)},
-    {.name = "help", .arity = 2, .flags = kHidden, .plan = Local(ProxyHelp)},
-    {.name = "info", .arity = 2, .flags = kHidden, .plan = Local(ProxyInfo)},
-    {.name = "jobs", .arity = -2, .flags = kHidden, .plan = Recipe(ProxyJobs)},
-    {.name = "locate", .arity = -3, .flags = kHidden, .plan = Local(ProxyLocate)},
-    {.name = "loglevel", .arity = -2, .flags = kHidden, .plan = Local(ProxyLogLevel)},
-    {.name = "rebalance", .arity = -2, .flags = kHidden, .plan = Recipe(ProxyRebalance)},
-    {.name = "reload", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyReload)},
-    {.name = "ring", .arity = 2, .flags = kHidden, .plan = Local(ProxyRing)},
-    {.name = "sagas", .arity = -2, .flags = kHidden, .plan = Recipe(ProxySagasRecipe)},
-    {.name = "shards", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyShards)},
-    {.name = "slowlog", .arity = 2, .flags = kHidden, .plan = Local(ProxySlowLog)},
-    {.name = "verify", .arity = -2, .flags = kHidden | kWaits, .plan = Recipe(ProxyVerify)},
-    {.name = "workers", .arity = 2, .flags = kHidden, .plan = Recipe(ProxyWorkers)},
+    {.name = "explain",
+     .arity = -3,
+     .flags = kLooks,
+     .plan = Local(ProxyExplain),
+     .categories = "read"},
+    {.name = "help", .arity = 2, .flags = kLooks, .plan = Local(ProxyHelp), .categories = "read"},
+    {.name = "info", .arity = 2, .flags = kLooks, .plan = Local(ProxyInfo), .categories = "read"},
+    {.name = "jobs",
+     .arity = -2,
+     .flags = kLooks,
+     .plan = Recipe(ProxyJobs),
+     .categories = "read",
+     .needs = JobsNeeds},
+    {.name = "jobs-order", .arity = -2, .flags = kOrders, .plan = kNameOfARight},
+    {.name = "locate",
+     .arity = -3,
+     .flags = kLooks,
+     .plan = Local(ProxyLocate),
+     .categories = "read"},
+    {.name = "loglevel",
+     .arity = -2,
+     .flags = kLooks,
+     .plan = Local(ProxyLogLevel),
+     .categories = "read",
+     .needs = LogLevelNeeds},
+    {.name = "loglevel-order", .arity = -2, .flags = kOrders, .plan = kNameOfARight},
+    {.name = "rebalance",
+     .arity = -2,
+     .flags = kLooks,
+     .plan = Recipe(ProxyRebalance),
+     .categories = "read",
+     .needs = RebalanceNeeds},
+    {.name = "rebalance-order", .arity = -2, .flags = kOrders, .plan = kNameOfARight},
+    {.name = "reload", .arity = 2, .flags = kOrders, .plan = Recipe(ProxyReload)},
+    {.name = "ring", .arity = 2, .flags = kLooks, .plan = Local(ProxyRing), .categories = "read"},
+    {.name = "sagas",
+     .arity = -2,
+     .flags = kLooks,
+     .plan = Recipe(ProxySagasRecipe),
+     .categories = "read",
+     .needs = SagasNeeds},
+    {.name = "sagas-order", .arity = -2, .flags = kOrders, .plan = kNameOfARight},
+    {.name = "shards",
+     .arity = 2,
+     .flags = kLooks,
+     .plan = Recipe(ProxyShards),
+     .categories = "read"},
+    {.name = "slowlog", .arity = 2, .flags = kOrders, .plan = Local(ProxySlowLog)},
+    {.name = "verify", .arity = -2, .flags = kOrders | kWaits, .plan = Recipe(ProxyVerify)},
+    {.name = "workers",
+     .arity = 2,
+     .flags = kLooks,
+     .plan = Recipe(ProxyWorkers),
+     .categories = "read"},
 };
 
 constexpr Row kRows[] = {

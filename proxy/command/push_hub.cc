@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/reserved_keys.h"
 #include "command/request.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
@@ -23,6 +24,22 @@ size_t Index(PushKind kind) { return static_cast<size_t>(kind); }
 // Redis publishes these on the server whose key changed.
 bool IsKeyspaceChannel(Bytes name) {
   return name.starts_with("__keyspace@") || name.starts_with("__keyevent@");
+}
+
+// A keyspace notification about a key of the proxy's. `rest` is what follows the name.
+bool TellsOfReservedKey(Bytes what, Bytes name, ReplyReader rest) {
+  Bytes channel = name;
+  if (what == "pmessage") {
+    const std::optional<ReplyElement> told = rest.Next();
+    if (!told) return false;
+    channel = told->text;
+  }
+  const size_t colon = channel.find(':');
+  if (colon == Bytes::npos) return false;
+  if (!IsKeyspaceChannel(channel)) return false;
+  if (channel.starts_with("__keyspace@")) return IsReserved(channel.substr(colon + 1));
+  const std::optional<ReplyElement> key = rest.Next();
+  return key && IsReserved(key->text);
 }
 
 void Answer(Exchange& exchange, Bytes reply) {
@@ -253,7 +270,7 @@ void PushHub::OnMessage(const Slice& message) {
   ReplyReader reader = ReplyReader::Children(ReadReply(message.bytes));
   const auto what = reader.Next();
   const auto name = reader.Next();
-  if (!what || !name) return;
+  if (!what || !name || TellsOfReservedKey(what->text, name->text, reader)) return;
   if (what->text == "message") {
     Deliver(PushKind::kChannel, name->text, message);
   } else if (what->text == "pmessage") {

@@ -30,6 +30,8 @@ RecipeCall::RecipeCall(const Call& call, bool touches_keys)
       exchange_(call.exchange),
       sink_(call.exchange.sink),
       client_(&call.client),
+      view_(call.view),
+      limits_(call.client.limits != nullptr ? call.client.user : nullptr),
       in_exec_(call.client.in_exec),
       gate_(touches_keys ? call.context.moves : nullptr),
       locks_(nullptr),
@@ -165,6 +167,8 @@ ClientState RecipeCall::StandIn() const {
   client.id = client_id_;
   client.database = database_;
   client.resp = resp_;
+  client.user = limits_;
+  client.limits = limits_.get();
   return client;
 }
 

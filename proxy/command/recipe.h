@@ -40,6 +40,8 @@ class RecipeCall {
   int database() const { return database_; }
   int resp() const { return resp_; }
   bool in_exec() const { return in_exec_; }
+  // The client's user when the command came, if there is anything that it may not do; else nullptr.
+  const AclUser* limits() const { return limits_.get(); }
   // One like it, to Run() commands in its place.
   ClientState StandIn() const;
 
@@ -90,6 +92,7 @@ class RecipeCall {
   bool client_gone() const { return exchange_.sink != sink_; }
   // The client while it is there, else nullptr. It starts nothing while a recipe of its own runs.
   ClientState* client() const { return client_gone() ? nullptr : client_; }
+  ClientView* view() const { return client_gone() ? nullptr : view_; }
 
  private:
   // Answers in one turn that nobody had to wait for.
@@ -105,6 +108,8 @@ class RecipeCall {
   const Exchange& exchange_;
   const Sink* const sink_;  // of exchange_, while the client is there
   ClientState* const client_;
+  ClientView* const view_;
+  const std::shared_ptr<const AclUser> limits_;
   std::string bytes_;        // the request as a shard would see it
   std::vector<Bytes> args_;  // point into it
   bool in_exec_;

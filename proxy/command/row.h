@@ -153,6 +153,8 @@ struct Row {
   KeyFinder finder = nullptr;
   Exception except = {};
   std::span<const Row> subcommands = {};
+  // Calls for which a user needs the right to another subcommand: its name, or nullptr.
+  const char* (*needs)(std::span<const Bytes> args) = nullptr;
 };
 
 }  // namespace ringmaster

@@ -8,7 +8,9 @@
 #include "command/held_locks.h"
 #include "command/keys.h"
 #include "command/over_shards.h"
+#include "command/owned_keys.h"
 #include "command/recipe.h"
+#include "resp/errors.h"
 #include "resp/reply_reader.h"
 #include "resp/request_writer.h"
 
@@ -79,6 +81,8 @@ Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
       if (!key.empty()) names.insert(std::move(key));
     }
   });
+  const auto reserved = std::find_if(names.begin(), names.end(), IsReserved);
+  if (reserved != names.end()) co_return errors::ReservedKey(*reserved);
   const std::vector<Bytes> needed(names.begin(), names.end());
   error = co_await call.Bring(needed);
   if (!error.empty()) co_return error;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
 #include "base/check.h"
 #include "command/families.h"
+#include "command/introspection.h"
 #include "command/operator_rows.h"
 
 namespace ringmaster {
@@ -47,7 +49,10 @@ void DeriveKeySpan(Command& command) {
     command.last_key =
         row.specs[0].last < 0 ? row.specs[0].last : row.specs[0].index + row.specs[0].last;
     command.key_step = row.specs[0].step;
-    if (row.specs[0].last == 0 && std::strstr(row.specs[0].access, "not_key") == nullptr) {
+    // Where the arity lets a call end before its key, the key has to be looked for.
+    const bool always_there = row.specs[0].index < std::abs(row.arity);
+    if (row.specs[0].last == 0 && always_there &&
+        std::strstr(row.specs[0].access, "not_key") == nullptr) {
       command.single_key = static_cast<uint32_t>(command.first_key);
     }
     return;
@@ -126,6 +131,7 @@ Command* CommandTable::Add(const Row& row, Command* parent) {
   command->id = static_cast<uint32_t>(all_.size());
   command->parent = parent;
   command->full_name = parent == nullptr ? row.name : parent->full_name + "|" + row.name;
+  command->categories = CategoriesOf(row);
   DeriveKeySpan(*command);
   Command* added = command.get();
   all_.push_back(std::move(command));
@@ -161,12 +167,15 @@ void CommandTable::Replace(std::shared_ptr<const OperatorCommands> rows) {
 const Command* CommandTable::Find(std::span<const Bytes> args) const {
   const Place* place = Lookup(args[0]);
   if (place == nullptr) return nullptr;
-  const Command* command = place->command.load(std::memory_order_acquire);
-  if (command->subcommands.empty() || args.size() < 2) return command;
-  for (const Command* subcommand : command->subcommands) {
+  return Subcommand(*place->command.load(std::memory_order_acquire), args);
+}
+
+const Command* CommandTable::Subcommand(const Command& command, std::span<const Bytes> args) {
+  if (command.subcommands.empty() || args.size() < 2) return &command;
+  for (const Command* subcommand : command.subcommands) {
     if (EqualsIgnoreCase(args[1], subcommand->row->name)) return subcommand;
   }
-  return command;
+  return &command;
 }
 
 const Command* CommandTable::FindByName(Bytes full_name) const {

@@ -23,11 +23,24 @@ struct Command {
   int first_key = 0;  // 0: none
   int last_key = 0;
   int key_step = 0;
-  // The position of the command's only key; 0: none or more than one. What the warm path asks.
+  // The position of the command's only key, which every call that fits the arity has; 0: none, more
+  // than one, or it may be missing. What the warm path asks.
   uint32_t single_key = 0;
   const Command* parent = nullptr;
   std::vector<Command*> subcommands;
+  uint32_t categories = 0;  // ACL's (command/introspection.h)
+  // No row of ours: users' rules know it by its name and categories, not by its number.
+  bool learned = false;
+  // Only a shard can tell what keys a call has and what it does to them.
+  bool keys_said_by_shard = false;
+  // The command that users' rules are asked for; nullptr: itself. Of an operator's row what it
+  // replaces, or what shards know by its name, as soon as one said it.
+  std::atomic<const Command*> rights = nullptr;
 
+  const Command& judged() const {
+    const Command* other = rights.load(std::memory_order_acquire);
+    return other != nullptr ? *other : *this;
+  }
   bool Is(RowFlag flag) const { return (row->flags & flag) != 0; }
   bool ArityFits(size_t args) const {
     const auto count = static_cast<int64_t>(args);
@@ -59,6 +72,10 @@ class CommandTable {
   // because commands under way have them. One thread; who looks one up meanwhile gets the one or
   // the other.
   void Replace(std::shared_ptr<const std::vector<std::unique_ptr<OperatorCommand>>> rows);
+
+  // The subcommand of a container that args name; else the command itself. REQUIRES: args is not
+  // empty.
+  static const Command* Subcommand(const Command& command, std::span<const Bytes> args);
 
   // All that are built in, containers and subcommands too, by id.
   const std::vector<std::unique_ptr<Command>>& all() const { return all_; }

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/reserved_keys.h"
 #include "resp/reply_reader.h"
+#include "resp/reply_writer.h"
 #include "resp/request_writer.h"
 #include "route/router.h"
 
@@ -16,6 +18,24 @@ constexpr Duration kAskAfter = std::chrono::seconds(5);
 constexpr Bytes kAll = "_\r\n";
 // A message longer than this stands for all keys: whoever gets it drops more than it had to.
 constexpr size_t kLongestMessage = 1U << 20;
+
+constexpr char kNoKeys[] = "*0\r\n";
+
+// The keys of a message without the proxy's own; empty: there are none of these in it.
+std::string WithoutReserved(const ReplyElement& keys) {
+  std::vector<Bytes> shown;
+  size_t all = 0;
+  ReplyReader reader = ReplyReader::Children(keys);
+  while (const std::optional<ReplyElement> key = reader.Next()) {
+    ++all;
+    if (!IsReserved(key->text)) shown.push_back(key->raw);
+  }
+  if (shown.size() == all) return std::string();
+  std::string text;
+  ReplyWriter(text, 2).Array(shown.size());
+  for (const Bytes key : shown) text += key;
+  return text;
+}
 
 }  // namespace
 
@@ -265,7 +285,11 @@ void Tracking::OnPush(Lane& lane, const Slice& part, bool complete) {
   const auto what = reader.Next();
   const auto keys = reader.Next();
   if (!what || !keys || what->text != "invalidate") return;
-  if (!keys->is_null()) return on_invalid_(keys->raw);
+  if (!keys->is_null()) {
+    const std::string shown = WithoutReserved(*keys);
+    if (shown.empty()) return on_invalid_(keys->raw);
+    return shown == kNoKeys ? void() : on_invalid_(shown);
+  }
   // Every shard says so when all are emptied; the client needs to hear it once.
   if (std::exchange(lane.clean, true)) return;
   for (const auto& other : lanes_) {

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "command/access.h"
 #include "command/call.h"
 #include "command/families.h"
 #include "command/handlers.h"
@@ -44,7 +45,9 @@ std::optional<uint32_t> ShardFor(CommandContext& context, const Transaction::Que
   Router& router = context.router;
   const PlanKind kind = row.plan.kind;
   const bool blocking = kind == PlanKind::kRecipe && queued.command->Is(kBlocking);
-  if (kind == PlanKind::kEveryShard && router.shard_count() == 1) return 0;
+  // What goes out in another form when shards bear the proxy's mark is the proxy's to serve.
+  const bool marked = row.plan.unmarked != nullptr && router.topology().epoch() > 1;
+  if (kind == PlanKind::kEveryShard && router.shard_count() == 1 && !marked) return 0;
   if (kind != PlanKind::kForward && kind != PlanKind::kScatter && !blocking) return std::nullopt;
   // What would only wait does not inside a transaction.
   const bool waits = row.except.recipe != nullptr && queued.command->Is(kBlocking);
@@ -93,11 +96,7 @@ std::string Discarded(Bytes error) {
 class Execution {
  public:
   Execution(RecipeCall& call, std::shared_ptr<Transaction> transaction)
-      : call_(call), transaction_(std::move(transaction)) {
-    absent_.id = call.client_id();
-    absent_.database = call.database();
-    absent_.resp = call.resp();
-  }
+      : call_(call), transaction_(std::move(transaction)), absent_(call.StandIn()) {}
 
   Task<std::string> Run() {
     client().exec_log_id = call_.context().proxy.slow_log().next_id();
@@ -433,7 +432,17 @@ void Unwatch(Call& call, ReplyWriter& out) {
   out.Ok();
 }
 
+// Stands in the queue for a call that its user may not make and hears of only when it would run.
+void RefusedCall(Call& call, ReplyWriter& out) {
+  out.out() += call.client.in_exec ? std::string(call.args[1]) : errors::UnknownCommand(call.args);
+}
+constexpr char kRefusedCall[] = "refused-call";
+
 constexpr Row kRows[] = {
+    {.name = kRefusedCall,
+     .arity = 2,
+     .flags = kHidden | kNoAuth | kSkipMonitor | kSkipSlowlog,
+     .plan = Local(RefusedCall)},
     {.name = "discard",
      .arity = 1,
      .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kBarrier | kInTransaction,
@@ -532,7 +541,14 @@ bool QueueInTransaction(Call& call) {
   transaction.bytes += size;
   // After an error nothing of it will run.
   if (!transaction.broken) {
-    transaction.queue.push_back({&call.command, {call.args.begin(), call.args.end()}});
+    const AclUser* limits = call.client.limits;
+    const Denial denial = limits != nullptr ? limits->CheckRun(call.command, call.args) : Denial();
+    if (denial) [[unlikely]] {
+      transaction.queue.push_back({call.context.table.FindByName(kRefusedCall),
+                                   {kRefusedCall, DenialReply(denial, call.command)}});
+    } else {
+      transaction.queue.push_back({&call.command, {call.args.begin(), call.args.end()}});
+    }
   }
   if (SomeShardRunsScript(call) && !call.command.Is(kAllowBusy)) [[unlikely]] {
     call.context.recipes.Start(call, QueuedWhileBusyRecipe);

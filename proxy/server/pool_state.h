@@ -10,12 +10,12 @@
 namespace ringmaster {
 
 struct PoolState {
-  explicit PoolState(const CommandTable& table) : access(table), modules(table) {}
+  explicit PoolState(const CommandTable& table) : modules(table), access(table, &modules) {}
 
+  ModuleCommands modules;
   AccessControl access;
   SlowLog slow_log;
   ScriptMemory scripts;
-  ModuleCommands modules;
   Pause pause;
 };
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+
 namespace ringmaster {
 namespace {
 
@@ -24,6 +26,15 @@ std::vector<std::string> RulesOf(const UserConfig& config) {
   return rules;
 }
 
+// A word that is spelt wrong forbids nothing.
+void WarnOfUnknown(const CommandTable& table, const PoolConfig& pool, const UserConfig& config,
+                   Bytes rule) {
+  if ((rule[0] != '+' && rule[0] != '-') || rule[1] == '@') return;
+  if (table.FindByName(rule.substr(1, rule.find('|') - 1)) != nullptr) return;
+  LogWarning("pool '{}', user '{}': '{}' names no command of Redis 7.0; it holds if a shard has it",
+             pool.name, config.name, rule);
+}
+
 }  // namespace
 
 Result<std::vector<std::shared_ptr<const AclUser>>> MakeUsers(const CommandTable& table,
@@ -33,8 +44,12 @@ Result<std::vector<std::shared_ptr<const AclUser>>> MakeUsers(const CommandTable
   for (const UserConfig& config : pool.users) {
     auto user = std::make_shared<AclUser>(config.name, table);
     for (const std::string& rule : RulesOf(config)) {
-      const std::string wrong = user->Apply(table, rule);
-      if (wrong.empty()) continue;
+      // No shard is connected yet: a command that the rows do not know may be one of theirs.
+      const std::string wrong = user->Apply(table, rule, {.unknown = true});
+      if (wrong.empty()) {
+        WarnOfUnknown(table, pool, config, rule);
+        continue;
+      }
       // A rule that begins with > is a password.
       return Error{ErrorCode::kInvalid,
                    fmt::format("pool '{}', user '{}', '{}': {}", pool.name, config.name,

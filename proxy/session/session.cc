@@ -26,8 +26,6 @@ constexpr size_t kSoftOutput = 1024 * 1024;
 // An unfinished request shorter than this is looked at anew when more of it comes: cheaper than
 // keeping the parser's state.
 constexpr size_t kReparse = 1024;
-// Bytes of an argument that ACL LOG keeps.
-constexpr size_t kLoggedArgument = 256;
 
 // Whether a call may change data. A script says with its first line that it does not.
 bool Writes(const ScriptMemory* scripts, const Command& command, std::span<const Bytes> args) {
@@ -42,6 +40,11 @@ bool Writes(const ScriptMemory* scripts, const Command& command, std::span<const
   }
   if (!text.starts_with("#!")) return true;
   return text.substr(0, text.find('\n')).find("no-writes") == Bytes::npos;
+}
+
+// EXEC, which runs what was queued, is what logs of single commands skip.
+bool RunsTransaction(const Command& command) {
+  return command.Is(kInTransaction) && command.Is(kSkipSlowlog);
 }
 
 }  // namespace
@@ -259,7 +262,7 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
   if (!args.empty()) {
     const Command* command = context_.commands.table.Find(args);
     if (command == nullptr) [[unlikely]]
-      command = FindOfModule(args[0]);
+      command = FindOfModule(args);
     started = MayStart(command);
     if (!started) {
       held_up_ = true;
@@ -285,10 +288,10 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
 }
 
 // A command that the shards may know. Whoever is not logged in does not make us ask them.
-const Command* Session::FindOfModule(Bytes name) const {
+const Command* Session::FindOfModule(std::span<const Bytes> args) const {
   const ModuleCommands* modules = context_.commands.modules;
   if (modules == nullptr || !state_.authenticated) return nullptr;
-  return modules->Find(name, context_.loop.Now());
+  return modules->Find(args, context_.loop.Now(), state_.limits != nullptr);
 }
 
 // Whether it waits for all earlier ones, and later ones wait for it.
@@ -316,8 +319,7 @@ bool Session::HeldByPause(const Command& command, std::span<const Bytes> args) c
   if (!command.ArityFits(args.size()) || !state_.authenticated) return false;
   if (pause->what() == Pause::What::kEverything) return true;
   const Transaction* transaction = state_.transaction.get();
-  // EXEC, which runs what was queued, is what logs of single commands skip.
-  if (transaction != nullptr && command.Is(kInTransaction) && command.Is(kSkipSlowlog)) {
+  if (transaction != nullptr && RunsTransaction(command)) {
     return std::any_of(transaction->queue.begin(), transaction->queue.end(),
                        [scripts = context_.commands.scripts](const Transaction::Queued& queued) {
                          return Writes(scripts, *queued.command, queued.views());
@@ -358,6 +360,12 @@ void Session::Refuse(const Command* command, const std::string& reply) {
     context_.commands.metrics.per_command[command->id].rejected.Add();
   }
   Request& request = NewRequest(nullptr);
+  // An EXEC that is refused ends its transaction.
+  if (command != nullptr && RunsTransaction(*command)) [[unlikely]] {
+    state_.transaction.reset();
+    const std::string aborted = "-EXECABORT Transaction discarded because of: " + reply.substr(1);
+    return OnReply(request, Slice{aborted, {}});
+  }
   OnReply(request, Slice{reply, {}});
 }
 
@@ -369,15 +377,7 @@ void Session::Keep(Request& request, Bytes wire, std::span<const Bytes> args) {
 }
 
 void Session::Deny(const Denial& denial, const Command& command, std::span<const Bytes> args) {
-  AclLogEntry entry;
-  entry.reason = denial.reason;
-  entry.object =
-      denial.position == 0 ? command.full_name : Printable(args[denial.position], kLoggedArgument);
-  entry.user = UserName(state_);
-  entry.at = context_.loop.Now();
-  DescribeClient(*this, entry.at, entry.client);
-  entry.client.pop_back();  // the line's end
-  context_.commands.proxy.access().Log(std::move(entry));
+  LogDenial(context_.commands.proxy, *this, denial, command, args);
   Refuse(&command, DenialReply(denial, command));
 }
 
@@ -392,8 +392,14 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
     return Refuse(&command, errors::NoAuth());
   }
   if (state_.limits != nullptr) [[unlikely]] {
-    if (const Denial denial = state_.limits->Check(command, args)) {
+    // A recipe that asks the shards what the command is asks for the user's rights then.
+    const bool asks = command.row->plan.recipe == UnknownCommandRecipe;
+    if (const Denial denial = asks ? Denial() : state_.limits->Check(command, args)) {
       return Deny(denial, command, args);
+    }
+    const bool queues = state_.transaction != nullptr && state_.transaction->open;
+    if (const Denial denial = queues ? Denial() : state_.limits->CheckRun(command, args)) {
+      return Refuse(&command, DenialReply(denial, command));
     }
   }
   if (context_.limits.memory != 0 && context_.blocks.bytes_in_use() > context_.limits.memory)
@@ -488,7 +494,11 @@ const Command* Session::Streamable(const RequestParser& parser) const {
   if (row.plan.kind != PlanKind::kForward || !one_key || !served) return nullptr;
   // What is denied or has to wait is read to its end first.
   if (HeldByPause(*command, args)) return nullptr;
-  if (state_.limits != nullptr && state_.limits->Check(*command, args)) return nullptr;
+  if (state_.limits != nullptr) {
+    // Arguments behind the value may say what is done to the key, as SET's GET does.
+    if (row.finder != nullptr && parser.announced_args() > args.size() + 1) return nullptr;
+    if (state_.limits->Check(*command, args)) return nullptr;
+  }
   return command;
 }
 

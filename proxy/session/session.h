@@ -133,7 +133,7 @@ class Session final : public TurnTaker,
   bool HandleRequest(RequestParser& parser, const Slice& input, size_t* used);
   size_t HandlePartial(RequestParser& parser, const Slice& input);
   bool GoesAlone(const Command& command) const;
-  const Command* FindOfModule(Bytes name) const;
+  const Command* FindOfModule(std::span<const Bytes> args) const;
   bool MayStart(const Command* command);
   void StartCommand(const Command& command, std::span<const Bytes> args, const Slice& wire);
   Request& NewRequest(const Command* command);

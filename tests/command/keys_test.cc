@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "command/table.h"
 #include "ring/topology.h"
 
@@ -184,6 +185,60 @@ TEST(ExceptionTest, PatternsMustStayOnTheShardOfTheKey) {
 
 TEST(ExceptionTest, OneShardHasNoForeignPatterns) {
   EXPECT_FALSE(HasForeignPattern(Split("sort k by w_* get *"), *Shards(1)));
+}
+
+// Whatever the arguments are, and however few: no position lies behind them.
+class NoKeyBehindTheArguments : public testing::Test {
+ protected:
+  void Try(const Row& row, size_t rounds) {
+    static constexpr Bytes kWords[] = {"",      "1",     "2",    "-1",      "3",    "9999999999",
+                                       "STORE", "KEYS",  "GET",  "STREAMS", "BY",   "LIMIT",
+                                       "block", "COUNT", "auth", "auth2",   "group"};
+    for (size_t count = 1; count <= 9; ++count) {
+      for (size_t round = 0; round < rounds; ++round) {
+        std::vector<Bytes> args = {row.name};
+        while (args.size() < count) args.push_back(kWords[random_.Below(std::size(kWords))]);
+        // An array of its own size: a sanitizer sees a word that is read behind it.
+        const std::vector<Bytes> exact(args.begin(), args.end());
+        std::vector<uint32_t> positions;
+        std::vector<const char*> access;
+        FoundKeys found{positions, &access};
+        FindKeys(row, exact, found);
+        ListKeys(row, exact, found);
+        EXPECT_EQ(positions.size(), access.size());
+        for (const uint32_t position : positions) ASSERT_LT(position, count) << row.name;
+      }
+    }
+  }
+
+  Random random_{20261130};
+};
+
+TEST_F(NoKeyBehindTheArguments, OfBuiltInCommands) {
+  for (const auto& command : Table().all()) Try(*command->row, 40);
+}
+
+TEST_F(NoKeyBehindTheArguments, OfWhateverSpecificationsShardsTell) {
+  static constexpr const char* kKeywords[] = {"STORE", "KEYS", "COUNT"};
+  for (int i = 0; i < 2000; ++i) {
+    Row row;
+    row.name = "x";
+    for (KeySpec& spec : row.specs) {
+      spec.begin = static_cast<KeySpec::Begin>(random_.Below(4));
+      spec.find = static_cast<KeySpec::Find>(random_.Below(3));
+      spec.keyword = kKeywords[random_.Below(3)];
+      spec.access = random_.Below(4) == 0 ? "RW variable_flags" : "RO access";
+      const bool backwards = spec.begin == KeySpec::Begin::kKeyword && random_.Below(2) == 0;
+      spec.index = static_cast<int16_t>(1 + random_.Below(4));
+      if (backwards) spec.index = static_cast<int16_t>(-spec.index);
+      const bool counted = spec.find == KeySpec::Find::kCounted;
+      spec.last =
+          static_cast<int16_t>(counted ? random_.Below(3) : random_.Below(7)) - (counted ? 0 : 3);
+      spec.step = static_cast<int16_t>(1 + random_.Below(3));
+      spec.limit = static_cast<int16_t>(random_.Below(3));
+    }
+    Try(row, 2);
+  }
 }
 
 }  // namespace
