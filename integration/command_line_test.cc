@@ -9,16 +9,6 @@
 namespace ringmaster::integration {
 namespace {
 
-std::set<std::string> DemoFolders() {
-  std::set<std::string> found;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::temp_directory_path())) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("ringmaster-demo-")) found.insert(name);
-  }
-  return found;
-}
-
 // The processes that `parent` started.
 std::vector<pid_t> ChildrenOf(pid_t parent) {
   std::vector<pid_t> children;
@@ -28,6 +18,15 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
     if (ProcessStatusKib(pid, "PPid") == parent) children.push_back(pid);
   }
   return children;
+}
+
+// Where they keep their files. Others on this machine may run demos as well.
+std::set<std::filesystem::path> FoldersOf(const std::vector<pid_t>& processes) {
+  std::set<std::filesystem::path> folders;
+  for (const pid_t pid : processes) {
+    folders.insert(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd"));
+  }
+  return folders;
 }
 
 bool AllGone(const std::vector<pid_t>& processes) {
@@ -47,7 +46,6 @@ class DemoTest : public testing::Test {
   Address At() const { return Address{Address::kTcp, "127.0.0.1", port_.number(), ""}; }
 
   Port port_;
-  const std::set<std::string> folders_before_ = DemoFolders();
 };
 
 TEST_F(DemoTest, ServesThreeServersAndRemovesAllOfItWhenItStops) {
@@ -59,10 +57,13 @@ TEST_F(DemoTest, ServesThreeServersAndRemovesAllOfItWhenItStops) {
   EXPECT_EQ(client.Command({"DBSIZE"}), "(integer) 300");
   const std::vector<pid_t> servers = ChildrenOf(demo.pid());
   EXPECT_EQ(servers.size(), 3U);
+  const std::set<std::filesystem::path> folders = FoldersOf(servers);
+  EXPECT_EQ(folders.size(), 1U);
   EXPECT_EQ(demo.Terminate(), 0);
   EXPECT_TRUE(AllGone(servers));
-  for (const std::string& folder : DemoFolders()) {
-    EXPECT_TRUE(folders_before_.contains(folder) || folder.empty()) << folder << " is left";
+  for (const auto& folder : folders) {
+    EXPECT_NE(folder.string().find("ringmaster-demo-"), std::string::npos) << folder;
+    EXPECT_FALSE(std::filesystem::exists(folder)) << folder << " is left";
   }
 }
 
@@ -70,12 +71,10 @@ TEST_F(DemoTest, ServersEndWithADemoThatIsKilled) {
   ProxyProcess demo(Arguments(), At());
   const std::vector<pid_t> servers = ChildrenOf(demo.pid());
   ASSERT_EQ(servers.size(), 3U);
+  const std::set<std::filesystem::path> folders = FoldersOf(servers);
   demo.Kill9();
   EXPECT_TRUE(AllGone(servers));
-  for (const std::string& folder : DemoFolders()) {
-    if (folders_before_.contains(folder)) continue;
-    std::filesystem::remove_all(std::filesystem::temp_directory_path() / folder);
-  }
+  for (const auto& folder : folders) std::filesystem::remove_all(folder);
 }
 
 TEST_F(DemoTest, PortInUseIsSaidAndNothingIsLeft) {

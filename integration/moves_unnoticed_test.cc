@@ -122,7 +122,7 @@ TEST_F(MovesUnnoticedTest, TimesThatClientsWaitStayWhatTheyAsked) {
   StartMove(1000);
   for (Client& waiter : waiters) EXPECT_EQ(waiter.Read(), "(nil array)");
   EXPECT_GE(MonotonicNow() - began, std::chrono::milliseconds(1200));
-  EXPECT_LE(MonotonicNow() - began, std::chrono::milliseconds(3000));
+  EXPECT_LE(MonotonicNow() - began, std::chrono::milliseconds(3000 * Slowness()));
 }
 
 TEST_F(MovesUnnoticedTest, TransactionThatIsRefusedIsOver) {
@@ -199,10 +199,15 @@ TEST_F(MovesUnnoticedTest, WatchedKeysThatMoveMakeExecNilAndLeaveNoTransactionBe
 TEST_F(MovesUnnoticedTest, HashOfHalfAMillionFieldsMovesInPiecesAndOthersStayQuick) {
   std::vector<std::string> names;
   for (int i = 0; i < 4; ++i) names.push_back("huge:" + std::to_string(i));
+  // In steps: all at once is more than a busy machine's server does within the command timeout.
   const std::string fill =
-      "for i = 1, 500000 do redis.call('HSET', KEYS[1], 'f' .. i, 'value ' .. i) end return 1";
+      "for i = ARGV[1] + 1, ARGV[1] + 25000 do redis.call('HSET', KEYS[1], 'f' .. i, 'value ' .. "
+      "i) "
+      "end return 1";
   for (const std::string& name : names) {
-    ASSERT_EQ(client_.Command({"EVAL", fill, "1", name}), "(integer) 1");
+    for (int from = 0; from < 500000; from += 25000) {
+      ASSERT_EQ(client_.Command({"EVAL", fill, "1", name, std::to_string(from)}), "(integer) 1");
+    }
   }
   Fill(100);
   StartMove(0, "", "schedule: {background_share: 0.5}");
@@ -215,7 +220,7 @@ TEST_F(MovesUnnoticedTest, HashOfHalfAMillionFieldsMovesInPiecesAndOthersStayQui
     }
   }
   std::sort(waits.begin(), waits.end());
-  EXPECT_LT(waits[waits.size() * 99 / 100], std::chrono::milliseconds(100));
+  EXPECT_LT(waits[waits.size() * 99 / 100], std::chrono::milliseconds(100 * Slowness()));
   ASSERT_TRUE(MoveEnds());
   bool moved = false;
   for (const std::string& name : names) {

@@ -19,7 +19,7 @@ PoolText& PoolText::Shard(const std::string& shard_name, const Address& address,
   return *this;
 }
 
-bool MemoryIsItsOwn() { return std::getenv("RINGMASTER_SANITIZED") == nullptr; }
+bool MemoryIsItsOwn() { return !Sanitized(); }
 
 ProxyProcess::ProxyProcess(ConfigText config) : config_(std::move(config)) {
   if (config_.pool().listen.empty()) {

@@ -239,11 +239,16 @@ void Observer::Fill(Overview& out) const {
 }
 
 void Observer::FillWorkers(Overview& out) const {
+  busy_told_.resize(server_.workers_.size());
   for (const auto& worker : server_.workers_) {
     WorkerOverview& each = out.workers.emplace_back(Read(worker->metrics()));
     each.index = std::to_string(worker->index());
     out.clients_refused += worker->metrics().refused.value();
-    each.busy_seconds = std::max(0.0, out.uptime_seconds - Seconds(worker->loop().Slept()));
+    // Two clocks that are not read at the same moment: what was told once is never taken back.
+    const double slept = Seconds(worker->loop().Slept());
+    double& told = busy_told_[worker->index()];
+    told = std::max(told, Seconds(MonotonicNow() - server_.started_at_) - slept);
+    each.busy_seconds = told;
     // Somebody joins the threads of workers that stop.
     if (!server_.stopping_) each.cpu_seconds = Seconds(worker->ProcessorTime());
   }

@@ -53,6 +53,7 @@ class Observer {
   Server& server_;
   Loop& loop_;
   const double started_unix_;
+  mutable std::vector<double> busy_told_;  // seconds, of each worker; the main thread's
   std::atomic<bool> stopping_{false};
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Admin> admin_;  // made with the first listener
