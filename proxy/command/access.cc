@@ -404,7 +404,7 @@ std::string AclUser::Apply(const CommandTable& table, Bytes rule, const RuleName
     Bytes rest = rule.substr(1, rule.size() - 2);
     while (!rest.empty()) {
       const size_t end = std::min(rest.find(' '), rest.size());
-      const std::string wrong = end == 0 ? "" : added.Apply(rest.substr(0, end), names);
+      std::string wrong = end == 0 ? "" : added.Apply(rest.substr(0, end), names);
       if (!wrong.empty()) return wrong;
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }

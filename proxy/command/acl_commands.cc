@@ -66,6 +66,8 @@ bool IsUnknownCommand(Bytes reply) { return reply.starts_with("-ERR unknown comm
 Task<std::string> LearnNamedInRules(RecipeCall& call, std::span<const Bytes> rules) {
   if (call.context().modules == nullptr) co_return std::string();
   for (const Bytes rule : rules) {
+    // Passwords are nobody else's.
+    if (rule.empty() || (rule[0] != '+' && rule[0] != '-' && rule[0] != '(')) continue;
     // A selector has rules of its own between its parentheses.
     size_t at = 0;
     while (at < rule.size()) {

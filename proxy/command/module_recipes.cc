@@ -165,6 +165,9 @@ Task<std::string> NotOverShardsRecipe(RecipeCall& call) {
 
 // A shard says where the keys are of commands whose positions alone do not tell.
 Task<std::string> KeysSaidByShardRecipe(RecipeCall& call) {
+  // Between MULTI and EXEC a right may have been taken.
+  std::string denied = co_await WhyDenied(call, call.command());
+  if (!denied.empty()) co_return denied;
   std::string request = KeysRequest("GETKEYS", call.args());
   const Answer said = co_await AskAny(call, std::move(request));
   if (said.outcome != Outcome::kReplied) co_return said.reply;
@@ -197,6 +200,7 @@ Task<std::string> UnknownCommandRecipe(RecipeCall& call) {
   std::vector<uint32_t> positions;
   if (call.context().moving && FindKeys(*command->row, call.args(), positions)) {
     std::vector<Bytes> keys;
+    keys.reserve(positions.size());
     for (const uint32_t position : positions) keys.push_back(call.args()[position]);
     std::string error = co_await call.EnterAgain(keys);
     if (!error.empty()) co_return error;
