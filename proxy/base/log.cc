@@ -1,9 +1,13 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <fcntl.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 
@@ -12,11 +16,6 @@
 namespace ringmaster {
 namespace {
 
-std::mutex g_open_mutex;
-LogOptions g_options;
-std::shared_ptr<spdlog::logger> g_logger;  // guarded by g_open_mutex for writers
-std::atomic<spdlog::logger*> g_current{nullptr};
-std::atomic<bool> g_json{false};
 std::atomic<int> g_level{static_cast<int>(LogLevel::kInfo)};
 
 spdlog::level::level_enum ToSpdlog(LogLevel level) {
@@ -50,49 +49,116 @@ std::string JsonEscape(std::string_view text) {
   return out;
 }
 
-Status OpenLocked(const LogOptions& options) {
-  std::shared_ptr<spdlog::logger> logger;
-  try {
-    std::shared_ptr<spdlog::sinks::sink> sink;
-    if (options.file.empty()) {
-      sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    } else {
-      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
-    }
-    logger = std::make_shared<spdlog::logger>("ringmaster", std::move(sink));
-  } catch (const std::exception& e) {
-    return Error{ErrorCode::kIo,
-                 fmt::format("cannot open log file {}: {}", options.file, e.what())};
+// One for the life of the process, so that any thread may write at any time; where it writes to
+// changes under its lock.
+class Output final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  Output() { Use({}, -1); }
+
+  // `fd`: of the file, ours from now on; -1: standard error.
+  void Use(LogOptions options, int fd) {
+    const std::lock_guard lock(mutex_);
+    if (fd_ >= 0) close(fd_);
+    fd_ = fd;
+    options_ = std::move(options);
+    set_pattern_(options_.json ? kJsonPattern : "%Y-%m-%d %H:%M:%S.%e %L [%t] %v");
   }
-  logger->set_pattern(
-      options.json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l","thread":%t,"message":"%v"})"
-                   : "%Y-%m-%d %H:%M:%S.%e %L [%t] %v");
-  logger->set_level(spdlog::level::debug);
-  logger->flush_on(spdlog::level::debug);
-  // Loggers of earlier options stay: another thread may be writing through one right now, and
-  // there are only as many as there were reloads.
-  static std::vector<std::shared_ptr<spdlog::logger>> retired;
-  if (g_logger) retired.push_back(g_logger);
-  g_logger = std::move(logger);
-  g_current.store(g_logger.get(), std::memory_order_release);
-  g_options = options;
-  g_json.store(options.json, std::memory_order_relaxed);
-  g_level.store(static_cast<int>(options.level), std::memory_order_relaxed);
-  return Done();
+  LogOptions options() {
+    const std::lock_guard lock(mutex_);
+    return options_;
+  }
+
+ private:
+  static constexpr char kJsonPattern[] =
+      R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l","thread":%t,"message":"%v"})";
+
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    if (options_.json) {
+      const std::string escaped = JsonEscape({message.payload.data(), message.payload.size()});
+      spdlog::details::log_msg copy = message;
+      copy.payload = escaped;
+      formatter_->format(copy, line);
+    } else {
+      formatter_->format(message, line);
+    }
+    const int fd = fd_ >= 0 ? fd_ : STDERR_FILENO;
+    for (size_t at = 0; at < line.size();) {
+      const ssize_t wrote = write(fd, line.data() + at, line.size() - at);
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote <= 0) spdlog::throw_spdlog_ex("the log cannot be written", errno);
+      at += static_cast<size_t>(wrote);
+    }
+  }
+  void flush_() override {}
+
+  LogOptions options_;
+  int fd_ = -1;
+};
+
+struct Log {
+  std::shared_ptr<Output> output = std::make_shared<Output>();
+  spdlog::logger logger{"ringmaster", output};
+};
+
+// Never destroyed: threads may write until the process has ended.
+Log& TheLog() {
+  static Log* const log = [] {
+    auto* made = new Log;
+    made->logger.set_level(spdlog::level::debug);
+    return made;
+  }();
+  return *log;
 }
 
 }  // namespace
 
+Result<PreparedLog> PreparedLog::Open(const LogOptions& options) {
+  PreparedLog log(options);
+  if (options.file.empty()) return log;
+  std::error_code ignored;
+  const std::filesystem::path folder = std::filesystem::path(options.file).parent_path();
+  if (!folder.empty()) std::filesystem::create_directories(folder, ignored);
+  // Without waiting: a pipe that nobody reads would hold up the process.
+  constexpr int kHow = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  log.fd_ = open(options.file.c_str(), kHow | O_EXCL, 0666);
+  log.is_new_ = log.fd_ >= 0;
+  if (log.fd_ < 0 && errno == EEXIST) log.fd_ = open(options.file.c_str(), kHow, 0666);
+  if (log.fd_ < 0) {
+    return Error{ErrorCode::kIo,
+                 fmt::format("cannot open log file {}: {}", options.file, std::strerror(errno))};
+  }
+  fcntl(log.fd_, F_SETFL, fcntl(log.fd_, F_GETFL) & ~O_NONBLOCK);
+  return log;
+}
+
+PreparedLog::PreparedLog(PreparedLog&& other) noexcept
+    : options_(std::move(other.options_)),
+      fd_(std::exchange(other.fd_, -1)),
+      is_new_(std::exchange(other.is_new_, false)) {}
+
+PreparedLog::~PreparedLog() {
+  if (is_new_) unlink(options_.file.c_str());
+  if (fd_ >= 0) close(fd_);
+}
+
+void UseLog(PreparedLog log) {
+  log.is_new_ = false;
+  g_level.store(static_cast<int>(log.options_.level), std::memory_order_relaxed);
+  TheLog().output->Use(std::move(log.options_), std::exchange(log.fd_, -1));
+}
+
 Status OpenLog(const LogOptions& options) {
-  const std::lock_guard lock(g_open_mutex);
-  return OpenLocked(options);
+  Result<PreparedLog> log = PreparedLog::Open(options);
+  if (!log) return log.error();
+  UseLog(std::move(*log));
+  return Done();
 }
 
 Status ReopenLog() {
-  const std::lock_guard lock(g_open_mutex);
-  LogOptions options = g_options;
+  LogOptions options = TheLog().output->options();
   options.level = CurrentLogLevel();
-  return OpenLocked(options);
+  return OpenLog(options);
 }
 
 void SetLogLevel(LogLevel level) {
@@ -134,17 +200,7 @@ bool LogEnabled(LogLevel level) {
 }
 
 void LogMessage(LogLevel level, std::string_view message) {
-  spdlog::logger* logger = g_current.load(std::memory_order_acquire);
-  if (logger == nullptr) {
-    const std::lock_guard lock(g_open_mutex);
-    if (g_current.load(std::memory_order_acquire) == nullptr && !OpenLocked(g_options)) return;
-    logger = g_current.load(std::memory_order_acquire);
-  }
-  if (g_json.load(std::memory_order_relaxed)) {
-    logger->log(ToSpdlog(level), "{}", JsonEscape(message));
-  } else {
-    logger->log(ToSpdlog(level), "{}", message);
-  }
+  TheLog().logger.log(ToSpdlog(level), spdlog::string_view_t(message.data(), message.size()));
 }
 
 bool LogLimiter::Allow(TimePoint now, uint64_t* suppressed) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -24,7 +25,28 @@ struct LogOptions {
   bool operator==(const LogOptions&) const = default;
 };
 
-// Opens the log; until then messages go to standard error as text. Call again to change options.
+// What a log of these options is written to: open, and not in use yet. One that is dropped leaves
+// nothing behind.
+class PreparedLog {
+ public:
+  static Result<PreparedLog> Open(const LogOptions& options);
+  PreparedLog(PreparedLog&& other) noexcept;
+  PreparedLog& operator=(PreparedLog&&) = delete;
+  ~PreparedLog();
+
+ private:
+  friend void UseLog(PreparedLog log);
+  explicit PreparedLog(LogOptions options) : options_(std::move(options)) {}
+
+  LogOptions options_;
+  int fd_ = -1;  // of the file; -1: standard error
+  bool is_new_ = false;
+};
+
+// From now on messages go there; until the first call, to standard error as text. What was written
+// to before is closed. Cannot fail.
+void UseLog(PreparedLog log);
+// Both.
 Status OpenLog(const LogOptions& options);
 // Opens the file again under its name, after a rotation (SIGUSR1).
 Status ReopenLog();

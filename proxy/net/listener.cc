@@ -60,7 +60,12 @@ Result<int> BindUnix(const Address& address) {
   return fd;
 }
 
-Result<int> BindTcp(const Address& address) {
+void SetPortShared(int fd, bool shared) {
+  const int on = shared ? 1 : 0;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+Result<int> BindTcp(const Address& address, bool beside_ours) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
@@ -78,6 +83,7 @@ Result<int> BindTcp(const Address& address) {
     if (fd < 0) continue;
     const int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (beside_ours) SetPortShared(fd, true);
     if (at->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, kBacklog) == 0) {
       freeaddrinfo(found);
@@ -105,37 +111,65 @@ struct Listener::Watcher {
   Listener* listener;
 };
 
-Result<std::unique_ptr<Listener>> Listener::Open(Loop& loop, const Address& address,
-                                                 Accepted accepted) {
-  Result<int> fd = address.kind == Address::kUnix ? BindUnix(address) : BindTcp(address);
+Result<std::unique_ptr<Listener>> Listener::Bind(Loop& loop, const Address& address,
+                                                 bool beside_ours) {
+  Result<int> fd =
+      address.kind == Address::kUnix ? BindUnix(address) : BindTcp(address, beside_ours);
   if (!fd) return fd.error();
   Address at = address;
   if (at.kind == Address::kTcp && at.port == 0) at.port = PortOf(*fd);
-  return std::unique_ptr<Listener>(new Listener(loop, std::move(at), *fd, std::move(accepted)));
+  return std::unique_ptr<Listener>(new Listener(loop, std::move(at), *fd));
 }
 
-Listener::Listener(Loop& loop, Address address, int fd, Accepted accepted)
+Result<std::unique_ptr<Listener>> Listener::Open(Loop& loop, const Address& address,
+                                                 Accepted accepted) {
+  Result<std::unique_ptr<Listener>> bound = Bind(loop, address);
+  if (bound) (*bound)->Start(std::move(accepted));
+  return bound;
+}
+
+Listener::Listener(Loop& loop, Address address, int fd)
     : address_(std::move(address)),
       fd_(fd),
       spare_fd_(open("/dev/null", O_RDONLY | O_CLOEXEC)),
-      accepted_(std::move(accepted)),
       watcher_(new Watcher) {
+  struct stat file {};
+  if (address_.kind == Address::kUnix && stat(address_.path.c_str(), &file) == 0) {
+    file_device_ = file.st_dev;
+    file_number_ = file.st_ino;
+  }
   watcher_->listener = this;
   RM_CHECK(uv_poll_init(loop.raw(), &watcher_->poll, fd) == 0);
   watcher_->poll.data = watcher_;
+}
+
+void Listener::Start(Accepted accepted) {
+  accepted_ = std::move(accepted);
   uv_poll_start(&watcher_->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
     auto* watcher = static_cast<Watcher*>(poll->data);
     if (watcher->listener != nullptr) watcher->listener->AcceptAll();
   });
 }
 
+bool Listener::reachable() const {
+  if (address_.kind != Address::kUnix) return true;
+  struct stat file {};
+  return stat(address_.path.c_str(), &file) == 0 && file.st_dev == file_device_ &&
+         file.st_ino == file_number_;
+}
+
+void Listener::SharePort(bool shares) const {
+  if (address_.kind == Address::kTcp) SetPortShared(fd_, shares);
+}
+
 Listener::~Listener() {
   watcher_->listener = nullptr;
   uv_close(reinterpret_cast<uv_handle_t*>(&watcher_->poll),
            [](uv_handle_t* handle) { delete static_cast<Watcher*>(handle->data); });
+  // Another's socket may stand there by now.
+  if (address_.kind == Address::kUnix && reachable()) unlink(address_.path.c_str());
   close(fd_);
   if (spare_fd_ >= 0) close(spare_fd_);
-  if (address_.kind == Address::kUnix) unlink(address_.path.c_str());
 }
 
 void Listener::AcceptAll() {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "control/shard_client.h"
@@ -104,28 +105,14 @@ struct Observer::Reach {
   std::vector<ShardTarget> targets;  // otherwise: whom to ask
 };
 
-Observer::Observer(Server& server, Loop& loop)
+Observer::Observer(Server& server)
     : server_(server),
-      loop_(loop),
       started_unix_(Seconds(std::chrono::system_clock::now().time_since_epoch())) {}
 
 Observer::~Observer() { Stop(); }
 
-Result<Observer::Opened> Observer::Open(const std::optional<Address>& address) {
-  if (!address) return Opened(std::unique_ptr<Listener>());
-  if (listener_ != nullptr && listener_->address() == *address) return Opened();
-  auto opened = Listener::Open(loop_, *address, [this](int fd) { admin_->Serve(fd); });
-  if (!opened) {
-    return Error{opened.error().code, "admin.listen: " + opened.error().text +
-                                          "; choose another address, or '' for none"};
-  }
-  return Opened(std::move(*opened));
-}
-
-void Observer::Use(Opened opened) {
-  if (!opened) return;
-  listener_ = std::move(*opened);
-  if (admin_ != nullptr || listener_ == nullptr) return;
+void Observer::Start() {
+  if (admin_ != nullptr) return;
   admin_ = std::make_unique<Admin>(
       AdminSource{.overview = [this](AdminSource::Sagas sagas) { return Take(sagas); },
                   .ready = [this] { return CheckReady(); }});
@@ -133,7 +120,6 @@ void Observer::Use(Opened opened) {
 
 void Observer::Stop() {
   stopping_ = true;
-  listener_.reset();
   admin_.reset();
 }
 

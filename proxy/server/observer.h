@@ -1,4 +1,4 @@
-// The admin listener and what its pages are made of. Sockets are accepted on the main loop and
+// What the admin pages are made of. Sockets are accepted on the main loop and
 // answered on admin/'s threads, which ask the main thread for an Overview: it reads the workers'
 // counters, which any thread may, and its own parts. No worker notices; only the list of open sagas
 // is asked from them, by a message.
@@ -9,30 +9,26 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "admin/admin.h"
-#include "base/address.h"
 #include "base/result.h"
-#include "net/listener.h"
 
 namespace ringmaster {
 
-class Loop;
 class Server;
 
 class Observer {
  public:
-  Observer(Server& server, Loop& loop);
+  explicit Observer(Server& server);
   ~Observer();
 
-  // Opens what Use() then takes: nothing when the address stays.
-  using Opened = std::optional<std::unique_ptr<Listener>>;
-  Result<Opened> Open(const std::optional<Address>& address);
-  void Use(Opened opened);
-  // Ends the listener and the threads. Before the workers end.
+  // The threads that answer begin, unless they have.
+  void Start();
+  // A connected, non-blocking socket; closes it. REQUIRES: Start ran.
+  void Serve(int fd) { admin_->Serve(fd); }
+  // Ends the threads. Before the workers end; nothing is served any more.
   void Stop();
 
  private:
@@ -51,12 +47,10 @@ class Observer {
   void AskForSagas(Overview overview, std::function<void(Overview)> done) const;
 
   Server& server_;
-  Loop& loop_;
   const double started_unix_;
   mutable std::vector<double> busy_told_;  // seconds, of each worker; the main thread's
   std::atomic<bool> stopping_{false};
-  std::unique_ptr<Listener> listener_;
-  std::unique_ptr<Admin> admin_;  // made with the first listener
+  std::unique_ptr<Admin> admin_;  // nullptr: nobody listens for it so far
 };
 
 }  // namespace ringmaster

@@ -59,16 +59,18 @@ Server::Server(Config config, std::string config_file)
       run_id_(NewRunId()),
       started_at_(MonotonicNow()),
       mailbox_(loop_),
+      listeners_(loop_, [this](const Door& door,
+                               int fd) { door.pool ? Accept(door, fd) : observer_.Serve(fd); }),
       drain_deadline_(loop_, [this] { Stop(true); }),
       evener_(*this, loop_),
       jobs_(*this, loop_),
-      observer_(*this, loop_) {
+      observer_(*this) {
   worker_count_ =
       config_.workers != 0 ? config_.workers : std::max(1U, std::thread::hardware_concurrency());
 }
 
 Server::~Server() {
-  listening_.clear();
+  listeners_.CloseAll();
   observer_.Stop();
   if (waiter_.joinable()) waiter_.join();
   {
@@ -150,11 +152,9 @@ Status Server::Start() {
   workers_made_ = true;
   for (const auto& worker : workers_) worker->Start();
   if (const Status recovered = Recover(); !recovered) return recovered.error();
-  const Status opened = OpenListeners(config_);
-  if (!opened) return opened.error();
-  auto admin = observer_.Open(config_.admin.listen);
-  if (!admin) return admin.error();
-  observer_.Use(std::move(*admin));
+  auto listeners = PrepareListeners(config_);
+  if (!listeners) return listeners.error();
+  listeners_.Commit(std::move(*listeners));
   for (const auto& rebalancer : rebalancers_) rebalancer->Start();
   evener_.Configure(config_.balance);
   return Done();
@@ -256,40 +256,24 @@ void Server::OpenState() {
       why_no_state_);
 }
 
-// Opens what is new before it closes what is gone, so that a failure changes nothing.
-Status Server::OpenListeners(const Config& config) {
-  std::vector<Listening> next;
-  std::vector<size_t> kept;
+// The certificates are read again: they may have been renewed under their names.
+Result<Listeners::Prepared> Server::PrepareListeners(const Config& config) {
+  std::vector<Door> doors;
   for (size_t pool = 0; pool < config.pools.size(); ++pool) {
     for (const ListenConfig& listen : config.pools[pool].listen) {
-      const auto known =
-          std::find_if(listening_.begin(), listening_.end(), [&](const Listening& l) {
-            return l.listener != nullptr && l.listener->address() == listen.address &&
-                   l.pool == pool && l.tls == nullptr && !listen.tls.enabled;
-          });
-      if (known != listening_.end()) {
-        kept.push_back(static_cast<size_t>(known - listening_.begin()));
-        continue;
-      }
-      std::shared_ptr<TlsContext> tls;
-      if (listen.tls.enabled) {
-        auto made = TlsContext::Server(
-            {listen.tls.certificate, listen.tls.key, listen.tls.authorities, listen.tls.verify});
-        if (!made) return made.error();
-        tls = *made;
-        // A listener that stays with new certificates must be closed before it can be opened.
-        std::erase_if(listening_,
-                      [&](const Listening& l) { return l.listener->address() == listen.address; });
-      }
-      auto opened = Listener::Open(loop_, listen.address,
-                                   [this, pool, tls](int fd) { Accept(pool, fd, tls); });
-      if (!opened) return opened.error();
-      next.push_back({std::move(*opened), tls, pool});
+      Door& door = doors.emplace_back(Door{listen.address, pool, nullptr});
+      if (!listen.tls.enabled) continue;
+      auto made = TlsContext::Server(
+          {listen.tls.certificate, listen.tls.key, listen.tls.authorities, listen.tls.verify});
+      if (!made) return made.error();
+      door.tls = std::move(*made);
     }
   }
-  for (const size_t i : kept) next.push_back(std::move(listening_[i]));
-  listening_ = std::move(next);
-  return Done();
+  if (config.admin.listen) {
+    doors.push_back({*config.admin.listen, std::nullopt, nullptr});
+    observer_.Start();
+  }
+  return listeners_.Prepare(std::move(doors));
 }
 
 // Equal numbers of clients on every worker, whatever the order of their coming and going.
@@ -306,7 +290,7 @@ Worker& Server::LeastLoaded() {
   return *workers_[best];
 }
 
-void Server::Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls) {
+void Server::Accept(const Door& door, int fd) {
   size_t clients = 0;
   for (const auto& worker : workers_) clients += worker->clients().load(std::memory_order_relaxed);
   if (clients >= config_.limits.clients) {
@@ -318,7 +302,8 @@ void Server::Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls)
                  config_.limits.clients, held);
     }
     const std::string error = errors::MaxClients();
-    if (tls == nullptr) (void)!send(fd, error.data(), error.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (door.tls == nullptr)
+      (void)!send(fd, error.data(), error.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);
     return;
   }
@@ -326,7 +311,9 @@ void Server::Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls)
   Worker& worker = home ? *workers_[*home] : LeastLoaded();
   worker.clients().fetch_add(1, std::memory_order_relaxed);
   const uint64_t id = next_client_++;
-  worker.mailbox().Post([&worker, pool, fd, id, tls] { worker.pool(pool).AddClient(fd, id, tls); });
+  worker.mailbox().Post([&worker, pool = *door.pool, fd, id, tls = door.tls] {
+    worker.pool(pool).AddClient(fd, id, tls);
+  });
 }
 
 void Server::ReloadFor(size_t worker, std::function<void(Result<std::string>)> done) {
@@ -395,11 +382,13 @@ Result<std::string> Server::TakeReload() {
     users[i] = std::move(*made);
     new_users[i] = next->pools[i].users != config_.pools[i].users;
   }
-  auto admin = observer_.Open(next->admin.listen);
-  if (!admin) return admin.error();
-  if (const Status opened = OpenListeners(*next); !opened) return opened.error();
-  observer_.Use(std::move(*admin));
-  if (const Status logged = OpenLog(next->log); !logged) return logged.error();
+  auto log = PreparedLog::Open(next->log);
+  if (!log) return log.error();
+  auto listeners = PrepareListeners(*next);
+  if (!listeners) return listeners.error();
+  // Nothing can fail any more.
+  listeners_.Commit(std::move(*listeners));
+  UseLog(std::move(*log));
   ++epoch_;
   std::string changes;
   if (next->commands != config_.commands) {
@@ -474,7 +463,7 @@ void Server::OnTerminate() {
 
 void Server::Stop(bool now) {
   stopping_ = true;
-  listening_.clear();
+  listeners_.CloseForClients();
   evener_.Stop();
   if (now) jobs_.background().Stop();
   const std::lock_guard lock(moves_);

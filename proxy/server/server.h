@@ -16,7 +16,6 @@
 #include "command/push_counts.h"
 #include "command/table.h"
 #include "config/config.h"
-#include "net/listener.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/signal.h"
@@ -27,6 +26,7 @@
 #include "saga/saga_set.h"
 #include "server/evener.h"
 #include "server/jobs.h"
+#include "server/listeners.h"
 #include "server/observer.h"
 #include "server/pool_state.h"
 #include "server/rebalancer.h"
@@ -93,12 +93,6 @@ class Server {
 
  private:
   friend class Observer;  // reads what it shows
-  struct Listening {
-    std::unique_ptr<Listener> listener;
-    std::shared_ptr<TlsContext> tls;
-    size_t pool;
-  };
-
   Server(Config config, std::string config_file);
   Status Start();
   void OpenState();
@@ -106,8 +100,8 @@ class Server {
   std::string DescribeState() const;
   std::unique_ptr<LockService> MakeLocks(size_t pool);
   std::unique_ptr<SagaPool> MakeSagas(size_t pool);
-  Status OpenListeners(const Config& config);
-  void Accept(size_t pool, int fd, const std::shared_ptr<TlsContext>& tls);
+  Result<Listeners::Prepared> PrepareListeners(const Config& config);
+  void Accept(const Door& door, int fd);
   Worker& LeastLoaded();
   Result<std::string> Reload();
   Result<std::string> TakeReload();
@@ -136,7 +130,7 @@ class Server {
   std::atomic<uint64_t> last_saga_{0};    // without a journal
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<bool> workers_made_{false};  // movers of a move that goes on are there before them
-  std::vector<Listening> listening_;
+  Listeners listeners_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
   Timer drain_deadline_;
   Evener evener_;
