@@ -134,5 +134,18 @@ TEST_F(ClientGoneTest, QuitAnswersWhatCameBeforeAndIgnoresWhatComesBehind) {
   EXPECT_EQ(cluster_.Connect().Command({"GET", "a"}), "\"1\"");
 }
 
+// The system does not tell any more whom a connection was with that was reset.
+TEST(ClientGoneLogTest, WhoWasClosedIsNamedByItsAddress) {
+  Cluster cluster(ClusterOptions{.shards = 1});
+  Client client = cluster.Connect();
+  const std::string info = client.Command({"CLIENT", "INFO"});
+  const size_t at = info.find(" addr=");
+  ASSERT_NE(at, std::string::npos) << info;
+  const std::string address = info.substr(at + 6, info.find(' ', at + 1) - at - 6);
+  client.Send("*2\r\n$3\r\nGET\r\n");  // half of a request, so that the proxy reads
+  client.Reset();
+  EXPECT_TRUE(cluster.proxy().LogSays("at " + address + ": ")) << address;
+}
+
 }  // namespace
 }  // namespace ringmaster::integration

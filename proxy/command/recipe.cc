@@ -108,6 +108,12 @@ Connection& RecipeCall::Shared(uint32_t shard, int database) {
   return context_.router.backend(shard).Shared(database, resp_);
 }
 
+void RecipeCall::NoteHandedOn(TimePoint at) {
+  if (handed_on_ || at == TimePoint()) return;
+  handed_on_ = true;
+  exchange_.queued_at = at;
+}
+
 Task<Answer> RecipeCall::AnswerTo(Question& question) {
   if (question.answer().completed()) co_await AnsweredAtOnce();
   co_return co_await question.answer();
@@ -128,6 +134,7 @@ Task<Answer> RecipeCall::Ask(uint32_t shard, std::string request, bool read_only
     const LaneScope scope(context_.router.context(), lane());
     question.Send(context_.router.backend(shard).Shared(database_, resp_), request, options);
   }
+  NoteHandedOn(question.exchange().queued_at);
   co_return co_await AnswerTo(question);
 }
 
@@ -138,6 +145,7 @@ Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request) {
 Task<Answer> RecipeCall::AskOver(Connection& connection, std::string request, AskOptions options) {
   Question question(context_.scatters.max_reply());
   question.Send(connection, request, options);
+  NoteHandedOn(question.exchange().queued_at);
   co_return co_await AnswerTo(question);
 }
 
@@ -151,6 +159,7 @@ Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> arg
     context_.moving || locked || locks_ != nullptr ? DispatchNow(call) : Dispatch(call);
   }
   Answer answer = co_await AnswerTo(question);
+  NoteHandedOn(question.exchange().queued_at);
   co_return std::move(answer.reply);
 }
 

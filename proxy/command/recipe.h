@@ -88,6 +88,8 @@ class RecipeCall {
   Task<Result<std::string>> Journal(bool verify);
   Task<Result<std::string>> Rebalance(std::vector<std::string> words);
   Task<Result<std::vector<JobFigures>>> Jobs(JobOrder order);
+  // A shard has the first of it now: until here it waited in the proxy. For the slow log.
+  void NoteHandedOn(TimePoint at);
   // Nobody waits for the reply any more. For recipes that wait long.
   bool client_gone() const { return exchange_.sink != sink_; }
   // The client while it is there, else nullptr. It starts nothing while a recipe of its own runs.
@@ -105,7 +107,7 @@ class RecipeCall {
 
   CommandContext& context_;
   const Command& command_;
-  const Exchange& exchange_;
+  Exchange& exchange_;
   const Sink* const sink_;  // of exchange_, while the client is there
   ClientState* const client_;
   ClientView* const view_;
@@ -123,6 +125,7 @@ class RecipeCall {
   std::shared_ptr<PushClient> push_;  // its connections, if it has some of its own
   TimePoint turn_{};                  // of the last answer that came at once
   int at_once_ = 0;                   // such answers in that turn
+  bool handed_on_ = false;            // NoteHandedOn came
 };
 
 // The recipes under way on one worker. Owner: the worker, which outlives none of them: it waits

@@ -53,6 +53,7 @@ uint32_t ShardNamed(Router& router, const std::string& name) {
 
 Task<std::string> ServersOf(RecipeCall& call, SagaStep& step) {
   const uint32_t shard = ShardNamed(call.router(), step.shard);
+  call.NoteHandedOn(call.context().proxy.Now());
   step.run_id = co_await call.context().sagas->RunIdOf(shard, step.database);
   co_return step.run_id.empty()
       ? errors::NotApplied(step.shard,
@@ -102,6 +103,7 @@ Task<std::string> NameServers(RecipeCall& call, SagaPlan& plan) {
 
 Task<SagaResult> RunSaga(RecipeCall& call, SagaPlan plan, std::shared_ptr<SagaWork> work,
                          HeldLocks& locks, std::optional<Duration> patience) {
+  call.NoteHandedOn(call.context().proxy.Now());
   return call.context().sagas->Run(std::move(plan), std::move(work), locks.Give(), patience);
 }
 

@@ -24,8 +24,8 @@ struct SlowEntry {
   std::vector<std::string> args;  // cut as Redis cuts them
   std::string address;
   std::string name;
-  int64_t waited_micros = 0;  // of them until it was handed to its shard, or all of them
-  std::string shard;          // of its first key; empty: it has none, or several steps
+  int64_t waited_micros = 0;  // of them until a shard had the first of it; all: no shard had
+  std::string shard;          // of its keys, with commas; empty: it has none
 };
 
 // One for all workers of a pool; any thread.

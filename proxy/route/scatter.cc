@@ -186,6 +186,8 @@ void Scatter::SendParts(int database, int resp) {
     Part& part = *parts_[p];
     part.shard_name = router_->shard_name(part.shard);
     router_->backend(part.shard).Shared(database, resp).Send(part);
+    // The slow log asks when it was handed on.
+    if (p == 0) parent_->queued_at = part.queued_at;
   }
   sending_ = false;
   if (waiting_ == 0) Finish();

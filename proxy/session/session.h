@@ -156,7 +156,7 @@ class Session final : public TurnTaker,
   void OnReply(Exchange& exchange, const Slice& reply) override;
   void OnReplyPart(Exchange& exchange, const Slice& part) override;
   void OnFinished(Request& request);
-  std::string ShardOfLogged(const Command& command, const std::vector<std::string>& args) const;
+  std::string ShardsOfLogged(const Command& command, const std::vector<std::string>& args) const;
   void LogSlow(const Request& request, Duration took);
   void Continue();
   void HoldBack(Exchange& exchange);

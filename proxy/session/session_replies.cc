@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -134,16 +135,26 @@ void Redact(const Command& command, std::vector<std::string>& args) {
 
 }  // namespace
 
-// Empty where the arguments that are kept do not tell.
-std::string Session::ShardOfLogged(const Command& command,
-                                   const std::vector<std::string>& args) const {
+// Of all its keys, as far as the arguments that are kept tell.
+std::string Session::ShardsOfLogged(const Command& command,
+                                    const std::vector<std::string>& args) const {
   constexpr size_t kWhole = 128;  // longer ones are cut
+  constexpr size_t kNamed = 8;
   const std::vector<Bytes> views(args.begin(), args.end());
   std::vector<uint32_t> keys;
-  if (!FindKeys(*command.row, views, keys) || keys.empty() || keys[0] >= views.size()) return {};
-  const Bytes key = views[keys[0]];
+  if (!FindKeys(*command.row, views, keys)) return {};
   const Router& router = context_.commands.router;
-  return key.size() > kWhole ? std::string() : std::string(router.shard_name(router.ShardOf(key)));
+  std::vector<uint32_t> shards;
+  for (const uint32_t key : keys) {
+    if (key >= views.size() || views[key].size() > kWhole) continue;
+    const uint32_t shard = router.ShardOf(views[key]);
+    if (std::find(shards.begin(), shards.end(), shard) == shards.end()) shards.push_back(shard);
+  }
+  std::string names;
+  for (size_t i = 0; i < shards.size() && i < kNamed; ++i) {
+    names += (i > 0 ? "," : "") + std::string(router.shard_name(shards[i]));
+  }
+  return shards.size() > kNamed ? names + ",..." : names;
 }
 
 void Session::LogSlow(const Request& request, Duration took) {
@@ -158,7 +169,7 @@ void Session::LogSlow(const Request& request, Duration took) {
   if (entry.args.empty()) entry.args = {command.full_name, "(arguments are not kept so long)"};
   const bool sent = request.queued_at >= request.started;
   entry.waited_micros = sent ? Microseconds(request.queued_at - request.started) : entry.micros;
-  if (sent) entry.shard = ShardOfLogged(command, entry.args);
+  if (sent) entry.shard = ShardsOfLogged(command, entry.args);
   Redact(command, entry.args);
   entry.address = address();
   entry.name = state_.name();
@@ -395,7 +406,13 @@ size_t Session::memory() const {
 std::string Session::address() const {
   sockaddr_storage name{};
   socklen_t length = sizeof(name);
-  getpeername(stream_.fd(), reinterpret_cast<sockaddr*>(&name), &length);
+  if (getpeername(stream_.fd(), reinterpret_cast<sockaddr*>(&name), &length) != 0) {
+    // Of a connection that was reset this still knows it, when asked for its very size.
+    for (const size_t size : {sizeof(sockaddr_in6), sizeof(sockaddr_in)}) {
+      length = static_cast<socklen_t>(size);
+      if (getsockopt(stream_.fd(), SOL_SOCKET, SO_PEERNAME, &name, &length) == 0) break;
+    }
+  }
   return name.ss_family == AF_UNIX ? UnixPath(stream_.fd()) : Describe(name);
 }
 
