@@ -10,6 +10,7 @@
 #include "support/cluster.h"
 #include "support/http.h"
 #include "support/metrics_text.h"
+#include "support/rebalance_status.h"
 
 namespace ringmaster::integration {
 namespace {
@@ -267,6 +268,105 @@ TEST_F(AdminPagesTest, ClientsThatMisbehaveAreAnsweredOrClosed) {
   EXPECT_THAT(nonsense.ReadToEnd(), testing::AnyOf(HasSubstr(" 400 "), HasSubstr(" 503 ")));
   EXPECT_TRUE(Eventually([&] { return Get("/healthz").status == 200; }));
   EXPECT_EQ(proxy_.Command({"PING"}), "PONG");
+}
+
+// A liveness probe has a second, and kills who does not answer.
+TEST_F(AdminPagesTest, IdleAndTricklingConnectionsKeepNoProbeWaiting) {
+  const Address admin{Address::kTcp, "127.0.0.1", proxy_.admin_port(), ""};
+  std::vector<std::unique_ptr<Client>> others;
+  const auto crowd = [&](const std::string& says) {
+    for (int i = 0; i < 100; ++i) {
+      others.push_back(std::make_unique<Client>(admin));
+      others.back()->Send(says);
+    }
+  };
+  for (const std::string& says :
+       {std::string(), std::string("GET /healthz HTTP/1.1\r\nX: "),
+        std::string("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")}) {
+    crowd(says);
+    for (int i = 0; i < 20; ++i) {
+      const TimePoint asked = MonotonicNow();
+      EXPECT_EQ(Get("/healthz").status, 200) << says;
+      EXPECT_LT(MonotonicNow() - asked, std::chrono::seconds(1)) << says;
+      for (auto& each : others) each->Send("x");
+    }
+  }
+}
+
+// A page of another site that got a name to lead here reads nothing.
+TEST_F(AdminPagesTest, AnswersOnlyToItsOwnNames) {
+  const Address admin{Address::kTcp, "127.0.0.1", proxy_.admin_port(), ""};
+  const std::string port = ":" + std::to_string(proxy_.admin_port());
+  for (const std::string& own : {"localhost" + port, "127.0.0.1" + port, std::string("[::1]")}) {
+    EXPECT_EQ(HttpGet(admin, "/api/status", own).status, 200) << own;
+  }
+  for (const char* path : {"/metrics", "/api/status", "/healthz", "/"}) {
+    EXPECT_EQ(HttpGet(admin, path, "evil.example" + port).status, 403) << path;
+  }
+  const std::string own = "listen: \"127.0.0.1" + port + "\"";
+  std::string yaml = proxy_.Yaml(proxy_.config());
+  yaml.replace(yaml.find(own), own.size(), own + ", hosts: [Proxy.Example]");
+  EXPECT_THAT(proxy_.ReloadText(yaml), HasSubstr("read again"));
+  EXPECT_EQ(HttpGet(admin, "/metrics", "proxy.example" + port).status, 200);
+  EXPECT_EQ(HttpGet(admin, "/metrics", "evil.example" + port).status, 403);
+}
+
+// What waits is no stable ring: the reload does not say that it moves, and everybody sees why.
+TEST_F(AdminPagesTest, MoveThatWaitsSaysSoEverywhere) {
+  RedisServer extra;
+  ConfigText next = proxy_.config();
+  next.pool().Shard("extra", extra.address());
+  extra.Kill();
+  const std::string said = proxy_.Reload(next);
+  EXPECT_THAT(said, HasSubstr("their move is being prepared"));
+  EXPECT_THAT(said, testing::Not(HasSubstr("they move now")));
+  ASSERT_TRUE(Eventually([&] { return StatusField(proxy_, "state") == "waiting"; }));
+  const auto waiting = [&] {
+    return Metrics().Value("ringmaster_rebalance_waiting{pool=\"main\"}");
+  };
+  EXPECT_EQ(waiting(), 1);
+  EXPECT_EQ(Page("/api/rebalance")["pools"][0]["state"], "waiting");
+  EXPECT_THAT(StatusField(proxy_, "waiting"), HasSubstr("extra"));
+  const HttpReply ready = Get("/readyz");
+  EXPECT_EQ(ready.status, 200);
+  EXPECT_THAT(ready.body, HasSubstr("pool 'main': keys are to move and do not: "));
+  ASSERT_TRUE(extra.Restart());
+  EXPECT_TRUE(Eventually(
+      [&] { return Metrics().Value("ringmaster_rebalance_moves_total{pool=\"main\"}") == 1; },
+      std::chrono::seconds(40)));
+  EXPECT_EQ(StatusField(proxy_, "state"), "stable");
+  EXPECT_EQ(waiting(), 0);
+  EXPECT_EQ(Get("/readyz").body, "ready\n");
+}
+
+// Counted each, logged once.
+TEST_F(AdminPagesTest, ShardThatRefusesEverybodyIsSeen) {
+  Client client = proxy_.Connect();
+  const std::string key = cluster_.KeyOn(1);
+  const auto refusals = [&](const std::string& reason) {
+    return Metrics().Value("ringmaster_shard_refusals_total{pool=\"main\",shard=\"s1\",reason=\"" +
+                           reason + "\"}");
+  };
+  const Port nobody;
+  ASSERT_EQ(cluster_.server(1).Command({"REPLICAOF", "127.0.0.1", std::to_string(nobody.number())}),
+            "OK");
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(client.Command({"SET", key, "v"}), HasSubstr("READONLY"));
+  }
+  EXPECT_EQ(refusals("readonly"), 5);
+  ASSERT_EQ(cluster_.server(1).Command({"REPLICAOF", "NO", "ONE"}), "OK");
+  ASSERT_EQ(cluster_.server(1).Command({"CONFIG", "SET", "maxmemory", "1"}), "OK");
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(client.Command({"SET", key, "v"}), HasSubstr("OOM"));
+  client.Command({"MSET", key, "v", cluster_.KeyOn(0), "v"});
+  EXPECT_GE(refusals("oom"), 4);
+  EXPECT_EQ(refusals("loading"), 0);
+  EXPECT_EQ(Page("/api/shards")["shards"][1]["refusals"]["readonly"], 5);
+  const std::string log = proxy_.Log();
+  for (const char* word : {" answers READONLY: ", " answers OOM: "}) {
+    const size_t first = log.find(word);
+    EXPECT_NE(first, std::string::npos) << word;
+    EXPECT_EQ(log.find(word, first + 1), std::string::npos) << word;
+  }
 }
 
 }  // namespace

@@ -15,11 +15,12 @@ struct HttpReply {
   std::string body;
 };
 
-inline HttpReply HttpGet(const Address& address, const std::string& path) {
+inline HttpReply HttpGet(const Address& address, const std::string& path,
+                         const std::string& host = "localhost") {
   HttpReply reply;
   Client client(address);
   if (!client.connected()) return reply;
-  client.Send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  client.Send("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
   std::string all = client.ReadToEnd();
   if (all.ends_with("<closed>")) all.resize(all.size() - 8);
   const size_t end = all.find("\r\n\r\n");

@@ -116,6 +116,16 @@ void Errors(const Overview& all, Samples& out) {
                                                     {"uncertain", uncertain}};
   for (const auto& [kind, count] : kinds) out.Add({{"kind", kind}}, static_cast<double>(count));
 }
+void Refusals(const Overview& all, Samples& out) {
+  for (const auto& shard : all.shards) {
+    for (size_t i = 0; i < kShardRefusals; ++i) {
+      out.Add({{"pool", shard.pool},
+               {"shard", shard.name},
+               {"reason", NameOf(static_cast<ShardRefusal>(i))}},
+              static_cast<double>(shard.refusals[i]));
+    }
+  }
+}
 void ShardLatency(const Overview& all, Samples& out) {
   for (const auto& shard : all.shards) {
     out.Add({{"pool", shard.pool}, {"shard", shard.name}}, BucketsOf(shard.latency));
@@ -208,6 +218,7 @@ const MetricFamily kFamilies[] = {
     {"ringmaster_shard_resent_total", kCounter, "pool, shard", "Reads sent a second time after a loss.", EachShard<&S::resent>},
     {"ringmaster_shard_not_applied_total", kCounter, "pool, shard", "Requests answered -NOTAPPLIED.", EachShard<&S::not_applied>},
     {"ringmaster_shard_uncertain_total", kCounter, "pool, shard", "Requests answered -UNCERTAIN.", EachShard<&S::uncertain>},
+    {"ringmaster_shard_refusals_total", kCounter, "pool, shard, reason", "Answers by which it says that it does not serve now; see below.", Refusals},
     {"ringmaster_shard_request_duration_seconds", kHistogram, "pool, shard", "From queueing a request to the shard's reply.", ShardLatency},
 
     {"ringmaster_sagas_running", kGauge, "pool", "Writes over several shards whose client has no answer yet.", EachSagaPool<&SagaOverview::running>},
@@ -226,6 +237,7 @@ const MetricFamily kFamilies[] = {
 
     {"ringmaster_rebalance_epoch", kGauge, "pool", "The ring's epoch; it grows with each change of the shards.", EachRing<&R::epoch>},
     {"ringmaster_rebalance_active", kGauge, "pool", "1 from the plan of a move to its end.", EachRing<&R::moving>},
+    {"ringmaster_rebalance_waiting", kGauge, "pool", "1 while keys are to move and do not: the move was refused and is tried again; PROXY REBALANCE STATUS says why.", EachRing<&R::waiting>},
     {"ringmaster_rebalance_paused", kGauge, "pool", "1 while the operator holds the sweep.", EachRing<&R::paused>},
     {"ringmaster_rebalance_moving_share_ratio", kGauge, "pool", "Share of the ring whose keys change their shard.", EachRing<&R::share_moving>},
     {"ringmaster_rebalance_moves_total", kCounter, "pool", "Moves that ended with every key in its place.", EachRing<&R::moves>},
@@ -248,6 +260,24 @@ const MetricFamily kFamilies[] = {
 };
 
 }  // namespace
+
+const char* NameOf(ShardRefusal refusal) {
+  switch (refusal) {
+    case ShardRefusal::kReadOnly:
+      return "readonly";
+    case ShardRefusal::kLoading:
+      return "loading";
+    case ShardRefusal::kOutOfMemory:
+      return "oom";
+    case ShardRefusal::kMisconf:
+      return "misconf";
+    case ShardRefusal::kMasterDown:
+      return "masterdown";
+    case ShardRefusal::kNoReplicas:
+      return "noreplicas";
+  }
+  return "";
+}
 
 std::span<const MetricFamily> MetricFamilies() { return kFamilies; }
 
@@ -284,10 +314,15 @@ std::string DescribeMetrics() {
       "`idle_client_closed`, `client_refused` (limits.clients), `memory_refused`\n(limits.memory), "
       "`shard_timeout`, `shard_connection_lost`, `not_applied`, `uncertain` "
       "([failures.md](failures.md)).\n\n"
+      "`reason` of `ringmaster_shard_refusals_total`: `readonly` (a replica stands where a primary "
+      "was), `loading`, `oom`, `misconf`,\n`masterdown`, `noreplicas`, as the errors of Redis are "
+      "called. The log has each once, until a minute passes without.\n\n"
       "Worth an alert: `ringmaster_shard_up == 0`, "
       "`increase(ringmaster_saga_poisoned_total[1h]) > 0`, "
       "`ringmaster_journal_open == 0`,\n`rate(ringmaster_errors_total{kind=\"uncertain\"}[5m]) > "
       "0`, "
+      "`increase(ringmaster_shard_refusals_total[5m]) > 0`, `ringmaster_rebalance_waiting == 1` "
+      "for long,\n"
       "`ringmaster_clients > 0.9 * ringmaster_clients_limit` after summing.\n";
   return text;
 }

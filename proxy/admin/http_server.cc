@@ -1,225 +1,243 @@
 #include "admin/http_server.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <httplib.h>
-#include <poll.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <exception>
 #include <utility>
+
+#include "net/loop.h"
+#include "net/stream.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr char kHeadEnd[] = "\r\n\r\n";
-constexpr size_t kMostDrained = 64U << 10;
-constexpr Duration kLinger = std::chrono::milliseconds(200);
+constexpr Duration kTick = std::chrono::milliseconds(20);
 
-// False: not by then.
-bool Await(int fd, short what, TimePoint until) {
-  while (true) {
-    const int64_t left = Milliseconds(until - MonotonicNow());
-    if (left <= 0) return false;
-    pollfd each{fd, what, 0};
-    const int ready = poll(&each, 1, static_cast<int>(left));
-    if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) return false;
-  }
-}
+using Name = int (*)(int, sockaddr*, socklen_t*);
 
-constexpr ssize_t kLate = -2;
-
-// As read(2), but waits; kLate when nothing came by then.
-ssize_t ReadSome(int fd, char* to, size_t size, TimePoint until) {
-  while (Await(fd, POLLIN, until)) {
-    const ssize_t got = recv(fd, to, size, 0);
-    if (got >= 0) return got;
-    if (errno != EAGAIN && errno != EINTR) return -1;
-  }
-  return kLate;
-}
-
-bool WriteAll(int fd, const char* from, size_t size, TimePoint until) {
-  while (size > 0) {
-    const ssize_t put = send(fd, from, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (put > 0) {
-      from += put;
-      size -= static_cast<size_t>(put);
-    } else if (errno == EAGAIN) {
-      if (!Await(fd, POLLOUT, until)) return false;
-    } else if (errno != EINTR) {
-      return false;
+// The number behind a socket's end, IPv4 also where it is dressed as IPv6; empty: none. With
+// `network` an IPv6 address is cut to its /64, as whoever has one has all.
+std::string NumberOf(int fd, Name name, bool network) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(storage);
+  if (name(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return "";
+  char text[INET6_ADDRSTRLEN] = "";
+  if (storage.ss_family == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in&>(storage).sin_addr, text, sizeof(text));
+  } else if (storage.ss_family == AF_INET6) {
+    in6_addr& number = reinterpret_cast<sockaddr_in6&>(storage).sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&number)) {
+      inet_ntop(AF_INET, &number.s6_addr[12], text, sizeof(text));
+    } else {
+      if (network) std::fill(std::begin(number.s6_addr) + 8, std::end(number.s6_addr), 0);
+      inet_ntop(AF_INET6, &number, text, sizeof(text));
     }
   }
-  return true;
+  return text;
 }
 
-// Without closing first, so that what the peer still sends does not take the response with it.
-void Close(int fd) {
-  shutdown(fd, SHUT_WR);
-  const TimePoint until = MonotonicNow() + kLinger;
-  char dropped[4096];
-  for (size_t total = 0; total < kMostDrained;) {
-    const ssize_t got = ReadSome(fd, dropped, sizeof(dropped), until);
-    if (got <= 0) break;
-    total += static_cast<size_t>(got);
+// How little a connection deserves its place: the least first.
+int Merit(HttpConnection::State state) {
+  switch (state) {
+    case HttpConnection::State::kOver:
+    case HttpConnection::State::kLingering:
+      return 0;
+    case HttpConnection::State::kReading:
+      return 1;
+    case HttpConnection::State::kSending:
+      return 2;
+    case HttpConnection::State::kAnswering:
+      return 3;
   }
-  close(fd);
-}
-
-std::string Plain(int status, const char* reason, const std::string& text) {
-  return fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
-      "Connection: close\r\n\r\n{}",
-      status, reason, text.size(), text);
-}
-
-// The request line, as a head of its own; empty: what the peer gets instead is in `refusal`, empty
-// when it left.
-std::string ReadHead(int fd, const HttpLimits& limits, std::string& refusal) {
-  const TimePoint until = MonotonicNow() + limits.patience;
-  std::string head(limits.head, '\0');
-  size_t size = 0;
-  while (true) {
-    const size_t end = std::string_view(head.data(), size).find(kHeadEnd);
-    if (end != std::string_view::npos) {
-      return head.substr(0, head.find("\r\n")) + "\r\nConnection: close\r\n\r\n";
-    }
-    if (size == head.size()) {
-      refusal = Plain(431, "Request Header Fields Too Large",
-                      fmt::format("A request may have {} bytes.\n", limits.head));
-      return "";
-    }
-    const ssize_t got = ReadSome(fd, head.data() + size, head.size() - size, until);
-    if (got <= 0) {
-      if (got == kLate) {
-        refusal = Plain(408, "Request Timeout", "The request took too long to arrive.\n");
-      }
-      return "";
-    }
-    size += static_cast<size_t>(got);
-  }
-}
-
-// What cpp-httplib reads is there already; what it writes is collected.
-class Exchanged final : public httplib::Stream {
- public:
-  explicit Exchanged(std::string in) : in_(std::move(in)) {}
-  const std::string& out() const { return out_; }
-
-  bool is_readable() const override { return at_ < in_.size(); }
-  bool is_writable() const override { return true; }
-  ssize_t read(char* to, size_t size) override {
-    const size_t got = in_.copy(to, size, at_);
-    at_ += got;
-    return static_cast<ssize_t>(got);
-  }
-  ssize_t write(const char* from, size_t size) override {
-    out_.append(from, size);
-    return static_cast<ssize_t>(size);
-  }
-  void get_remote_ip_and_port(std::string&, int&) const override {}
-  void get_local_ip_and_port(std::string&, int&) const override {}
-  socket_t socket() const override { return INVALID_SOCKET; }
-
- private:
-  const std::string in_;
-  size_t at_ = 0;
-  std::string out_;
-};
-
-HttpResponse Guarded(const HttpServer::Handler& handler, const HttpRequest& request) {
-  try {
-    return handler(request);
-  } catch (const std::exception& error) {
-    return {.status = 500, .body = fmt::format("this went wrong: {}\n", error.what())};
-  }
+  return 0;
 }
 
 }  // namespace
 
-class HttpServer::Engine final : private httplib::Server {
- public:
-  explicit Engine(HttpServer::Handler handler) {
-    set_pre_routing_handler(
-        [handler = std::move(handler)](const httplib::Request& in, httplib::Response& out) {
-          HttpResponse said{.status = 405, .body = "Only GET and HEAD.\n", .allow = "GET, HEAD"};
-          if (in.method == "GET" || in.method == "HEAD") {
-            said = Guarded(handler, {in.path});
-          }
-          out.status = said.status;
-          if (!said.allow.empty()) out.set_header("Allow", said.allow);
-          out.set_header("Cache-Control", "no-store");
-          out.set_header("X-Content-Type-Options", "nosniff");
-          out.set_content(said.body, said.type);
-          return HandlerResponse::Handled;
-        });
+bool HttpHosts::Allow(const std::string& host, const std::string& local) const {
+  // Without a Host it is no browser.
+  if (host.empty() || local.empty() || host == local || host == "localhost") return true;
+  in_addr four{};
+  if (inet_pton(AF_INET, host.c_str(), &four) == 1 && (ntohl(four.s_addr) >> 24) == 127) {
+    return true;
   }
+  in6_addr six{};
+  if (inet_pton(AF_INET6, host.c_str(), &six) == 1) {
+    if (IN6_IS_ADDR_LOOPBACK(&six)) return true;
+    char text[INET6_ADDRSTRLEN] = "";
+    inet_ntop(AF_INET6, &six, text, sizeof(text));
+    if (text == local) return true;
+  }
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return name == "*" || name == host; });
+}
 
-  std::string Answer(std::string head) {
-    Exchanged stream(std::move(head));
-    bool closed = false;
-    process_request(stream, true, closed, nullptr);
-    return stream.out();
-  }
+struct HttpServer::Peer {
+  Peer(HttpServer& server, int fd)
+      : server(server),
+        id(server.next_id_++),
+        address(NumberOf(fd, getpeername, true)),
+        local(NumberOf(fd, getsockname, false)),
+        stream(server.loop_, fd),
+        connection(server.limits_, MonotonicNow()) {}
+
+  HttpServer& server;
+  const uint64_t id;
+  const std::string address;
+  const std::string local;
+  Stream stream;
+  HttpConnection connection;
 };
 
-HttpServer::HttpServer(Handler handler, const HttpLimits& limits)
-    : limits_(limits), engine_(std::make_unique<Engine>(std::move(handler))) {
-  for (size_t i = 0; i < limits.threads; ++i) threads_.emplace_back([this] { Run(); });
-}
+HttpServer::HttpServer(Loop& loop, Handler handler, const HttpLimits& limits)
+    : loop_(loop),
+      handler_(std::move(handler)),
+      limits_(limits),
+      timer_(loop, [this] { Tick(); }),
+      alive_(std::make_shared<bool>(true)) {}
 
-HttpServer::~HttpServer() { Stop(); }
+HttpServer::~HttpServer() { *alive_ = false; }
 
 void HttpServer::Serve(int fd) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_ && waiting_.size() < limits_.waiting) {
-      waiting_.push_back(fd);
-      wake_.notify_one();
+  MakePlace(NumberOf(fd, getpeername, true));
+  auto made = std::make_unique<Peer>(*this, fd);
+  Peer& peer = *made;
+  peers_.emplace(peer.id, std::move(made));
+  if (!timer_.active()) timer_.StartEvery(kTick);
+  peer.stream.Attach(
+      &peer,
+      [](void* owner) {
+        auto* peer = static_cast<Peer*>(owner);
+        peer->server.Read(*peer);
+      },
+      [](void* owner) {
+        auto* peer = static_cast<Peer*>(owner);
+        peer->server.Write(*peer);
+      });
+  // What was sent with the connection is answered before the next one comes.
+  Read(peer);
+}
+
+// Of the address that has too many, or of all.
+void HttpServer::MakePlace(const std::string& address) {
+  const auto of_address = [&](const auto& entry) {
+    return !address.empty() && entry.second->address == address;
+  };
+  const auto count = std::count_if(peers_.begin(), peers_.end(), of_address);
+  const bool too_many = static_cast<size_t>(count) >= limits_.of_one_address;
+  if (!too_many && peers_.size() < limits_.connections) return;
+  auto victim = peers_.end();
+  for (auto at = peers_.begin(); at != peers_.end(); ++at) {
+    if (too_many && !of_address(*at)) continue;
+    if (victim == peers_.end() ||
+        Merit(at->second->connection.state()) < Merit(victim->second->connection.state())) {
+      victim = at;
+    }
+  }
+  peers_.erase(victim);
+  displaced_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void HttpServer::Read(Peer& peer) {
+  char bytes[8192];
+  // Bounded, so that who sends all the time keeps nobody waiting.
+  for (int i = 0; i < 4 && peer.connection.reads(); ++i) {
+    size_t size = 0;
+    const IoStatus status = peer.stream.Read(bytes, sizeof(bytes), &size);
+    if (status == IoStatus::kAgain) break;
+    if (status == IoStatus::kError) {
+      peers_.erase(peer.id);
       return;
     }
-  }
-  const std::string busy = Plain(503, "Service Unavailable", "Too many connections wait.\n");
-  (void)!send(fd, busy.data(), busy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  close(fd);
-}
-
-void HttpServer::Stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    wake_.notify_all();
-  }
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
-  for (const int fd : waiting_) close(fd);
-  waiting_.clear();
-}
-
-void HttpServer::Run() {
-  while (true) {
-    int fd = -1;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (stopping_) return;
-      fd = waiting_.front();
-      waiting_.pop_front();
+    if (status == IoStatus::kEnd) {
+      peer.connection.TakeEnd();
+      break;
     }
-    Answer(fd);
-    Close(fd);
+    const auto before = peer.connection.state();
+    peer.connection.Take({bytes, size}, MonotonicNow());
+    const auto after = peer.connection.state();
+    if (after == before) continue;
+    if (after == HttpConnection::State::kAnswering) return Ask(peer);
+    if (after == HttpConnection::State::kSending) return Write(peer);
+  }
+  Settle(peer);
+}
+
+void HttpServer::Ask(Peer& peer) {
+  const HttpHead& head = peer.connection.head();
+  const uint64_t id = peer.id;
+  peer.stream.WatchReads(peer.connection.reads());
+  if (!hosts_.Allow(head.host, peer.local)) {
+    return Answer(id, {.status = 403,
+                       .body = fmt::format("'{}' is no name of this listener; admin.hosts of the "
+                                           "configuration lists those that are.\n",
+                                           head.host)});
+  }
+  if (head.method != "GET" && head.method != "HEAD") {
+    return Answer(id, {.status = 405, .body = "Only GET and HEAD.\n", .allow = "GET, HEAD"});
+  }
+  try {
+    handler_({head.path}, [this, id, alive = alive_](const HttpResponse& response) {
+      if (*alive) Answer(id, response);
+    });
+  } catch (const std::exception& error) {
+    Answer(id, {.status = 500, .body = fmt::format("this went wrong: {}\n", error.what())});
   }
 }
 
-void HttpServer::Answer(int fd) {
-  std::string said;
-  std::string head = ReadHead(fd, limits_, said);
-  if (!head.empty()) said = engine_->Answer(std::move(head));
-  WriteAll(fd, said.data(), said.size(), MonotonicNow() + limits_.sending);
+void HttpServer::Answer(uint64_t id, const HttpResponse& response) {
+  const auto at = peers_.find(id);
+  if (at == peers_.end()) return;
+  Peer& peer = *at->second;
+  if (peer.connection.state() != HttpConnection::State::kAnswering) return;
+  peer.connection.Respond(response, MonotonicNow());
+  Write(peer);
+}
+
+void HttpServer::Write(Peer& peer) {
+  while (peer.connection.state() == HttpConnection::State::kSending) {
+    const std::string_view out = peer.connection.out();
+    const iovec part{const_cast<char*>(out.data()), out.size()};
+    size_t written = 0;
+    const IoStatus status = peer.stream.Write(&part, 1, &written);
+    if (status == IoStatus::kAgain || (status == IoStatus::kOk && written == 0)) break;
+    if (status != IoStatus::kOk) {
+      peers_.erase(peer.id);
+      return;
+    }
+    peer.connection.Sent(written, MonotonicNow());
+    if (peer.connection.state() == HttpConnection::State::kLingering) peer.stream.ShutdownWrites();
+  }
+  Settle(peer);
+}
+
+// What the socket is watched for follows from the state; who is over leaves.
+void HttpServer::Settle(Peer& peer) {
+  if (peer.connection.state() == HttpConnection::State::kOver) {
+    peers_.erase(peer.id);
+    return;
+  }
+  peer.stream.WatchReads(peer.connection.reads());
+  peer.stream.WatchWrites(peer.connection.state() == HttpConnection::State::kSending);
+}
+
+void HttpServer::Tick() {
+  const TimePoint now = MonotonicNow();
+  std::vector<uint64_t> due;
+  for (const auto& [id, peer] : peers_) {
+    if (peer->connection.due() <= now) due.push_back(id);
+  }
+  for (const uint64_t id : due) {
+    const auto at = peers_.find(id);
+    if (at == peers_.end()) continue;
+    at->second->connection.Tick(now);
+    Write(*at->second);
+  }
+  if (peers_.empty()) timer_.Stop();
 }
 
 }  // namespace ringmaster

@@ -1,69 +1,77 @@
-// A small HTTP server for operators: GET and HEAD, one request a connection, everything bounded.
-// Sockets come from outside (server/ listens, on the main loop), so addresses, reloads and Unix
-// sockets are as for clients. cpp-httplib understands the request line and writes the response; of
-// the head it sees nothing else, as none of its features is wanted that a header turns on.
+// A small HTTP server for operators, on a loop of its own: GET and HEAD, one request a connection
+// (http_connection.h). Nobody waits for others: every socket has its state, and who comes when all
+// places are taken gets the place of whoever deserves it least, so that a hundred silent
+// connections do not keep a probe out.
 //
-// Any thread. Two threads of its own answer; a handler may wait, within reason.
+// Owner: Admin, on its thread.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
+#include <atomic>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "base/clock.h"
+#include "admin/http_connection.h"
+#include "net/timer.h"
 
 namespace ringmaster {
+
+class Loop;
 
 struct HttpRequest {
   std::string path;
 };
 
-struct HttpResponse {
-  int status = 200;
-  std::string type = "text/plain; charset=utf-8";
-  std::string body;
-  std::string allow = {};  // of status 405
-};
-
-struct HttpLimits {
-  size_t threads = 2;
-  size_t waiting = 64;  // connections beyond those being served; others are told 503
-  size_t head = 8192;   // bytes of a request
-  Duration patience{std::chrono::seconds(2)};  // for the whole request
-  Duration sending{std::chrono::seconds(10)};  // for the whole response
+// Whom a request may be for: a page of another site, whose name leads here (DNS rebinding), may not
+// look. Loopback and the address at which a connection arrived are always fine.
+struct HttpHosts {
+  std::vector<std::string> names;  // lower case; "*": any
+  // `local`: where the connection arrived; empty: a Unix socket, which no browser reaches.
+  bool Allow(const std::string& host, const std::string& local) const;
 };
 
 class HttpServer {
  public:
-  using Handler = std::function<HttpResponse(const HttpRequest&)>;
+  // Once, on the loop's thread; without effect when the peer has left.
+  using Respond = std::function<void(HttpResponse)>;
+  // May respond at once. Does not block.
+  using Handler = std::function<void(const HttpRequest&, Respond)>;
 
-  explicit HttpServer(Handler handler, const HttpLimits& limits = {});
+  HttpServer(Loop& loop, Handler handler, const HttpLimits& limits = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
+  void SetHosts(HttpHosts hosts) { hosts_ = std::move(hosts); }
   // Takes a connected, non-blocking socket, answers what it asks, and closes it.
   void Serve(int fd);
-  // Ends the threads; connections that wait are closed. Waits for handlers under way.
-  void Stop();
+  size_t connections() const { return peers_.size(); }
+  // Connections that were closed to make place. Any thread.
+  uint64_t displaced() const { return displaced_.load(std::memory_order_relaxed); }
 
  private:
-  class Engine;
-  void Run();
-  void Answer(int fd);
+  struct Peer;
 
+  void MakePlace(const std::string& address);
+  void Read(Peer& peer);
+  void Ask(Peer& peer);
+  void Answer(uint64_t id, const HttpResponse& response);
+  void Write(Peer& peer);
+  void Settle(Peer& peer);
+  void Tick();
+
+  Loop& loop_;
+  const Handler handler_;
   const HttpLimits limits_;
-  const std::unique_ptr<Engine> engine_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<int> waiting_;  // guarded by mutex_
-  bool stopping_ = false;    // guarded by mutex_
-  std::vector<std::thread> threads_;
+  HttpHosts hosts_;
+  std::map<uint64_t, std::unique_ptr<Peer>> peers_;  // by id: the oldest first
+  uint64_t next_id_ = 1;
+  std::atomic<uint64_t> displaced_{0};
+  Timer timer_;
+  std::shared_ptr<bool> alive_;  // late responses find out that there is nobody left
 };
 
 }  // namespace ringmaster

@@ -115,6 +115,10 @@ std::string CommandsPage(const Overview& all) {
 std::string ShardsPage(const Overview& all) {
   Json list = Json::array();
   for (const ShardOverview& shard : all.shards) {
+    Json refusals = Json::object();
+    for (size_t i = 0; i < kShardRefusals; ++i) {
+      refusals[NameOf(static_cast<ShardRefusal>(i))] = shard.refusals[i];
+    }
     list.push_back({{"pool", shard.pool},
                     {"shard", shard.name},
                     {"address", shard.address},
@@ -135,6 +139,7 @@ std::string ShardsPage(const Overview& all) {
                     {"resent", shard.resent},
                     {"not_applied", shard.not_applied},
                     {"uncertain", shard.uncertain},
+                    {"refusals", std::move(refusals)},
                     {"latency", LatencyOf(shard.latency)}});
   }
   return Text({{"shards", std::move(list)}});

@@ -72,8 +72,12 @@ struct ShardOverview {
   uint64_t resent = 0;
   uint64_t not_applied = 0;
   uint64_t uncertain = 0;
+  std::array<uint64_t, kShardRefusals> refusals{};  // by ShardRefusal
   HistogramSnapshot latency = {};
 };
+
+// "readonly", "loading", ...: as a label.
+const char* NameOf(ShardRefusal refusal);
 
 struct SagaOverview {
   static constexpr size_t kBuckets = 26;
@@ -111,9 +115,12 @@ struct DonorOverview {
   std::string trouble = {};
 };
 
+// Keys are to move and do not: the move was refused and is tried again.
+inline constexpr char kWaitingState[] = "waiting";
+
 struct RebalanceOverview {
   std::string pool = {};
-  std::string state = {};  // stable, preparing, switching, moving, settling
+  std::string state = {};  // stable, preparing, switching, moving, settling, kWaitingState
   uint64_t epoch = 0;
   double share_moving = 0;  // of the ring's positions
   bool paused = false;
@@ -134,7 +141,8 @@ struct RebalanceOverview {
   uint64_t bytes_left = 0;
   double seconds_left = 0;  // at its rate so far
 
-  bool moving() const { return state != "stable"; }
+  bool waiting() const { return state == kWaitingState; }
+  bool moving() const { return state != "stable" && !waiting(); }
 };
 
 struct JobOverview {

@@ -354,6 +354,8 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
     DeliverPart(reply);
     return stream_ != nullptr;
   }
+  if (part_bytes_ == 0 && reply.bytes.starts_with('-')) [[unlikely]]
+    NoteRefusal(reply.bytes);
   if (head_->replies_before > 0) [[unlikely]] {
     --head_->replies_before;
     head_->in_parts = true;
@@ -370,6 +372,19 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
   if (early) Lose("it refused a request before its end", true);
   if (head_ == nullptr && owner_ != nullptr) owner_->OnDrained(*this);
   return stream_ != nullptr;
+}
+
+// Not what this command's asker did wrong, but what the shard cannot do for anybody.
+void Connection::NoteRefusal(Bytes error) {
+  constexpr std::pair<Bytes, ShardRefusal> kWords[] = {
+      {"-READONLY ", ShardRefusal::kReadOnly},     {"-LOADING ", ShardRefusal::kLoading},
+      {"-OOM ", ShardRefusal::kOutOfMemory},       {"-MISCONF ", ShardRefusal::kMisconf},
+      {"-MASTERDOWN ", ShardRefusal::kMasterDown}, {"-NOREPLICAS ", ShardRefusal::kNoReplicas}};
+  for (const auto& [word, refusal] : kWords) {
+    if (!error.starts_with(word)) continue;
+    metrics_.refusals[static_cast<size_t>(refusal)].Add();
+    link_.OnRefusal(refusal, context_.loop.Now());
+  }
 }
 
 void Connection::DeliverPart(const Slice& part) {

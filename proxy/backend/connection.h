@@ -175,6 +175,7 @@ class Connection : public ListHook<> {
   bool Consume(Bytes input, const BlockRef& block);
   bool Deliver(const Slice& reply, bool complete);
   void DeliverPart(const Slice& part);
+  void NoteRefusal(Bytes error);
   bool WasSent(const Exchange& exchange) const { return exchange.end <= output_.accepted(); }
   bool MaySurvive(const Exchange& exchange) const;
   void Lose(const std::string& why, bool shard_fault);

@@ -1,6 +1,29 @@
 #include "backend/shard_link.h"
 
 namespace ringmaster {
+namespace {
+
+constexpr Duration kForgotten = std::chrono::minutes(1);
+
+const char* Meaning(ShardRefusal refusal) {
+  switch (refusal) {
+    case ShardRefusal::kReadOnly:
+      return "READONLY: it is a replica, and writes to it fail until a primary is there";
+    case ShardRefusal::kLoading:
+      return "LOADING: it reads its data from disk, and commands fail until it has";
+    case ShardRefusal::kOutOfMemory:
+      return "OOM: its maxmemory is reached, and writes fail until there is room";
+    case ShardRefusal::kMisconf:
+      return "MISCONF: it cannot write to its disk, and refuses writes";
+    case ShardRefusal::kMasterDown:
+      return "MASTERDOWN: it is a replica that has lost its primary";
+    case ShardRefusal::kNoReplicas:
+      return "NOREPLICAS: it has fewer replicas than it must have for writes";
+  }
+  return "";
+}
+
+}  // namespace
 
 bool ShardLink::AllowAttempt(TimePoint now) {
   const std::lock_guard lock(mutex_);
@@ -36,6 +59,15 @@ void ShardLink::OnFailure(TimePoint now, const std::string& why) {
     LogWarning("shard {} at {}: {} ({} more since the last such line)", shard_.name,
                shard_.address.ToString(), why, held);
   }
+}
+
+void ShardLink::OnRefusal(ShardRefusal refusal, TimePoint now) {
+  const TimePoint::rep at = now.time_since_epoch().count();
+  const TimePoint::rep before =
+      refused_at_[static_cast<size_t>(refusal)].exchange(at, std::memory_order_relaxed);
+  if (before != 0 && Duration(at - before) < kForgotten) return;
+  LogWarning("shard {} at {} answers {}; further ones are counted (shard_refusals)", shard_.name,
+             shard_.address.ToString(), Meaning(refusal));
 }
 
 std::string ShardLink::last_error() const {

@@ -2,6 +2,7 @@
 // Made by server/ for each shard of a pool; lives as long as any connection to it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "net/tls.h"
 
 namespace ringmaster {
@@ -78,6 +80,8 @@ class ShardLink {
   void OnFacts(TimePoint now, ServerFacts facts);
   // A connection that was up is gone: whoever answers next may be another server.
   void OnLost();
+  // The shard refused a command. Logged when it is news: once, until a minute has passed without.
+  void OnRefusal(ShardRefusal refusal, TimePoint now);
   uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
 
  private:
@@ -96,6 +100,8 @@ class ShardLink {
   std::atomic<int> scripts_{0};
   std::atomic<int> connecting_{0};
   std::atomic<bool> memory_limited_{false};
+  // When it refused last, by ShardRefusal; 0: never.
+  std::array<std::atomic<TimePoint::rep>, kShardRefusals> refused_at_{};
   LogLimiter log_limiter_;
 };
 

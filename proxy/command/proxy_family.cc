@@ -32,7 +32,9 @@ void ProxyHelp(Call&, ReplyWriter& out) {
        "LOCATE key [key ...] -- the shard of each key",
        "EXPLAIN command [arg ...] -- its shards, how it would be served, and what is atomic",
        "REBALANCE [STATUS] -- which keys are on the move, and how far",
-       "REBALANCE PLAN file -- what would move under that configuration",
+       "REBALANCE PLAN file | text -- what would move under that configuration: a file in the "
+       "folder of "
+       "the one in force, or its text",
        "REBALANCE PAUSE | RESUME -- the sweep; keys that clients ask for still move",
        "REBALANCE REVERSE -- take the keys back where they came from",
        "REBALANCE ABANDON [shard] -- keep the old ring, or give up what a dead donor holds",

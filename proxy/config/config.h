@@ -152,6 +152,7 @@ struct LimitsConfig {
 
 struct AdminConfig {
   std::optional<Address> listen = Address{Address::kTcp, "127.0.0.1", 9180, ""};  // none: off
+  std::vector<std::string> hosts;  // names that requests may be for, in lower case; "*": any
   bool operator==(const AdminConfig&) const = default;
 };
 
@@ -166,14 +167,19 @@ struct Config {
   TimeoutsConfig timeouts;
   LimitsConfig limits;
   AdminConfig admin;
+  Duration watchdog = std::chrono::seconds(2);  // a thread that stands still is reported; 0: never
   LogOptions log;
   bool operator==(const Config&) const = default;
 };
 
 // `file_name` stands in front of each error. An error holds everything that was found, one
-// "file:line:column: what is wrong and what to do" a line. Looks whether the TLS files named in
-// `text` can be read; touches nothing else outside.
-Result<Config> ParseConfig(std::string_view text, std::string_view file_name);
-Result<Config> LoadConfig(const std::string& path);
+// "file:line:column: what is wrong and what to do" a line. kLookAt: looks whether the TLS files
+// named in `text` can be read; touches nothing else outside.
+enum class NamedFiles : uint8_t { kLookAt, kLeaveAlone };
+Result<Config> ParseConfig(std::string_view text, std::string_view file_name,
+                           NamedFiles files = NamedFiles::kLookAt);
+// kAnyKind: pipes and devices as well, which may keep the caller waiting.
+enum class ConfigFile : uint8_t { kRegular, kAnyKind };
+Result<Config> LoadConfig(const std::string& path, ConfigFile kind = ConfigFile::kRegular);
 
 }  // namespace ringmaster

@@ -83,8 +83,10 @@ class Dumper {
     if (!config.commands.empty()) Line("commands:");
     for (const CommandConfig& command : config.commands) Command(command);
     Bounds(config);
-    Line("admin: {{listen: {}}}",
-         config.admin.listen ? Quoted(config.admin.listen->ToString()) : "\"\"");
+    Line("admin: {{listen: {}{}}}",
+         config.admin.listen ? Quoted(config.admin.listen->ToString()) : "\"\"",
+         config.admin.hosts.empty() ? "" : ", hosts: " + QuotedList(config.admin.hosts));
+    Line("watchdog: {}", FormatDuration(config.watchdog));
     Line("log: {{level: {}, file: {}, format: {}}}", LogLevelName(config.log.level),
          Quoted(config.log.file), config.log.json ? "json" : "text");
     return std::move(out_);

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <memory>
 
+#include "base/file.h"
+
 namespace ringmaster {
 namespace {
 
@@ -129,10 +131,38 @@ LimitsConfig ParseLimits(Section& root) {
   return limits;
 }
 
+// Names as in the Host of a request: without port.
+std::vector<std::string> ParseHosts(Section& section) {
+  std::vector<std::string> hosts;
+  for (const YamlValue* value : section.FindTexts("hosts")) {
+    std::string host = value->text;
+    if (host.ends_with('.')) host.pop_back();
+    for (char& c : host) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    constexpr std::string_view kOthers = "-._";
+    const bool fits = !host.empty() && std::all_of(host.begin(), host.end(), [&](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+             kOthers.find(c) != std::string_view::npos;
+    });
+    // With '::1' in quotes an address of IPv6 is a name, too.
+    const bool six = host.find(':') != host.rfind(':');
+    if (host == "*" || fits || six) {
+      hosts.push_back(std::move(host));
+    } else {
+      section.Complain(*value, "hosts",
+                       "'" + Printable(value->text, 64) +
+                           "' is no name of a host; write one without port, or '*' for any");
+    }
+  }
+  return hosts;
+}
+
 AdminConfig ParseAdmin(Section& root, ListenClaims& claims) {
   AdminConfig admin;
   Section section(root.Find("admin"), "admin", root.problems());
   Position at = section.at();
+  admin.hosts = ParseHosts(section);
   if (const YamlValue* listen = section.FindText("listen")) {
     at = listen->at;
     admin.listen.reset();
@@ -221,8 +251,9 @@ std::span<const YamlValue> ListElements(const YamlValue& value, size_t max, cons
   return {};
 }
 
-Result<Config> ParseConfig(std::string_view text, std::string_view file_name) {
+Result<Config> ParseConfig(std::string_view text, std::string_view file_name, NamedFiles files) {
   Problems problems;
+  if (files == NamedFiles::kLeaveAlone) problems.LeaveFilesAlone();
   Config config;
   const std::optional<YamlValue> tree = ParseYaml(text, problems);
   if (tree) {
@@ -239,6 +270,7 @@ Result<Config> ParseConfig(std::string_view text, std::string_view file_name) {
     config.timeouts = ParseTimeouts(root);
     config.limits = ParseLimits(root);
     config.admin = ParseAdmin(root, claims);
+    root.ReadDuration("watchdog", seconds(0), hours(1), config.watchdog);
     config.log = ParseLog(root);
     for (const PlacedAddress& shard : shards) {
       claims.RefuseLoop(shard.address, shard.at, shard.path);
@@ -248,17 +280,21 @@ Result<Config> ParseConfig(std::string_view text, std::string_view file_name) {
   return config;
 }
 
-Result<Config> LoadConfig(const std::string& path) {
-  const auto failed = [&path] {
-    return Error{ErrorCode::kIo,
-                 fmt::format("{}: cannot read the configuration: {}", path, std::strerror(errno))};
+Result<Config> LoadConfig(const std::string& path, ConfigFile kind) {
+  const auto failed = [&path](const std::string& why) {
+    return Error{ErrorCode::kIo, fmt::format("{}: cannot read the configuration: {}", path, why)};
   };
+  // One byte more than may be, so that ParseYaml sees what is too large.
+  if (kind == ConfigFile::kRegular) {
+    const Result<std::string> text = ReadRegularFile(path, kMaxYamlText);
+    return text ? ParseConfig(*text, path) : failed(text.error().text);
+  }
   const auto close = [](std::FILE* file) { std::fclose(file); };
   const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "re"), close);
-  if (file == nullptr) return failed();
-  std::string text(kMaxYamlText + 1, '\0');  // one more, so that ParseYaml sees what is too large
+  if (file == nullptr) return failed(std::strerror(errno));
+  std::string text(kMaxYamlText + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return failed();
+  if (std::ferror(file.get()) != 0) return failed(std::strerror(errno));
   return ParseConfig(text, path);
 }
 

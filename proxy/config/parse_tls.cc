@@ -20,6 +20,7 @@ void ReadFileName(Section& section, Bytes key, std::string& out) {
     section.Complain(*value, key, "the file name is missing");
     return;
   }
+  if (!section.problems().looks_at_files()) return;
   struct stat status {};
   if (stat(out.c_str(), &status) != 0 || access(out.c_str(), R_OK) != 0) {
     const int error = errno;

@@ -27,6 +27,10 @@ class Problems {
   // `what` is one line for a person: what is wrong and what to do.
   void Add(Position at, std::string what);
 
+  // Whether files that are named are looked at.
+  bool looks_at_files() const { return looks_at_files_; }
+  void LeaveFilesAlone() { looks_at_files_ = false; }
+
   bool empty() const { return total_ == 0; }
   // One "file:line:column: what" a line, in the order of the file; the first kShown of them and how
   // many more there are. REQUIRES: !empty().
@@ -41,6 +45,7 @@ class Problems {
 
   std::vector<Problem> kept_;
   size_t total_ = 0;
+  bool looks_at_files_ = true;
 };
 
 }  // namespace ringmaster

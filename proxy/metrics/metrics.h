@@ -97,6 +97,17 @@ struct CommandMetrics {
   }
 };
 
+// Errors by which a shard says that it does not serve now, whoever asks.
+enum class ShardRefusal : uint8_t {
+  kReadOnly,  // a replica: where a primary was, say
+  kLoading,   // it reads its data from disk
+  kOutOfMemory,
+  kMisconf,  // it cannot write to its disk
+  kMasterDown,
+  kNoReplicas,
+};
+inline constexpr size_t kShardRefusals = 6;
+
 struct ShardMetrics {
   Counter requests;
   Counter replies;
@@ -108,9 +119,10 @@ struct ShardMetrics {
   Counter resent;  // read-only requests sent a second time
   Counter not_applied;
   Counter uncertain;
-  Counter connections;  // open now
-  Counter in_flight;    // requests without a reply when last looked at
-  Histogram latency;    // from queueing to reply
+  std::array<Counter, kShardRefusals> refusals;  // by ShardRefusal
+  Counter connections;                           // open now
+  Counter in_flight;                             // requests without a reply when last looked at
+  Histogram latency;                             // from queueing to reply
 };
 
 struct WorkerMetrics {
@@ -134,8 +146,9 @@ struct WorkerMetrics {
   Counter paused;          // clients that wait for the end of CLIENT PAUSE
   Counter busy_permille;   // share of time the loop was not asleep
   Counter turns;
-  Counter moved_in;   // clients that came from other workers
-  Counter pulled_in;  // of those, how many this worker had asked for
+  Counter last_command;  // 1 + Row::id of the latest request; 0: none
+  Counter moved_in;      // clients that came from other workers
+  Counter pulled_in;     // of those, how many this worker had asked for
   Counter moved_out;
   Counter stayed;                           // clients that were to move and did not
   Histogram latency;                        // from parsing to the last byte handed to the socket

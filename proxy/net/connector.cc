@@ -144,6 +144,7 @@ void Connector::Attempt::Watch() {
   uv_poll_init(loop.raw(), &polling->poll, fd);
   uv_poll_start(&polling->poll, UV_WRITABLE, [](uv_poll_t* poll, int, int) {
     const std::shared_ptr<Attempt> attempt = static_cast<Polling*>(poll->data)->attempt;
+    Loop::Note(poll->loop, Pulse::At::kConnection);
     if (attempt->connected) attempt->OnWritable();
   });
 }

@@ -128,6 +128,19 @@ Result<std::unique_ptr<Listener>> Listener::Open(Loop& loop, const Address& addr
   return bound;
 }
 
+Result<int> Listener::Duplicate() const {
+  const int fd = fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return SystemError("cannot listen on " + address_.ToString());
+  return fd;
+}
+
+std::unique_ptr<Listener> Listener::Adopt(Loop& loop, int fd, Accepted accepted) {
+  std::unique_ptr<Listener> listener(new Listener(loop, Address{}, fd));
+  listener->adopted_ = true;
+  listener->Start(std::move(accepted));
+  return listener;
+}
+
 Listener::Listener(Loop& loop, Address address, int fd)
     : address_(std::move(address)),
       fd_(fd),
@@ -147,6 +160,7 @@ void Listener::Start(Accepted accepted) {
   accepted_ = std::move(accepted);
   uv_poll_start(&watcher_->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
     auto* watcher = static_cast<Watcher*>(poll->data);
+    Loop::Note(poll->loop, Pulse::At::kConnection);
     if (watcher->listener != nullptr) watcher->listener->AcceptAll();
   });
 }
@@ -186,7 +200,7 @@ void Listener::AcceptAll() {
       // does not spin on a socket that stays readable.
       static LogLimiter limiter;
       uint64_t held = 0;
-      if (limiter.Allow(MonotonicNow(), &held)) {
+      if (!adopted_ && limiter.Allow(MonotonicNow(), &held)) {
         LogError("out of file descriptors at {}; raise `ulimit -n` ({} more times)",
                  address_.ToString(), held);
       }

@@ -28,6 +28,11 @@ class Listener {
   // Both.
   static Result<std::unique_ptr<Listener>> Open(Loop& loop, const Address& address,
                                                 Accepted accepted);
+  // The same socket once more, for Adopt on another thread's loop. It listens for as long as either
+  // is there. Closed by the caller, or by Adopt.
+  Result<int> Duplicate() const;
+  // Accepts on `fd`, which listens, from now on. It has no address, and logs nothing.
+  static std::unique_ptr<Listener> Adopt(Loop& loop, int fd, Accepted accepted);
   // Whoever waits to be accepted is reset.
   ~Listener();
   Listener(const Listener&) = delete;
@@ -47,6 +52,7 @@ class Listener {
   Listener(Loop& loop, Address address, int fd);
 
   Address address_;
+  bool adopted_ = false;
   int fd_;
   uint64_t file_device_ = 0;  // what stands under the path of a Unix socket
   uint64_t file_number_ = 0;

@@ -1,5 +1,6 @@
 #include "net/loop.h"
 
+#include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ void Loop::Forget(Handles* handles) { delete handles; }
 
 Loop::Loop() : loop_(new uv_loop_t), handles_(new Handles, &Loop::Forget) {
   RM_CHECK(uv_loop_init(loop_) == 0);
+  loop_->data = this;
   // Idle time feeds the balancer; the cost is one clock reading around each sleep.
   uv_loop_configure(loop_, UV_METRICS_IDLE_TIME);
   uv_prepare_init(loop_, &handles_->prepare);
@@ -25,9 +27,11 @@ Loop::Loop() : loop_(new uv_loop_t), handles_(new Handles, &Loop::Forget) {
   handles_->idle.data = this;
   uv_prepare_start(&handles_->prepare, [](uv_prepare_t* handle) {
     auto* loop = static_cast<Loop*>(handle->data);
+    loop->pulse_.Note(Pulse::At::kEndOfTurn);
     if (loop->prepare_) loop->prepare_();
     loop->now_valid_ = false;
     ++loop->turns_;
+    loop->pulse_.EndTurn();
   });
   share_since_ = MonotonicNow();
 }
@@ -42,7 +46,16 @@ Loop::~Loop() {
   delete loop_;
 }
 
-void Loop::Run() { uv_run(loop_, UV_RUN_DEFAULT); }
+void Loop::Run() {
+  pulse_.SetThread(gettid());
+  pulse_.Note(Pulse::At::kAsleep);
+  uv_run(loop_, UV_RUN_DEFAULT);
+  pulse_.Note(Pulse::At::kNowhere);
+}
+
+void Loop::Note(const uv_loop_s* loop, Pulse::At at) {
+  static_cast<Loop*>(loop->data)->pulse_.Note(at);
+}
 
 void Loop::Stop() { uv_stop(loop_); }
 

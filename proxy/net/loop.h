@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/pulse.h"
 
 struct uv_loop_s;
 
@@ -43,7 +44,11 @@ class Loop {
   // Turns so far. Any object of the loop may tell by it whether the loop has turned meanwhile.
   uint64_t turns() const { return turns_; }
 
-  uv_loop_s* raw() { return loop_; }  // for net/ only
+  // What it is at, for a watchdog.
+  const Pulse& pulse() const { return pulse_; }
+
+  uv_loop_s* raw() { return loop_; }  // for net/ only, as the next
+  static void Note(const uv_loop_s* loop, Pulse::At at);
 
  private:
   friend class Timer;
@@ -53,6 +58,7 @@ class Loop {
   uv_loop_s* loop_;
   std::unique_ptr<Handles, void (*)(Handles*)> handles_;
   std::function<void()> prepare_;
+  Pulse pulse_;
   TimePoint now_{};
   bool now_valid_ = false;
   bool busy_ = false;

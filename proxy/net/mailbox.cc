@@ -18,6 +18,7 @@ Mailbox::Mailbox(Loop& loop) : state_(new State) {
   state_->mailbox = this;
   RM_CHECK(uv_async_init(loop.raw(), &state_->async, [](uv_async_t* async) {
              auto* state = static_cast<State*>(async->data);
+             Loop::Note(async->loop, Pulse::At::kMessage);
              if (state->mailbox != nullptr) state->mailbox->Drain();
            }) == 0);
   state_->async.data = state_;

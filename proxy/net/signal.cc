@@ -20,7 +20,11 @@ SignalWatcher::SignalWatcher(Loop& loop, int signal, std::function<void()> callb
   state_->signal.data = state_;
   uv_signal_start(
       &state_->signal,
-      [](uv_signal_t* handle, int) { static_cast<State*>(handle->data)->callback(); }, signal);
+      [](uv_signal_t* handle, int) {
+        Loop::Note(handle->loop, Pulse::At::kSignal);
+        static_cast<State*>(handle->data)->callback();
+      },
+      signal);
 }
 
 SignalWatcher::~SignalWatcher() {

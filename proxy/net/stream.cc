@@ -31,6 +31,7 @@ struct Stream::Watcher {
   static void OnEvent(uv_poll_t* poll, int status, int events) {
     auto* watcher = static_cast<Watcher*>(poll->data);
     if (watcher->stream == nullptr) return;
+    Loop::Note(poll->loop, Pulse::At::kSocket);
     if (status < 0) {
       // libuv has stopped watching; a read will tell the owner why, when it wants to read.
       watcher->stream->armed_ = 0;

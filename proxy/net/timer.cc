@@ -29,6 +29,7 @@ Timer::~Timer() {
 void Timer::Fire(uv_timer_s* timer) {
   State& state = *static_cast<State*>(timer->data);
   Loop& loop = state.loop;
+  Loop::Note(timer->loop, Pulse::At::kTimer);
   loop.in_timers_ = true;
   state.callback();
   loop.in_timers_ = false;

@@ -82,6 +82,13 @@ void Listeners::Commit(Prepared prepared) {
   entries_ = std::move(next);
 }
 
+Result<int> Listeners::DuplicateForAdmin() const {
+  for (const auto& entry : entries_) {
+    if (!entry->door.pool) return entry->listener->Duplicate();
+  }
+  return -1;
+}
+
 void Listeners::CloseForClients() {
   std::erase_if(entries_, [](const auto& entry) { return entry->door.pool.has_value(); });
 }

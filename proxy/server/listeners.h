@@ -55,6 +55,9 @@ class Listeners {
   Result<Prepared> Prepare(std::vector<Door> doors);
   // Cannot fail. REQUIRES: nothing was committed or closed since Prepare.
   void Commit(Prepared prepared);
+  // The socket of the admin pages once more, for a thread that accepts there as well; below zero:
+  // there is none. Closed by the caller.
+  Result<int> DuplicateForAdmin() const;
   // No clients any more; operators may still look.
   void CloseForClients();
   void CloseAll() { entries_.clear(); }

@@ -31,7 +31,7 @@ int Fail(const std::string& text) {
 }
 
 int TestConfig(const std::string& path) {
-  const Result<Config> config = LoadConfig(path);
+  const Result<Config> config = LoadConfig(path, ConfigFile::kAnyKind);
   if (!config) return Fail(config.error().text);
   const CommandTable table;
   const auto background = MakeBackgroundClass(table, config->schedule.background);
@@ -84,7 +84,7 @@ int Main(int argc, char** argv) {
   if (!tested.empty()) return TestConfig(tested);
   if (demo > 0) return Demo(demo, port);
   if (config.empty()) return Fail("say --config FILE or --demo N; --help explains");
-  Result<Config> loaded = LoadConfig(config);
+  Result<Config> loaded = LoadConfig(config, ConfigFile::kAnyKind);
   if (!loaded) return Fail(loaded.error().text);
   return Serve(std::move(*loaded), config);
 }

@@ -93,16 +93,28 @@ void Add(const ShardMetrics& metrics, ShardOverview& out) {
   out.resent += metrics.resent.value();
   out.not_applied += metrics.not_applied.value();
   out.uncertain += metrics.uncertain.value();
+  for (size_t i = 0; i < kShardRefusals; ++i) out.refusals[i] += metrics.refusals[i].value();
   out.latency.Add(metrics.latency);
 }
 
 }  // namespace
+
+// The name that it listens at is one of them.
+HttpHosts HostsOf(const AdminConfig& config) {
+  HttpHosts hosts;
+  hosts.names = config.hosts;
+  if (config.listen && config.listen->kind == Address::kTcp) {
+    hosts.names.push_back(HostOf(config.listen->host));
+  }
+  return hosts;
+}
 
 // Whether clients of a pool find anybody behind it.
 struct Observer::Reach {
   std::string pool;
   bool connected = false;            // some shard is up as far as the workers know
   std::vector<ShardTarget> targets;  // otherwise: whom to ask
+  std::string note;                  // for the operator, a line; empty: nothing
 };
 
 Observer::Observer(Server& server)
@@ -115,7 +127,14 @@ void Observer::Start() {
   if (admin_ != nullptr) return;
   admin_ = std::make_unique<Admin>(
       AdminSource{.overview = [this](AdminSource::Sagas sagas) { return Take(sagas); },
-                  .ready = [this] { return CheckReady(); }});
+                  .ready = [this] { return CheckReady(); },
+                  .stalls = [this] { return server_.watchdog_.Stalls(); }});
+}
+
+void Observer::Use(const AdminConfig& config, int fd) {
+  if (admin_ == nullptr) return;
+  admin_->SetHosts(HostsOf(config));
+  admin_->Listen(fd);
 }
 
 void Observer::Stop() {
@@ -162,7 +181,7 @@ Result<Overview> Observer::Take(AdminSource::Sagas sagas) {
 }
 
 // A shard that workers are connected to is up; those that nobody has needed yet are asked here.
-Status Observer::CheckReady() {
+Result<std::string> Observer::CheckReady() {
   const auto reaches = FromMainThread<std::vector<Reach>>(
       [this](const std::function<void(std::vector<Reach>)>& done) { done(Reaches()); });
   if (!reaches) return reaches.error();
@@ -183,7 +202,9 @@ Status Observer::CheckReady() {
                    "no shard of pool '" + reach.pool + "' can be reached: " + why};
     }
   }
-  return Done();
+  std::string notes;
+  for (const Reach& reach : *reaches) notes += reach.note;
+  return notes;
 }
 
 std::vector<Observer::Reach> Observer::Reaches() const {
@@ -199,6 +220,11 @@ std::vector<Observer::Reach> Observer::Reaches() const {
       if (!shard.failing && shard.connections > 0) reach.connected = true;
     }
     for (const ShardConfig& shard : pool.shards) reach.targets.push_back(MakeTarget(shard));
+    RebalanceOverview ring;
+    server_.rebalancers_[reaches.size() - 1]->Describe(ring);
+    if (ring.waiting()) {
+      reach.note = "pool '" + pool.name + "': keys are to move and do not: " + ring.refused + "\n";
+    }
   }
   return reaches;
 }

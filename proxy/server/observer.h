@@ -1,5 +1,5 @@
-// What the admin pages are made of. Sockets are accepted on the main loop and
-// answered on admin/'s threads, which ask the main thread for an Overview: it reads the workers'
+// What the admin pages are made of. Sockets are accepted and answered on admin/'s threads, also
+// while the main thread stands still; pages ask that thread for an Overview: it reads the workers'
 // counters, which any thread may, and its own parts. No worker notices; only the list of open sagas
 // is asked from them, by a message.
 //
@@ -14,6 +14,7 @@
 
 #include "admin/admin.h"
 #include "base/result.h"
+#include "config/config.h"
 
 namespace ringmaster {
 
@@ -26,6 +27,8 @@ class Observer {
 
   // The threads that answer begin, unless they have.
   void Start();
+  // Accepts on a socket that listens, in place of the one before; below zero: on none.
+  void Use(const AdminConfig& config, int fd);
   // A connected, non-blocking socket; closes it. REQUIRES: Start ran.
   void Serve(int fd) { admin_->Serve(fd); }
   // Ends the threads. Before the workers end; nothing is served any more.
@@ -36,7 +39,7 @@ class Observer {
   template <typename Value>
   Result<Value> FromMainThread(std::function<void(std::function<void(Value)>)> make);
   Result<Overview> Take(AdminSource::Sagas sagas);  // any thread
-  Status CheckReady();                              // any thread
+  Result<std::string> CheckReady();                 // any thread
   std::vector<Reach> Reaches() const;
   void Fill(Overview& out) const;
   void FillWorkers(Overview& out) const;

@@ -48,7 +48,8 @@ void Rebalancer::Stop() {
   freeze_timer_.Stop();
   retry_timer_.Stop();
   settle_timer_.Stop();
-  errands_.Stop();
+  executor_.Stop();
+  planner_.Stop();
   RetireMovers();
   for (const auto& set : retired_) {
     for (const auto& mover : set->movers) mover->Stop();
@@ -111,8 +112,9 @@ std::string Rebalancer::Use(const Config& next) {
   std::string text = fmt::format("pool {}: {} shards, {:.2f} % of the keys changed owner",
                                  Wanted().name, Wanted().shards.size(), share * 100);
   if (share > 0) {
-    text += under_way ? ", their move follows the one under way"
-                      : ", they move now (PROXY REBALANCE STATUS)";
+    text += under_way          ? ", their move follows the one under way"
+            : refused_.empty() ? ", their move is being prepared (PROXY REBALANCE STATUS)"
+                               : ", they do not move: " + refused_;
   }
   return text;
 }
@@ -227,7 +229,7 @@ void Rebalancer::Prepare() {
   options.claim = std::exchange(claim_, false);
   options.given_up = given_up_;
   const auto check = [this, attempt, options] {
-    errands_.Run([this, attempt, options] {
+    executor_.Run([this, attempt, options] {
       const Status result = CheckMove(options);
       Post([this, attempt, result] { EndPrepare(attempt, result); });
     });

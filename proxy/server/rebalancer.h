@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "admin/overview.h"
+#include "base/executor.h"
 #include "config/config.h"
 #include "control/epoch_log.h"
 #include "control/move_checks.h"
@@ -20,7 +21,6 @@
 #include "control/mover.h"
 #include "net/timer.h"
 #include "route/router.h"
-#include "server/errands.h"
 
 namespace ringmaster {
 
@@ -52,6 +52,9 @@ class Rebalancer {
 
   // PROXY REBALANCE.
   Result<std::string> Order(const std::vector<std::string>& words);
+  // PROXY REBALANCE PLAN: what would move. `done` runs on the main thread, when a thread beside it
+  // has read and planned.
+  void Plan(const std::vector<std::string>& words, std::function<void(Result<std::string>)> done);
   // For operators: the same as figures.
   void Describe(RebalanceOverview& out) const;
   // For the shutdown: no mover works after it.
@@ -100,7 +103,16 @@ class Rebalancer {
   void HaltMovers();
   void RetireMovers();
   std::string StatusText() const;
-  Result<std::string> PlanText(const std::string& file) const;
+  const char* StateName() const;
+  struct PlanRequest {
+    TopologySpec from;
+    uint64_t epoch;
+    std::string pool;
+    std::optional<std::string> text;  // of a configuration; none: what is in the file
+    std::string folder;
+    std::string file;
+  };
+  static Result<std::string> PlanFor(const PlanRequest& request);  // any thread
   Result<std::string> Reverse();
   Result<std::string> Abandon(const std::vector<std::string>& words);
   Result<std::string> GiveUp(const std::string& shard);
@@ -125,7 +137,9 @@ class Rebalancer {
   std::shared_ptr<MoverSet> movers_;
   std::vector<std::shared_ptr<MoverSet>> retired_;  // workers may still know them
   MoverFigures retired_figures_;                    // keys, bytes and pulls of all that were
-  Errands errands_;
+  Executor executor_;
+  Executor planner_;
+  size_t plans_waiting_ = 0;
   uint64_t attempt_ = 0;  // tells answers of the checks apart
   Timer freeze_timer_;
   Timer retry_timer_;

@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "server/rebalancer.h"
 #include "server/server.h"
@@ -33,19 +35,63 @@ const char* PhaseName(MoveCoordinator::Phase phase) {
 }
 
 constexpr size_t kSlowest = 8;
+constexpr size_t kMostPlans = 8;
+constexpr size_t kMaxPlanFile = size_t{1} << 20;  // as of a configuration
 
 // 0: nothing is left, or nobody knows.
 double SecondsLeft(uint64_t keys, double rate) {
   return rate > 0 ? std::min(static_cast<double>(keys) / rate, 1e9) : 0;
 }
 
+// Where it is wrong, without a word of what is there: "file:line:column: ..." has it in front.
+Error NotAConfiguration(const std::string& problems) {
+  const size_t first = problems.find(':') + 1;
+  const size_t second = problems.find(':', first);
+  const size_t third = problems.find(':', second + 1);
+  const auto shown = std::count(problems.begin(), problems.end(), '\n') + 1;
+  return Error{
+      ErrorCode::kInvalid,
+      fmt::format("it is no valid configuration: {} mistakes, the first in line {}, column "
+                  "{}; `ringmaster --test-config` tells them",
+                  shown, problems.substr(first, second - first),
+                  problems.substr(second + 1, third - second - 1))};
+}
+
+std::string DescribePlan(const RingMove& move) {
+  std::string text =
+      fmt::format("share_moving: {:.4f}\nranges: {}\n", move.share(), move.ranges().size());
+  for (uint32_t i = 0; i < move.shards().size(); ++i) {
+    const bool joins = move.from()->shards()[i].absent;
+    const bool leaves = move.to()->shards()[i].absent;
+    text += fmt::format("shard: name={},share={:.4f}->{:.4f}{}\n", move.shards()[i].name,
+                        move.from()->ShareOf(i), move.to()->ShareOf(i),
+                        joins    ? ",joins"
+                        : leaves ? ",leaves"
+                                 : "");
+  }
+  std::vector<std::vector<uint64_t>> pairs(move.shards().size(),
+                                           std::vector<uint64_t>(move.shards().size()));
+  for (const RingMove::Range& range : move.ranges()) {
+    pairs[range.from][range.to] += uint64_t{range.last} - range.first + 1;
+  }
+  for (uint32_t from = 0; from < pairs.size(); ++from) {
+    for (uint32_t to = 0; to < pairs.size(); ++to) {
+      if (pairs[from][to] == 0) continue;
+      text +=
+          fmt::format("pair: {} -> {}: {:.4f}\n", move.shards()[from].name, move.shards()[to].name,
+                      static_cast<double>(pairs[from][to]) / 4294967296.0);
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string Rebalancer::StatusText() const {
   const double seconds = std::chrono::duration<double>(MonotonicNow() - moving_since_).count();
-  std::string text = fmt::format("state: {}\nepoch: {}\n", PhaseName(coordinator_.phase()),
+  std::string text = fmt::format("state: {}\nepoch: {}\n", StateName(),
                                  move_ != nullptr ? next_.epoch : ring_.epoch);
-  if (move_ == nullptr && next_move_ == nullptr && !refused_.empty()) {
+  if (Bytes(StateName()) == kWaitingState) {
     text += "waiting: " + refused_ + "\n";
   } else if (!refused_.empty()) {
     text += "last_refusal: " + refused_ + "\n";
@@ -97,9 +143,19 @@ std::string Rebalancer::StatusText() const {
   return text;
 }
 
+// A move that is wanted and does not begin is not stable, also while it is tried once more.
+const char* Rebalancer::StateName() const {
+  const MoveCoordinator::Phase phase = coordinator_.phase();
+  const bool begins = phase == MoveCoordinator::Phase::kStable ||
+                      phase == MoveCoordinator::Phase::kPlanning ||
+                      phase == MoveCoordinator::Phase::kPreparing;
+  return move_ == nullptr && begins && !refused_.empty() && !abandoned_ ? kWaitingState
+                                                                        : PhaseName(phase);
+}
+
 void Rebalancer::Describe(RebalanceOverview& out) const {
   out.pool = Wanted().name;
-  out.state = PhaseName(coordinator_.phase());
+  out.state = StateName();
   out.epoch = move_ != nullptr ? next_.epoch : ring_.epoch;
   const RingMove* move = move_ != nullptr ? move_.get() : next_move_.get();
   if (move != nullptr) out.share_moving = move->share();
@@ -139,44 +195,59 @@ void Rebalancer::Describe(RebalanceOverview& out) const {
       SecondsLeft(out.keys_left, static_cast<double>(moved) / std::max(out.seconds, 0.001));
 }
 
-Result<std::string> Rebalancer::PlanText(const std::string& file) const {
-  const Result<Config> next = LoadConfig(file);
-  if (!next) return next.error();
-  const auto pool =
-      std::find_if(next->pools.begin(), next->pools.end(),
-                   [&](const PoolConfig& each) { return each.name == Wanted().name; });
+// On a thread of its own: reads, parses and plans. The text is the client's own, and errors may
+// show it; of a file they show where it is wrong, as it may be another file than the client thinks.
+Result<std::string> Rebalancer::PlanFor(const PlanRequest& request) {
+  Result<Config> next = Error{};
+  if (request.text) {
+    next = ParseConfig(*request.text, "text", NamedFiles::kLeaveAlone);
+    if (!next) return next.error();
+  } else {
+    const Result<std::string> text = ReadFileIn(request.folder, request.file, kMaxPlanFile);
+    if (!text) return text.error();
+    next = ParseConfig(*text, "", NamedFiles::kLeaveAlone);
+    if (!next) return NotAConfiguration(next.error().text);
+  }
+  const auto pool = std::find_if(next->pools.begin(), next->pools.end(),
+                                 [&](const PoolConfig& each) { return each.name == request.pool; });
   if (pool == next->pools.end()) {
-    return Error{ErrorCode::kInvalid, "it has no pool '" + Wanted().name + "'"};
+    return Error{ErrorCode::kInvalid, "it has no pool '" + request.pool + "'"};
+  }
+  const auto plan = RingMove::Plan(request.from, SpecOf(*pool), request.epoch);
+  if (!plan) return plan.error();
+  return DescribePlan(**plan);
+}
+
+void Rebalancer::Plan(const std::vector<std::string>& words,
+                      std::function<void(Result<std::string>)> done) {
+  if (words.size() != 2) {
+    return done(
+        Error{ErrorCode::kInvalid,
+              "say PROXY REBALANCE PLAN <file in the configuration's folder>, or its text"});
   }
   const Ring& base = move_ != nullptr ? next_ : ring_;
-  const auto plan = RingMove::Plan(SpecOf(base.pool), SpecOf(*pool), base.epoch + 1);
-  if (!plan) return plan.error();
-  const RingMove& move = **plan;
-  std::string text =
-      fmt::format("share_moving: {:.4f}\nranges: {}\n", move.share(), move.ranges().size());
-  for (uint32_t i = 0; i < move.shards().size(); ++i) {
-    const bool joins = move.from()->shards()[i].absent;
-    const bool leaves = move.to()->shards()[i].absent;
-    text += fmt::format("shard: name={},share={:.4f}->{:.4f}{}\n", move.shards()[i].name,
-                        move.from()->ShareOf(i), move.to()->ShareOf(i),
-                        joins    ? ",joins"
-                        : leaves ? ",leaves"
-                                 : "");
+  PlanRequest request{SpecOf(base.pool), base.epoch + 1, Wanted().name, {}, {}, {}};
+  // What a configuration has, and no name of one.
+  if (words[1].find_first_of(":\n") != std::string::npos) {
+    request.text = words[1];
+  } else if (server_.config_file().empty()) {
+    return done(
+        Error{ErrorCode::kInvalid,
+              "there is no configuration file, so there is no folder of it; give the text"});
+  } else {
+    request.folder = std::filesystem::path(server_.config_file()).parent_path().string();
+    request.file = words[1];
   }
-  std::vector<std::vector<uint64_t>> pairs(move.shards().size(),
-                                           std::vector<uint64_t>(move.shards().size()));
-  for (const RingMove::Range& range : move.ranges()) {
-    pairs[range.from][range.to] += uint64_t{range.last} - range.first + 1;
+  if (plans_waiting_ >= kMostPlans) {
+    return done(Error{ErrorCode::kLimit, "too many plans are being made; try again"});
   }
-  for (uint32_t from = 0; from < pairs.size(); ++from) {
-    for (uint32_t to = 0; to < pairs.size(); ++to) {
-      if (pairs[from][to] == 0) continue;
-      text +=
-          fmt::format("pair: {} -> {}: {:.4f}\n", move.shards()[from].name, move.shards()[to].name,
-                      static_cast<double>(pairs[from][to]) / 4294967296.0);
-    }
-  }
-  return text;
+  ++plans_waiting_;
+  planner_.Run([this, request = std::move(request), done = std::move(done)] {
+    Post([this, plan = PlanFor(request), done] {
+      --plans_waiting_;
+      done(plan);
+    });
+  });
 }
 
 Result<std::string> Rebalancer::Reverse() {
@@ -253,10 +324,6 @@ Result<std::string> Rebalancer::Abandon(const std::vector<std::string>& words) {
 Result<std::string> Rebalancer::Order(const std::vector<std::string>& words) {
   const Bytes what = words.empty() ? Bytes("STATUS") : Bytes(words[0]);
   if (EqualsIgnoreCase(what, "STATUS")) return StatusText();
-  if (EqualsIgnoreCase(what, "PLAN")) {
-    if (words.size() != 2) return Error{ErrorCode::kInvalid, "say PROXY REBALANCE PLAN <file>"};
-    return PlanText(words[1]);
-  }
   if (EqualsIgnoreCase(what, "REVERSE")) return Reverse();
   if (EqualsIgnoreCase(what, "ABANDON")) return Abandon(words);
   if (EqualsIgnoreCase(what, "CLAIM")) return Claim();
@@ -269,7 +336,7 @@ Result<std::string> Rebalancer::Order(const std::vector<std::string>& words) {
                              : "the sweep goes on");
   }
   return Error{ErrorCode::kInvalid,
-               "say PLAN <file>, STATUS, PAUSE, RESUME, REVERSE, ABANDON [shard] or CLAIM"};
+               "say PLAN <file or text>, STATUS, PAUSE, RESUME, REVERSE, ABANDON [shard] or CLAIM"};
 }
 
 }  // namespace ringmaster

@@ -155,7 +155,7 @@ void Rebalancer::TellOfMissing() const {
     }
     LogWarning(
         "pool {}: shard {} ({}) owns keys by the ring in {} and is not in the configuration: they "
-        "move off it now, and until then it is needed; if it is gone for good, PROXY REBALANCE "
+        "are to move off it, and until then it is needed; if it is gone for good, PROXY REBALANCE "
         "ABANDON {} gives them up",
         Wanted().name, shard.name, shard.address.ToString(), database_->path(), shard.name);
   }
@@ -207,7 +207,7 @@ void Rebalancer::MarkShards() {
   for (const ShardConfig& shard : (move_ != nullptr ? next_ : ring_).pool.shards) {
     targets.push_back(MakeTarget(shard));
   }
-  errands_.Run([this, options, targets] {
+  executor_.Run([this, options, targets] {
     const std::string wrong = LookAtMarks(targets, options);
     Post([this, wrong] {
       if (!wrong.empty() && wrong != other_proxy_) LogWarning("pool {}: {}", Wanted().name, wrong);

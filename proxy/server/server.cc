@@ -64,7 +64,8 @@ Server::Server(Config config, std::string config_file)
       drain_deadline_(loop_, [this] { Stop(true); }),
       evener_(*this, loop_),
       jobs_(*this, loop_),
-      observer_(*this) {
+      observer_(*this),
+      heartbeat_(loop_, [] {}) {
   worker_count_ =
       config_.workers != 0 ? config_.workers : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -72,6 +73,7 @@ Server::Server(Config config, std::string config_file)
 Server::~Server() {
   listeners_.CloseAll();
   observer_.Stop();
+  watchdog_.Stop();
   if (waiter_.joinable()) waiter_.join();
   {
     const std::lock_guard lock(moves_);
@@ -154,10 +156,25 @@ Status Server::Start() {
   if (const Status recovered = Recover(); !recovered) return recovered.error();
   auto listeners = PrepareListeners(config_);
   if (!listeners) return listeners.error();
-  listeners_.Commit(std::move(*listeners));
+  CommitListeners(std::move(*listeners), config_.admin);
   for (const auto& rebalancer : rebalancers_) rebalancer->Start();
   evener_.Configure(config_.balance);
+  StartWatchdog();
   return Done();
+}
+
+void Server::StartWatchdog() {
+  heartbeat_.StartEvery(std::chrono::milliseconds(250));
+  watchdog_.Watch("the main thread", loop_.pulse(), [] { return std::string(); });
+  for (const auto& worker : workers_) {
+    const auto last_command = [this, &metrics = worker->metrics()] {
+      const uint64_t id = metrics.last_command.value();
+      return id > 0 && id <= table_.size() ? table_.all()[id - 1]->full_name : std::string();
+    };
+    watchdog_.Watch(fmt::format("worker {}", worker->index()), worker->loop().pulse(),
+                    last_command);
+  }
+  watchdog_.Start(config_.watchdog);
 }
 
 // Writes that a former process left half done are settled before anybody can see them, as far as
@@ -276,6 +293,15 @@ Result<Listeners::Prepared> Server::PrepareListeners(const Config& config) {
   return listeners_.Prepare(std::move(doors));
 }
 
+// The admin thread leaves its socket first: another door may be behind it next.
+void Server::CommitListeners(Listeners::Prepared prepared, const AdminConfig& admin) {
+  observer_.Use(admin, -1);
+  listeners_.Commit(std::move(prepared));
+  const Result<int> fd = listeners_.DuplicateForAdmin();
+  if (!fd) LogError("admin pages wait for the main thread: {}", fd.error().text);
+  observer_.Use(admin, fd ? *fd : -1);
+}
+
 // Equal numbers of clients on every worker, whatever the order of their coming and going.
 Worker& Server::LeastLoaded() {
   size_t best = next_worker_;
@@ -387,7 +413,7 @@ Result<std::string> Server::TakeReload() {
   auto listeners = PrepareListeners(*next);
   if (!listeners) return listeners.error();
   // Nothing can fail any more.
-  listeners_.Commit(std::move(*listeners));
+  CommitListeners(std::move(*listeners), next->admin);
   UseLog(std::move(*log));
   ++epoch_;
   std::string changes;
@@ -400,6 +426,7 @@ Result<std::string> Server::TakeReload() {
   saga_rules_ = *rules;
   SetBackgroundRule();
   evener_.Configure(config_.balance);
+  watchdog_.SetPatience(config_.watchdog);
   const SessionLimits limits = MakeSessionLimits(config_, worker_count_);
   {
     const std::lock_guard lock(moves_);

@@ -30,6 +30,7 @@
 #include "server/observer.h"
 #include "server/pool_state.h"
 #include "server/rebalancer.h"
+#include "server/watchdog.h"
 #include "server/worker.h"
 
 namespace ringmaster {
@@ -69,6 +70,7 @@ class Server {
   Jobs& jobs() { return jobs_; }
   Mailbox& mailbox() { return mailbox_; }
   const std::string& run_id() const { return run_id_; }
+  const std::string& config_file() const { return config_file_; }  // empty: there is none
   // Runs `move` while no visit to all workers is under way, so that each of those meets every
   // client exactly once and what is posted to all workers is there before a client that moves.
   // False: not now.
@@ -95,12 +97,14 @@ class Server {
   friend class Observer;  // reads what it shows
   Server(Config config, std::string config_file);
   Status Start();
+  void StartWatchdog();
   void OpenState();
   Status Recover();
   std::string DescribeState() const;
   std::unique_ptr<LockService> MakeLocks(size_t pool);
   std::unique_ptr<SagaPool> MakeSagas(size_t pool);
   Result<Listeners::Prepared> PrepareListeners(const Config& config);
+  void CommitListeners(Listeners::Prepared prepared, const AdminConfig& admin);
   void Accept(const Door& door, int fd);
   Worker& LeastLoaded();
   Result<std::string> Reload();
@@ -148,6 +152,8 @@ class Server {
   uint64_t reloads_refused_ = 0;
   bool stopping_ = false;
   Observer observer_;
+  Timer heartbeat_;  // so that the main loop turns, also while nothing happens
+  Watchdog watchdog_;
   // Waits for the workers, so that the main thread's loop still hears a second signal meanwhile.
   std::thread waiter_;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/bytes.h"
 #include "server/pool_worker.h"
 #include "server/server.h"
 
@@ -65,8 +66,13 @@ void Server::RebalanceFor(size_t worker, size_t pool, std::vector<std::string> w
                           std::function<void(Result<std::string>)> done) {
   Worker* home = workers_[worker].get();
   mailbox_.Post([this, home, pool, words = std::move(words), done = std::move(done)] {
-    const Result<std::string> result = rebalancers_[pool]->Order(words);
-    home->mailbox().Post([done, result] { done(result); });
+    const auto tell = [home, done](const Result<std::string>& result) {
+      home->mailbox().Post([done, result] { done(result); });
+    };
+    if (!words.empty() && EqualsIgnoreCase(words[0], "PLAN")) {
+      return rebalancers_[pool]->Plan(words, tell);
+    }
+    tell(rebalancers_[pool]->Order(words));
   });
 }
 

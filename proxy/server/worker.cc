@@ -53,6 +53,7 @@ PoolWorker& Worker::AddPool(size_t pool) {
 
 void Worker::Start() {
   thread_ = std::thread([this] { Run(); });
+  pthread_setname_np(thread_.native_handle(), ("worker-" + std::to_string(index_)).c_str());
 }
 
 void Worker::Join() {

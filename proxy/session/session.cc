@@ -413,6 +413,7 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
   Request& request = NewRequest(&command);
   Keep(request, wire.bytes, args);
   state_.last_command = &command;
+  context_.commands.metrics.last_command.Set(command.id + 1);
   if (context_.commands.monitors != 0) [[unlikely]]
     context_.commands.push->ShowToMonitors(*this, command, args);
   barrier_ = GoesAlone(command);

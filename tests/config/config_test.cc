@@ -85,6 +85,7 @@ limits:
   max_bulk: 512mb
   nesting: 32
 admin: {listen: 127.0.0.1:9180}
+watchdog: 2s
 log: {level: info, file: "", format: text}
 )");
 }
@@ -102,7 +103,8 @@ rebalance: {batch: 7, max_keys_per_second: 8, durable_move: replica}
 timeouts: {connect: 10ms, command: 20ms, idle_client: 30s, drain: 0s}
 limits: {clients: 9, query_buffer: 1mb, reply_buffer: 2mb, memory: 1gb, max_args: 10,
          max_bulk: 3mb, nesting: 4}
-admin: {listen: /run/admin.sock}
+admin: {listen: /run/admin.sock, hosts: [Proxy.example., "::1"]}
+watchdog: 5s
 log: {level: debug, file: /tmp/log, format: json}
 )"));
   Config expected = Parsed(Top(""));
@@ -127,6 +129,8 @@ log: {level: debug, file: /tmp/log, format: json}
                        std::chrono::seconds(30), Duration(0)};
   expected.limits = {9, 1 << 20, 2 << 20, 1 << 30, 10, 3 << 20, 4};
   expected.admin.listen = Address{Address::kUnix, "", 0, "/run/admin.sock"};
+  expected.admin.hosts = {"proxy.example", "::1"};
+  expected.watchdog = std::chrono::seconds(5);
   expected.log = {LogLevel::kDebug, "/tmp/log", true};
   EXPECT_EQ(DumpConfig(config), DumpConfig(expected));
   EXPECT_TRUE(config == expected);
@@ -191,6 +195,7 @@ TEST(ConfigTest, TakesAMapWithoutKeysForItsDefaults) {
 
 TEST(ConfigTest, TurnsTheAdminListenerOff) {
   EXPECT_FALSE(Parsed(Top("admin: {listen: ''}")).admin.listen);
+  EXPECT_EQ(Parsed(Top("admin: {hosts: '*'}")).admin.hosts, std::vector<std::string>{"*"});
 }
 
 TEST(ConfigTest, LeavesTlsOutWhenItIsNotEnabled) {

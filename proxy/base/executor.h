@@ -9,15 +9,15 @@
 
 namespace ringmaster {
 
-class Errands {
+class Executor {
  public:
-  Errands() = default;
-  ~Errands() { Stop(); }
-  Errands(const Errands&) = delete;
-  Errands& operator=(const Errands&) = delete;
+  Executor() = default;
+  ~Executor() { Stop(); }
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
 
   // Any thread. The thread begins with the first one.
-  void Run(std::function<void()> errand);
+  void Run(std::function<void()> job);
   // Waits for the one under way; those behind it are dropped, as are later ones.
   void Stop();
 

@@ -1,20 +1,20 @@
-#include "server/errands.h"
+#include "base/executor.h"
 
 #include <utility>
 
 namespace ringmaster {
 
-void Errands::Run(std::function<void()> errand) {
+void Executor::Run(std::function<void()> job) {
   {
     const std::lock_guard lock(mutex_);
     if (stop_) return;
-    waiting_.push_back(std::move(errand));
+    waiting_.push_back(std::move(job));
     if (!thread_.joinable()) thread_ = std::thread([this] { Work(); });
   }
   wake_.notify_one();
 }
 
-void Errands::Stop() {
+void Executor::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -23,15 +23,15 @@ void Errands::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Errands::Work() {
+void Executor::Work() {
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
     if (stop_) return;
-    const std::function<void()> errand = std::move(waiting_.front());
+    const std::function<void()> job = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    errand();
+    job();
     lock.lock();
   }
 }
