@@ -96,8 +96,7 @@ TEST_F(DurableMovesTest, AMoveThatIsTurnedAroundMeanwhileLosesAndDoublesNothing)
   ConfigText back = before_;
   back.more = "rebalance: {durable_move: off}";
   proxy_.Reload(back);
-  ASSERT_TRUE(Eventually([&] { return StatusField(proxy_, "state") == "stable"; },
-                         std::chrono::seconds(20)))
+  ASSERT_TRUE(Eventually([&] { return StatusField(proxy_, "state") == "stable"; }, kMovePatience))
       << client_.Command({"PROXY", "REBALANCE", "STATUS"});
   EXPECT_EQ(OursOnOldOwners(), kKeys);
   EXPECT_EQ(OursOn(extra), 0);

@@ -2,13 +2,12 @@
 // what cannot be cut is named.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "support/break_movers.h"
 #include "support/cluster.h"
+#include "support/fault_proxy.h"
 #include "support/rebalance_status.h"
 
 namespace ringmaster::integration {
@@ -36,43 +35,49 @@ class LargeKeysTest : public testing::Test {
     ASSERT_EQ(client_.Command({"EVAL", script, "1", key, arg}), "(nil)");
   }
   // To another shard, with all but a thousandth of the keys.
-  void StartMove(const std::string& rules = "") {
+  void StartMove() {
     ConfigText more = proxy_.config();
-    more.pool().Shard("extra", extra_.address(), "weight: 1000");
-    more.more = rules;
+    more.pool().Shard("extra", link_.address(), "weight: 1000");
     proxy_.Reload(more);
   }
-  // Asked of the log: who asks the proxy again and again is a client that large keys give way to.
-  bool MoveEnds() { return proxy_.LogSays("every key has arrived"); }
+  bool MoveEnds() { return proxy_.LogSays("every key has arrived", kMovePatience); }
 
-  // With all that a large key gives way to.
-  void StartSlowMove() {
-    busy_ = true;
-    load_ = std::thread([this] {
-      Client other = cluster_.Connect();
-      while (busy_) other.Command({"ECHO", "x"});
-    });
-    StartMove("schedule: {background_share: 0.01}");
+  // Over a link that takes many seconds for this hash until it heals; in the middle of it.
+  void StartSlowly(const std::string& hash) {
+    link_.Throttle(300'000);
+    StartMove();
+    ASSERT_TRUE(Eventually([&] { return CopiedMore(hash, 1000); }));
   }
-  void EndLoad() {
-    busy_ = false;
-    if (load_.joinable()) load_.join();
+  // The same, and it stands still there until Hurry(), or until somebody wants the key.
+  void StartAndHold(const std::string& hash) {
+    ASSERT_NO_FATAL_FAILURE(StartSlowly(hash));
+    proxy_.Command({"PROXY", "REBALANCE", "PAUSE"});
+    link_.Heal();
+    // The piece that was under way ends.
+    std::string before;
+    TimePoint since = MonotonicNow();
+    ASSERT_TRUE(Eventually([&] {
+      const std::string now = StatusField(proxy_, "large_key");
+      if (now != before) since = MonotonicNow();
+      before = now;
+      return MonotonicNow() - since > std::chrono::milliseconds(300);
+    }));
+    ASSERT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
   }
-  void TearDown() override { EndLoad(); }
+  void Hurry() { proxy_.Command({"PROXY", "REBALANCE", "RESUME"}); }
   bool CopiedMore(const std::string& hash, int64_t fields) const {
     const std::string said = extra_.Command({"HLEN", "__rm:mv:" + hash});
     return std::stoll(said.substr(said.find(' ') + 1)) > fields;
   }
 
   RedisServer extra_{{.config = {"enable-debug-command local"}}};
+  FaultProxy link_{extra_.address()};
   // Few points, for a weight of a thousand has a thousand times as many.
   Cluster cluster_{ClusterOptions{.shards = 1,
                                   .ring = "virtual_nodes: 8",
                                   .server = {.config = {"enable-debug-command local"}}}};
   ProxyProcess& proxy_ = cluster_.proxy();
   Client client_ = cluster_.Connect();
-  std::atomic<bool> busy_{false};
-  std::thread load_;
 };
 
 TEST_F(LargeKeysTest, EveryTypeArrivesAsItWasAndIsNeverDumped) {
@@ -103,13 +108,11 @@ TEST_F(LargeKeysTest, EveryTypeArrivesAsItWasAndIsNeverDumped) {
   EXPECT_NE(stats.find("cmdstat_getrange:"), std::string::npos) << stats;
 }
 
-// While clients are busy a large key takes its time, in which servers may come and go. One that
+// A large key takes its time, in which servers may come and go. One that
 // comes back without what was copied must not get the rest of it and be taken for complete.
 TEST_F(LargeKeysTest, ServerThatComesBackEmptyInTheMiddleGetsTheWholeKey) {
   Fill("hash", kHash, "200000");
-  StartSlowMove();
-  ASSERT_TRUE(Eventually([&] { return CopiedMore("hash", 1000); }));
-  EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  ASSERT_NO_FATAL_FAILURE(StartAndHold("hash"));
   // Past the proxy, so that the sweep has not seen them; too large for the workers, so that the
   // mover meets the server's end, and its return, while it brings them.
   const std::string value(100000, 'v');
@@ -121,7 +124,7 @@ TEST_F(LargeKeysTest, ServerThatComesBackEmptyInTheMiddleGetsTheWholeKey) {
   for (int i = 0; i < kOthers; ++i) {
     EXPECT_EQ(client_.Command({"STRLEN", name(i)}), "(integer) 100000");
   }
-  EndLoad();
+  Hurry();
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"HLEN", "hash"}), "(integer) 200000");
   EXPECT_EQ(client_.Command({"HGET", "hash", "field1"}), "\"value1\"");
@@ -131,14 +134,13 @@ TEST_F(LargeKeysTest, ServerThatComesBackEmptyInTheMiddleGetsTheWholeKey) {
 // A piece is on its way to the recipient when the donor is lost: its reply belongs to nobody else.
 TEST_F(LargeKeysTest, LostConnectionsInTheMiddleCostNothingOfIt) {
   Fill("hash", kHash, "200000");
-  StartSlowMove();
-  ASSERT_TRUE(Eventually([&] { return CopiedMore("hash", 1000); }));
+  ASSERT_NO_FATAL_FAILURE(StartSlowly("hash"));
   for (const RedisServer* server : std::initializer_list<const RedisServer*>{
            &cluster_.server(0), &cluster_.server(0), &extra_}) {
     EXPECT_TRUE(Eventually([&] { return BreakMovers(*server) > 0; }));
   }
   EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
-  EndLoad();
+  link_.Heal();
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"HLEN", "hash"}), "(integer) 200000");
   EXPECT_EQ(cluster_.server(0).Command({"EXISTS", "hash"}), "(integer) 0");
@@ -154,18 +156,23 @@ TEST_F(LargeKeysTest, ReadsAreServedWhileItIsCopiedAndWritesAfterwards) {
     for (Client& reader : readers) reader.Send("HGET hash field77\r\n");
     for (Client& reader : readers) EXPECT_EQ(reader.Read(), "\"value77\"");
   };
-  StartSlowMove();
-  ASSERT_TRUE(Eventually([&] { return CopiedMore("hash", 1000); }));
+  ASSERT_NO_FATAL_FAILURE(StartAndHold("hash"));
   extra_.Pause();
   all_read();
+  // Who wants to know how far it is asks.
+  const std::string status = proxy_.Connect().CommandRaw({"PROXY", "REBALANCE", "STATUS"});
+  EXPECT_NE(status.find("large_key: donor=s0,type=hash,elements=200000,done="), std::string::npos)
+      << status;
+  EXPECT_NE(status.find(",key=hash\n"), std::string::npos) << status;
+  EXPECT_EQ(status.find(",done=0,"), std::string::npos) << status;
   Client writer = cluster_.Connect();
   writer.Send("HSET hash field77 new\r\n");
   EXPECT_TRUE(writer.Silent(std::chrono::milliseconds(200)));
   EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
   extra_.Resume();
+  Hurry();
   EXPECT_EQ(writer.Read(), "(integer) 0");
   for (Client& reader : readers) EXPECT_EQ(reader.Command({"HGET", "hash", "field77"}), "\"new\"");
-  EndLoad();
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"HLEN", "hash"}), "(integer) 200000");
   const std::string stats = cluster_.server(0).Connect().CommandRaw({"INFO", "commandstats"});
@@ -174,12 +181,11 @@ TEST_F(LargeKeysTest, ReadsAreServedWhileItIsCopiedAndWritesAfterwards) {
 
 TEST_F(LargeKeysTest, WriteThatComesLateToTheOldOwnerIsNotLostByHalf) {
   Fill("hash", kHash, "100000");
-  StartSlowMove();
-  ASSERT_TRUE(Eventually([&] { return CopiedMore("hash", 1000); }));
+  ASSERT_NO_FATAL_FAILURE(StartAndHold("hash"));
   // As what a lost connection had sent. The copy may have passed its place already.
   EXPECT_EQ(cluster_.server(0).Command({"HSET", "hash", "field1", "late", "field99999", "late"}),
             "(integer) 0");
-  EndLoad();
+  Hurry();
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"HMGET", "hash", "field1", "field99999"}), "[\"late\", \"late\"]");
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <csignal>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -138,13 +139,16 @@ TEST_F(MovesTest, KilledInTheMiddleItGoesOnAfterTheRestart) {
   const RedisServer extra;
   ConfigText more = proxy_.config();
   more.pool().Shard("extra", extra.address());
-  more.more = "rebalance: {max_keys_per_second: 1000}";
+  more.more = "rebalance: {max_keys_per_second: 20}";
   proxy_.Reload(more);
-  ASSERT_TRUE(Eventually([&] { return KeysOn(extra) > 100; }));
+  ASSERT_TRUE(Eventually([&] { return KeysOn(extra) > 20; }));
   proxy_.Kill9();
   ProxyProcess again({"--config", proxy_.folder().File("ringmaster.yml")}, proxy_.address());
   ASSERT_TRUE(again.LogSays("goes on"));
   ExpectAll(kKeys);
+  more.more = "";
+  proxy_.folder().Write("ringmaster.yml", proxy_.Yaml(more));
+  again.Signal(SIGHUP);
   ASSERT_TRUE(Settled(again, "2")) << again.Command({"PROXY", "REBALANCE", "STATUS"});
   ExpectAll(kKeys);
 }
@@ -153,14 +157,17 @@ TEST_F(MovesTest, TurnedAroundEveryKeyIsBackWhereItWas) {
   constexpr int kKeys = 3000;
   Fill(kKeys);
   const RedisServer extra;
-  ConfigText more = proxy_.config();
+  const ConfigText before = proxy_.config();
+  ConfigText more = before;
   more.pool().Shard("extra", extra.address());
-  more.more = "rebalance: {max_keys_per_second: 1000}";
+  more.more = "rebalance: {max_keys_per_second: 1}";
   Writers writers(proxy_);
   proxy_.Reload(more);
+  // Those that the writers fetch; most are still to come.
   ASSERT_TRUE(Eventually([&] { return KeysOn(extra) > 100; }));
   const std::string said = proxy_.Command({"PROXY", "REBALANCE", "REVERSE"});
   ASSERT_EQ(said.find("ERR"), std::string::npos) << said;
+  proxy_.Reload(before);
   ASSERT_TRUE(Settled(proxy_, "3")) << proxy_.Command({"PROXY", "REBALANCE", "STATUS"});
   EXPECT_EQ(KeysOn(extra), 0);
   writers.Stop();
@@ -311,9 +318,9 @@ TEST_F(MovesTest, ScanDuringAMoveSeesEveryKey) {
   const RedisServer extra;
   ConfigText more = proxy_.config();
   more.pool().Shard("extra", extra.address());
-  more.more = "rebalance: {max_keys_per_second: 1000}";
+  more.more = "rebalance: {max_keys_per_second: 20}";
   proxy_.Reload(more);
-  ASSERT_TRUE(Eventually([&] { return KeysOn(extra) > 50; }));
+  ASSERT_TRUE(Eventually([&] { return KeysOn(extra) > 20; }));
   Client client = cluster_.Connect();
   std::map<std::string, int> seen;
   std::string cursor = "0";
@@ -332,6 +339,39 @@ TEST_F(MovesTest, ScanDuringAMoveSeesEveryKey) {
     for (size_t i = 1; i < words.size(); ++i) ++seen[words[i]];
   } while (cursor != "0");
   EXPECT_EQ(seen.size(), static_cast<size_t>(kKeys));
+  EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  more.more = "";
+  proxy_.Reload(more);
+  ASSERT_TRUE(Settled(proxy_, "2"));
+}
+
+// Who looks how far it is must not slow it down; who works with keys is heeded.
+TEST_F(MovesTest, OperatorsAreNotClientsForThePaceOfAMove) {
+  Fill(2000);
+  const RedisServer extra;
+  ConfigText more = proxy_.config();
+  more.pool().Shard("extra", extra.address());
+  more.more = "rebalance: {max_keys_per_second: 20}";
+  proxy_.Reload(more);
+  Client client = cluster_.Connect();
+  const auto pace = [&] {
+    const std::string status = client.CommandRaw({"PROXY", "REBALANCE", "STATUS"});
+    const size_t at = status.find("pace: beside_clients=");
+    return at == std::string::npos ? "none"
+                                   : status.substr(at + 21, status.find(',', at) - at - 21);
+  };
+  ASSERT_TRUE(Eventually([&] { return pace() == "no"; }));
+  for (int i = 0; i < 100; ++i) {
+    client.Pipeline({{"INFO"}, {"CONFIG", "GET", "maxmemory"}, {"CLIENT", "LIST"}, {"ECHO", "x"}});
+    ASSERT_EQ(pace(), "no") << i;
+  }
+  EXPECT_TRUE(Eventually([&] {
+    for (int i = 0; i < 20; ++i) client.Command({"GET", "nothing"});
+    return pace() == "yes";
+  }));
+  EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  more.more = "";
+  proxy_.Reload(more);
   ASSERT_TRUE(Settled(proxy_, "2"));
 }
 

@@ -1,12 +1,10 @@
 // The promise: who waits in a blocking command, or flushes, notices nothing of keys on the move.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <thread>
-
 #include "resp/request_writer.h"
 #include "support/break_movers.h"
 #include "support/cluster.h"
+#include "support/fault_proxy.h"
 #include "support/rebalance_status.h"
 
 namespace ringmaster::integration {
@@ -14,11 +12,12 @@ namespace {
 
 class MovesUnnoticedTest : public testing::Test {
  protected:
-  // Half of all keys go to a new shard. Slowly: most are still to come when it returns.
+  // Half of all keys go to a new shard. With one key a second most are still to come until
+  // StartFast().
   void StartMove(int keys_a_second, const std::string& more_rules = "",
                  const std::string& more_lines = "") {
     ConfigText more = proxy_.config();
-    more.pool().Shard("extra", extra_.address(), "weight: 2");
+    more.pool().Shard("extra", link_.address(), "weight: 2");
     more.more = "rebalance: {max_keys_per_second: " + std::to_string(keys_a_second) + more_rules +
                 "}\n" + more_lines;
     proxy_.Reload(more);
@@ -30,9 +29,8 @@ class MovesUnnoticedTest : public testing::Test {
     more.more = "rebalance: {max_keys_per_second: 0}";
     proxy_.Reload(more);
   }
-  // Asked of the log: who asks the proxy again and again is a client that a move gives way to.
   bool MoveEnds() {
-    return proxy_.LogSays("every key has arrived", std::chrono::seconds(20)) &&
+    return proxy_.LogSays("every key has arrived", kMovePatience) &&
            Eventually([&] { return StatusField(proxy_, "state") == "stable"; });
   }
   void Fill(int keys) {
@@ -48,6 +46,7 @@ class MovesUnnoticedTest : public testing::Test {
   }
 
   RedisServer extra_;
+  FaultProxy link_{extra_.address()};
   Cluster cluster_{ClusterOptions{.shards = 2}};
   ProxyProcess& proxy_ = cluster_.proxy();
   Client client_ = cluster_.Connect();
@@ -95,14 +94,15 @@ TEST_F(MovesUnnoticedTest, WhoWaitsForDataGetsItAfterTheSwitch) {
 TEST_F(MovesUnnoticedTest, WhoWaitsWhileTheMoveEndsGoesOnWaiting) {
   std::vector<Client> waiters;
   Fill(500);
-  StartMove(400);
+  StartMove(1);
   for (int i = 0; i < 30; ++i) {
     const std::string n = std::to_string(i);
     waiters.push_back(cluster_.Connect());
-    waiters.back().Send(i % 2 == 0 ? "BRPOP a:" + n + " 30\r\n"
-                                   : "BRPOP a:" + n + " b:" + n + " c:" + n + " 30\r\n");
+    waiters.back().Send(i % 2 == 0 ? "BRPOP a:" + n + " 0\r\n"
+                                   : "BRPOP a:" + n + " b:" + n + " c:" + n + " 0\r\n");
   }
   ASSERT_TRUE(BlockedClients(30));
+  StartFast();
   ASSERT_TRUE(MoveEnds());
   for (int i = 0; i < 30; ++i) {
     const std::string key = "a:" + std::to_string(i);
@@ -113,21 +113,20 @@ TEST_F(MovesUnnoticedTest, WhoWaitsWhileTheMoveEndsGoesOnWaiting) {
 
 TEST_F(MovesUnnoticedTest, TimesThatClientsWaitStayWhatTheyAsked) {
   std::vector<Client> waiters;
-  for (int i = 0; i < 8; ++i) {
-    waiters.push_back(cluster_.Connect());
-    waiters.back().Send("BLPOP nothing:" + std::to_string(i) + " 1.5\r\n");
-  }
-  ASSERT_TRUE(BlockedClients(8));
+  for (int i = 0; i < 8; ++i) waiters.push_back(cluster_.Connect());
   const TimePoint began = MonotonicNow();
+  for (int i = 0; i < 8; ++i) {
+    waiters[i].Send("BLPOP nothing:" + std::to_string(i) + " 1.5\r\n");
+  }
   StartMove(1000);
+  // Of a Client: within its patience, which a wait that began anew for good would outlast.
   for (Client& waiter : waiters) EXPECT_EQ(waiter.Read(), "(nil array)");
-  EXPECT_GE(MonotonicNow() - began, std::chrono::milliseconds(1200));
-  EXPECT_LE(MonotonicNow() - began, std::chrono::milliseconds(3000 * Slowness()));
+  EXPECT_GE(MonotonicNow() - began, std::chrono::milliseconds(1500));
 }
 
 TEST_F(MovesUnnoticedTest, TransactionThatIsRefusedIsOver) {
   Fill(3000);
-  StartMove(200);
+  StartMove(1);
   cluster_.server(0).Kill();
   cluster_.server(1).Kill();
   std::vector<std::vector<std::string>> commands = {{"MULTI"}};
@@ -142,7 +141,11 @@ TEST_F(MovesUnnoticedTest, TransactionThatIsRefusedIsOver) {
 TEST_F(MovesUnnoticedTest, FlushDuringAMoveLeavesNothingAndIsNotRefused) {
   for (const bool in_transaction : {false, true}) {
     Fill(3000);
-    if (StatusField(proxy_, "epoch") == "1") StartMove(500);
+    if (StatusField(proxy_, "epoch") == "1") {
+      StartMove(1);
+      // What is flushed would end it.
+      client_.Command({"PROXY", "REBALANCE", "PAUSE"});
+    }
     ASSERT_EQ(StatusField(proxy_, "state"), "moving");
     std::vector<std::vector<std::string>> commands;
     if (in_transaction) commands.push_back({"MULTI"});
@@ -162,6 +165,8 @@ TEST_F(MovesUnnoticedTest, FlushDuringAMoveLeavesNothingAndIsNotRefused) {
     EXPECT_EQ(client_.Command({"GET", "key:1"}), "(nil)");
     if (!in_transaction) Fill(3000);
   }
+  client_.Command({"PROXY", "REBALANCE", "RESUME"});
+  StartFast();
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 1");
 }
@@ -194,9 +199,8 @@ TEST_F(MovesUnnoticedTest, WatchedKeysThatMoveMakeExecNilAndLeaveNoTransactionBe
   EXPECT_GT(nil, 10);
 }
 
-// FIELD.md B9. The shards of these tests have half of the machine at best: the bound is generous,
-// but moving such a hash at once would take a second.
-TEST_F(MovesUnnoticedTest, HashOfHalfAMillionFieldsMovesInPiecesAndOthersStayQuick) {
+// FIELD.md B9. In one piece each would stop two servers for a second.
+TEST_F(MovesUnnoticedTest, HashOfHalfAMillionFieldsMovesInPiecesAndOthersAreServedMeanwhile) {
   std::vector<std::string> names;
   for (int i = 0; i < 4; ++i) names.push_back("huge:" + std::to_string(i));
   // In steps: all at once is more than a busy machine's server does within the command timeout.
@@ -211,24 +215,26 @@ TEST_F(MovesUnnoticedTest, HashOfHalfAMillionFieldsMovesInPiecesAndOthersStayQui
   }
   Fill(100);
   StartMove(0, "", "schedule: {background_share: 0.5}");
-  std::vector<Duration> waits;
-  while (StatusField(proxy_, "state") != "stable" && waits.size() < 100000) {
+  size_t served = 0;
+  do {
     for (int i = 0; i < 20; ++i) {
-      const TimePoint began = MonotonicNow();
-      EXPECT_EQ(client_.Command({"GET", "key:" + std::to_string(waits.size() % 100)}), "\"v\"");
-      waits.push_back(MonotonicNow() - began);
+      EXPECT_EQ(client_.Command({"GET", "key:" + std::to_string(served++ % 100)}), "\"v\"");
     }
-  }
-  std::sort(waits.begin(), waits.end());
-  EXPECT_LT(waits[waits.size() * 99 / 100], std::chrono::milliseconds(100 * Slowness()));
+  } while (StatusField(proxy_, "state") != "stable" && served < 1'000'000);
   ASSERT_TRUE(MoveEnds());
-  bool moved = false;
+  int moved = 0;
   for (const std::string& name : names) {
     EXPECT_EQ(client_.Command({"HLEN", name}), "(integer) 500000");
     EXPECT_EQ(client_.Command({"HGET", name, "f499999"}), "\"value 499999\"");
-    moved = moved || extra_.Command({"EXISTS", name}) == "(integer) 1";
+    moved += extra_.Command({"EXISTS", name}) == "(integer) 1" ? 1 : 0;
   }
-  EXPECT_TRUE(moved);
+  EXPECT_GT(moved, 0);
+  // A thousand fields at most are in a piece.
+  const std::string stats = extra_.Connect().CommandRaw({"INFO", "commandstats"});
+  const std::string name = "cmdstat_hset:calls=";
+  const size_t at = stats.find(name);
+  ASSERT_NE(at, std::string::npos) << stats;
+  EXPECT_GE(std::stoi(stats.substr(at + name.size())), moved * 400) << stats;
 }
 
 // While a large key is copied, clients fetch other keys of its batch and delete them.
@@ -241,6 +247,7 @@ TEST_F(MovesUnnoticedTest, KeysDeletedWhileALargeOneOfTheirBatchMovesStayDeleted
   }
   constexpr int kKeys = 200;
   Fill(kKeys);
+  link_.Throttle(300'000);
   StartMove(0, ", batch: 1024");
   // Its pieces have begun to arrive: the batch is on its way.
   ASSERT_TRUE(Eventually([&] { return extra_.Command({"KEYS", "__rm:mv:*"}) != "[]"; }));
@@ -248,6 +255,7 @@ TEST_F(MovesUnnoticedTest, KeysDeletedWhileALargeOneOfTheirBatchMovesStayDeleted
   for (int i = 0; i < kKeys; ++i) commands.push_back({"DEL", "key:" + std::to_string(i)});
   for (const std::string& reply : client_.Pipeline(commands)) EXPECT_EQ(reply, "(integer) 1");
   ASSERT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+  link_.Heal();
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) " + std::to_string(kHuge));
   for (int i = 0; i < kHuge; ++i) {

@@ -202,7 +202,7 @@ TEST_F(TlsTest, KeysMoveBetweenShardsBehindTls) {
       [&] {
         return StatusField(proxy, "state") == "stable" && b.Command({"DBSIZE"}) != "(integer) 0";
       },
-      std::chrono::seconds(20)))
+      kMovePatience))
       << proxy.Command({"PROXY", "REBALANCE", "STATUS"});
   EXPECT_EQ(client.Command({"DBSIZE"}), "(integer) " + std::to_string(kKeys + 12));
   for (int i = 0; i < kKeys; ++i) {

@@ -71,10 +71,11 @@ def start_nutcracker(fleet, shards, mbuf_size=None):
     return Contender(NUTCRACKER, port, process.pid, version)
 
 
-def write_config(config, port, shards, workers=1, more=(), modes=""):
-    """`shards`: with the numbers that name them; `more`: further lines; `modes`: of sagas."""
+def write_config(config, port, shards, workers=1, more=(), modes="", extra=""):
+    """`shards`: with the numbers that name them, `extra`: of each; `more`: further lines; `modes`:
+    of sagas."""
     addresses = ", ".join(
-        f"{{name: s{index}, address: '{HOST}:{shard.port}'}}" for index, shard in shards
+        f"{{name: s{index}, address: '{HOST}:{shard.port}'{extra}}}" for index, shard in shards
     )
     config.write_text(
         "pools:\n"
@@ -87,13 +88,15 @@ def write_config(config, port, shards, workers=1, more=(), modes=""):
     )
 
 
-def start_ringmaster(fleet, shards, program, name=RINGMASTER, workers=1, more=(), modes=""):
+def start_ringmaster(
+    fleet, shards, program, name=RINGMASTER, workers=1, more=(), modes="", extra=""
+):
     if not pathlib.Path(program).is_file():
         raise BenchError(f"{program} is missing: {HOW_TO_BUILD}")
     port = free_port()
     label = f"{name.split(',')[0]}-{port}"
     config = fleet.folder / f"{label}.yml"
-    write_config(config, port, list(enumerate(shards)), workers, more, modes)
+    write_config(config, port, list(enumerate(shards)), workers, more, modes, extra)
     program = pathlib.Path(program).resolve()
     process = fleet.start(label, [program, "--config", config])
     fleet.wait_ready(label, process, port)

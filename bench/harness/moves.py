@@ -4,11 +4,11 @@ import signal
 import statistics
 import time
 
-from . import contenders, load, report
+from . import beside, contenders, load, report
 from .processes import BenchError
 from .skew import Control
 
-PARTS = ("speed-of-moves", "freezes", "while-moving")
+PARTS = ("speed-of-moves", "freezes", "while-moving", "beside-calm-clients")
 SPEED_KEYS = 300_000
 SPEED_AT_LEAST = 60_000
 FREEZES = 60  # moves of few keys, so that there are many
@@ -27,17 +27,19 @@ PATIENCE = 120.0
 class Ring:
     """A proxy whose shards change."""
 
-    def __init__(self, fleet, options, shards, first, more=()):
-        self._all, self._more = shards, more
+    def __init__(self, fleet, options, shards, first, extra=""):
+        """`extra`: what each shard's line ends with."""
+        self._all, self._extra = shards, extra
         self.proxy = contenders.start_ringmaster(
-            fleet, shards[:first], options.proxy, "ringmaster", 1, more
+            fleet, shards[:first], options.proxy, extra=extra
         )
         self.control = Control(self.proxy)
 
     def change(self, numbers):
         """To the shards of these numbers; returns at once."""
         contenders.write_config(
-            self.proxy.config, self.proxy.port, [(n, self._all[n]) for n in numbers], 1, self._more
+            self.proxy.config, self.proxy.port, [(n, self._all[n]) for n in numbers],
+            extra=self._extra,
         )
         self.control.ask("PROXY", "RELOAD")
 
@@ -160,9 +162,13 @@ def _while_moving(fleet, options, results):
     ring.close()
 
 
+def _beside(_, options, results):
+    beside.measure(options, Ring, results)
+
+
 def measure(options, fleet):
     results = {}
-    for name, part in zip(PARTS, (_speed, _freezes, _while_moving)):
+    for name, part in zip(PARTS, (_speed, _freezes, _while_moving, _beside)):
         if not options.only or name in options.only:
             part(fleet, options, results.setdefault(name, {}))
     return results
@@ -217,4 +223,8 @@ def render(results, bars, markdown):
         head.append("throughput / no move")
         rows = _rows_while_moving(results[PARTS[2]], bars)
         text = "\n\n" + report.table(head, rows, markdown)
+    if PARTS[3] in results:
+        head = ["beside the sweep", "MB/s alone", "speed / alone", "p99 ms", "p99 ms, moving"]
+        head.append("p99 / no move")
+        text += "\n\n" + report.table(head, beside.rows(results[PARTS[3]], bars), markdown)
     return report.table(["what", "figure", "value"], figures, markdown) + text

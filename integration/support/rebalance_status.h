@@ -18,13 +18,16 @@ inline std::string StatusField(const ProxyProcess& proxy, const std::string& nam
   return text.substr(begin, text.find_first_of("\r\n", begin) - begin);
 }
 
+// For all keys to arrive: far more than a slow and busy machine needs.
+inline constexpr Duration kMovePatience = std::chrono::seconds(90);
+
 // Every key has arrived.
 inline bool Settled(const ProxyProcess& proxy, const std::string& epoch) {
   return Eventually(
       [&] {
         return StatusField(proxy, "state") == "stable" && StatusField(proxy, "epoch") == epoch;
       },
-      std::chrono::seconds(20));
+      kMovePatience);
 }
 
 inline int64_t KeysOn(const RedisServer& server) {

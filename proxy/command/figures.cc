@@ -68,7 +68,7 @@ WorkerFigures Read(const WorkerMetrics& metrics) {
                         .moved_out = metrics.moved_out.value(),
                         .paused = metrics.paused.value(),
                         .latency = {}};
-  figures.latency.Add(metrics.latency);
+  figures.latency.Add(metrics.latency());
   return figures;
 }
 

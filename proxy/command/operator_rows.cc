@@ -132,6 +132,7 @@ Result<std::shared_ptr<const OperatorCommands>> MakeOperatorCommands(
     added->command.id = replaced != nullptr ? replaced->id : table.FindByName("module-command")->id;
     added->command.full_name = added->name;
     DeriveKeySpan(added->command);
+    added->command.of_clients = CountsForClients(added->row);
     made->push_back(std::move(added));
   }
   return std::shared_ptr<const OperatorCommands>(std::move(made));

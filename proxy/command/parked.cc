@@ -28,6 +28,7 @@ Parked::Parked(const Call& call)
       client(&call.client),
       exchange(&call.exchange),
       sink(call.exchange.sink) {
+  exchange->parked = true;
   size_t total = 0;
   for (const Bytes arg : call.args) total += arg.size();
   bytes.reserve(total);

@@ -76,6 +76,13 @@ void DeriveKeySpan(Command& command) {
   command.key_step = 1;
 }
 
+bool CountsForClients(const Row& row) {
+  constexpr uint32_t kNot = kAdmin | kHidden | kBlocking | kWaits | kPubSub;
+  const PlanKind plan = row.plan.kind;
+  return (row.flags & kNot) == 0 && plan != PlanKind::kLocal && plan != PlanKind::kRefuse &&
+         std::strstr(row.categories, "dangerous") == nullptr;
+}
+
 // The first and the last eight bytes, which may overlap.
 CommandTable::Fold CommandTable::FoldOf(Bytes name) {
   constexpr uint64_t kCase = 0x2020202020202020ULL;
@@ -133,6 +140,7 @@ Command* CommandTable::Add(const Row& row, Command* parent) {
   command->full_name = parent == nullptr ? row.name : parent->full_name + "|" + row.name;
   command->categories = CategoriesOf(row);
   DeriveKeySpan(*command);
+  command->of_clients = CountsForClients(row);
   Command* added = command.get();
   all_.push_back(std::move(command));
   for (const Row& subcommand : row.subcommands) {

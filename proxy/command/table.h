@@ -26,6 +26,8 @@ struct Command {
   // The position of the command's only key, which every call that fits the arity has; 0: none, more
   // than one, or it may be missing. What the warm path asks.
   uint32_t single_key = 0;
+  // Its latency tells what clients feel of their shards (see CountsForClients).
+  bool of_clients = true;
   const Command* parent = nullptr;
   std::vector<Command*> subcommands;
   uint32_t categories = 0;  // ACL's (command/introspection.h)
@@ -50,6 +52,10 @@ struct Command {
 
 // What of the key specifications first, last, step and single_key can say. REQUIRES: they are 0.
 void DeriveKeySpan(Command& command);
+
+// Not what operators ask (@admin, @dangerous, PROXY), what the proxy answers itself, and what waits
+// for others by its nature.
+bool CountsForClients(const Row& row);
 
 struct OperatorCommand;
 

@@ -9,7 +9,7 @@
 #include "base/info_text.h"
 #include "base/log.h"
 #include "base/reserved_keys.h"
-#include "control/client_load.h"
+#include "control/mover_turns.h"
 
 namespace ringmaster {
 namespace {
@@ -17,10 +17,9 @@ namespace {
 constexpr Bytes kProbe = "__rm:probe";
 constexpr double kHeadroom = 1.2;
 constexpr size_t kNamedKeys = 3;
-// A shard is read through in steps of so many keys, with rests so much longer while clients are
-// busy.
-constexpr Bytes kPage = "128";
-constexpr int kRest = 9;
+// A shard is read through in steps of so many keys; beside clients, as the pace says.
+constexpr uint64_t kLeastPage = 32;
+constexpr uint64_t kPage = 1024;
 
 int64_t Number(Bytes info, Bytes name) { return ParseInteger(FieldOfInfo(info, name)).value_or(0); }
 
@@ -170,21 +169,22 @@ class Checks {
       }
       std::string cursor = "0";
       do {
+        // Clients would notice that we read through a shard.
+        AwaitTurn(shard);
         const TimePoint began = MonotonicNow();
-        const ShardReply page = At(shard).Ask({"SCAN", cursor, "COUNT", kPage});
+        const uint64_t page_size = turns_.Scanned(kLeastPage, kPage);
+        const ShardReply page = At(shard).Ask({"SCAN", cursor, "COUNT", std::to_string(page_size)});
+        turns_.OnStep(MonotonicNow() - began);
         if (page.size() != 2) return Say("shard " + Name(shard) + ": SCAN: " + At(shard).error());
         cursor = std::string(page.at(0).text());
         const ShardReply keys = page.at(1);
+        turns_.OnScanned(shard, keys.size(), MonotonicNow() - began);
         for (size_t i = 0; i < keys.size(); ++i) {
           const ShardReply key = keys.at(i);
           const RingMove::Place place = move_.Locate(key.text());
           const bool incoming = place.owner == shard && place.old_owner != shard;
           if (!incoming || IsReserved(key.text())) continue;
           if (++count <= kNamedKeys) examples += " " + std::string(key.text().substr(0, 64));
-        }
-        // They would notice that we read through a shard.
-        if (client_load_.Busy(MonotonicNow())) {
-          std::this_thread::sleep_for(kRest * (MonotonicNow() - began));
         }
       } while (cursor != "0");
     }
@@ -195,6 +195,15 @@ class Checks {
                     "move there, such as{}; nobody can see them through the proxy: look at them on "
                     "the shard itself, remove them there with UNLINK, and reload again",
                     Name(shard), count, examples));
+  }
+
+  void AwaitTurn(uint32_t shard) {
+    for (Duration rest = turns_.Take(false); rest > Duration(0); rest = turns_.Take(false)) {
+      std::this_thread::sleep_for(rest);
+    }
+    if (!turns_.TakeProbe()) return;
+    const TimePoint began = MonotonicNow();
+    if (!At(shard).Ask({"PING"}).lost()) turns_.OnRoundTrip(shard, MonotonicNow() - began);
   }
 
   // Each recipient gets at most its share of what its donors hold.
@@ -301,7 +310,8 @@ class Checks {
   const MoveCheckOptions& options_;
   const RingMove& move_;
   std::vector<Shard> shards_;
-  ClientLoad client_load_{options_.client_commands, true};
+  MovePacer pacer_{options_.clients, options_.background_share, 1};
+  MoverTurns turns_{pacer_, 0, options_.targets.size()};
   std::vector<std::string> reasons_;
 };
 

@@ -2,7 +2,6 @@
 // thread of its own.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "control/move_pacer.h"
 #include "control/ring_mark.h"
 #include "control/shard_client.h"
 #include "ring/ring_move.h"
@@ -23,7 +23,8 @@ struct MoveCheckOptions {
   int databases = 16;
   Duration connect_timeout{};
   Duration command_timeout{};
-  std::function<uint64_t()> client_commands = {};  // as MoverContext's
+  ClientFigures clients = {};
+  double background_share = 0.05;  // as MovePacer's floor
   // Back where the keys came from: what is found on the way is left of the move before.
   bool reversal = false;
   // This proxy and its ring.

@@ -16,13 +16,18 @@ constexpr int kTries = 4;
 constexpr size_t kPullsAtOnce = 128;
 constexpr Duration kBetweenPulls = std::chrono::microseconds(800);
 
+size_t NumberOf(uint32_t donor, const RingMove& move) {
+  const std::vector<uint32_t>& donors = move.donors();
+  return static_cast<size_t>(std::find(donors.begin(), donors.end(), donor) - donors.begin());
+}
+
 }  // namespace
 
 Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
     : context_(context),
       donor_(donor),
       on_swept_(std::move(swept)),
-      client_load_(context.client_commands, true) {
+      turns_(*context.pacer, NumberOf(donor, *context.move), context.targets.size()) {
   const auto connections = [this] {
     std::vector<std::unique_ptr<ShardClient>> clients;
     for (const ShardTarget& target : context_.targets) {
@@ -180,17 +185,15 @@ void Mover::Run() {
     }
     if (StandStill() || GiveUp() || ServePulls()) continue;
     FinishOrders();
-    std::unique_lock lock(mutex_);
-    if (stop_) return;
-    const bool idle = halted_ || swept_ || !sweeping_ || context_.paused;
-    const Duration rest = idle ? Duration(kTroubleDelay) : UntilSweep();
+    const Duration rest = UntilSweep();
     if (rest <= Duration(0)) {
-      lock.unlock();
       SweepStep();
       continue;
     }
+    std::unique_lock lock(mutex_);
     // Not longer at once: the rate may be another by then.
-    if (!Servable()) wake_.wait_for(lock, std::min<Duration>(rest, kTroubleDelay));
+    const bool ordered = stop_ || abandoned_ || held_ > 0 || halt_ || resolve_ || resume_sweep_;
+    if (!ordered && !Servable()) wake_.wait_for(lock, std::min<Duration>(rest, kTroubleDelay));
   }
 }
 
@@ -398,7 +401,7 @@ bool Mover::ServePulls() {
     figures_.pulls += items.size();
   }
   // What clients fetch themselves counts as the donor's time, too.
-  if (copying_ == nullptr) Pace(began, 0);
+  if (copying_ == nullptr) turns_.OnStep(MonotonicNow() - began);
   return true;
 }
 

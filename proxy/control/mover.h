@@ -26,10 +26,10 @@
 #include "base/result.h"
 #include "control/arrivals.h"
 #include "control/carried_keys.h"
-#include "control/client_load.h"
 #include "control/eviction.h"
 #include "control/mover_context.h"
 #include "control/mover_items.h"
+#include "control/mover_turns.h"
 
 namespace ringmaster {
 
@@ -114,6 +114,7 @@ class Mover {
   void SweepStep();
   void SweepBatch();
   void SweepAhead();
+  size_t ChunksOf(size_t keys) const;
   void EndSweepStep(Items& items, TimePoint began);
   bool Interrupted() const;
   bool ScanMore();
@@ -143,8 +144,10 @@ class Mover {
   void MeetRecipients(const Items& items);
   bool KeepsRanks(uint32_t shard) const;
   bool AsksForRanks() const;
-  void Pace(TimePoint began, size_t keys);
-  Duration UntilSweep() const;
+  void EndStep(TimePoint began, size_t keys);
+  void CountWorkerPulls();
+  Duration UntilSweep();
+  void Probe();
   void Trouble(const std::string& what);
   Status ResolveAll();
   void FinishOrders();
@@ -152,7 +155,6 @@ class Mover {
   void CopyInPieces(Item& item);
   bool IsCopied(const Waiting& waiting) const;
   void TakeAskersOfCopied();
-  void PaceAfterPiece(TimePoint began, const Item& item);
   bool Rests();
 
   MoverContext& context_;
@@ -181,7 +183,9 @@ class Mover {
   TimePoint paced_from_{};  // what the rate applies to: when the last keys set out,
   size_t paced_keys_ = 0;   // and how many
   TimePoint next_pulls_at_{};
-  ClientLoad client_load_;
+  MoverTurns turns_;
+  uint32_t probed_ = 0;      // the last shard
+  TimePoint counted_to_{};   // the pacer knows of what was done until then
   std::string dump_script_;  // its SHA1, once the donor has it
 
   mutable std::mutex mutex_;

@@ -1,4 +1,4 @@
-// The sweep while nobody else is there: donor, recipients and the mover work at the same time, each
+// The sweep: donor, recipients and the mover work at the same time, each
 // on another chunk of keys. For one key the order is as ever: its RESTORE is sent when its payload
 // is here, and its UNLINK when that is acknowledged. Nobody's pull is served before all chunks
 // under way have ended, so a key is carried by one of them alone.
@@ -12,8 +12,9 @@
 namespace ringmaster {
 namespace {
 
-// Chunks of so many batches.
+// Chunks of so many batches, or as the pace says. Two are at the donor at a time.
 constexpr uint32_t kChunkBatches = 2;
+constexpr uint64_t kLeastChunk = 4;
 constexpr size_t kMaxChunks = 16;
 constexpr int64_t kChunkBytes = 2 << 20;  // by the donor's own estimate
 
@@ -32,11 +33,13 @@ class Mover::Ahead {
     const auto dump_next = [&] {
       if (sent < chunks_.size() && (sent == 0 || !mover_.Interrupted())) SendDump(sent++);
     };
+    const TimePoint began = MonotonicNow();
     dump_next();
     dump_next();
     donor_.Flush();
     for (size_t i = 0; i < sent; ++i) {
       ReadUntilDumped(i);
+      if (i == 0) Learn(sent, MonotonicNow() - began);
       dump_next();
       donor_.Flush();
       SendRestores(chunks_[i]);
@@ -53,6 +56,13 @@ class Mover::Ahead {
     bool unlink;
     size_t chunk;
   };
+
+  // A server that was asked twice at once answers when both are done.
+  void Learn(size_t sent, Duration took) {
+    size_t keys = 0;
+    for (size_t i = 0; i < sent; ++i) keys += chunks_[i].size();
+    mover_.turns_.OnKeys(mover_.donor_, keys, took);
+  }
 
   void SendDump(size_t chunk) {
     mover_.AppendDumpScript(All(chunks_[chunk]), kChunkBytes);
@@ -137,11 +147,21 @@ class Mover::Ahead {
   std::vector<bool> ready_;  // recipients, with the database selected
 };
 
+// As many as the turn has time for.
+size_t Mover::ChunksOf(size_t keys) const {
+  if (turns_.alone()) return kMaxChunks;
+  const Duration each = std::max(turns_.TimeOfKeys(keys), Duration(1));
+  return std::clamp<size_t>(static_cast<size_t>(turns_.left() / each), 1, kMaxChunks);
+}
+
 void Mover::SweepAhead() {
   const TimePoint began = MonotonicNow();
   if (!Client(donor_).Select(scanned_database_) || !MayScript()) return SweepBatch();
-  const size_t chunk = size_t{context_.batch} * kChunkBatches;
-  const size_t most = std::min(found_.size(), chunk * kMaxChunks);
+  const size_t chunk =
+      turns_.alone()
+          ? size_t{context_.batch} * kChunkBatches
+          : std::max<size_t>(turns_.Keys(kLeastChunk, context_.batch * kChunkBatches * 2) / 2, 1);
+  const size_t most = std::min(found_.size(), chunk * ChunksOf(chunk));
   InHand hand(*this);
   std::vector<Items> chunks;
   for (size_t left = most; left > 0;) {
@@ -149,7 +169,7 @@ void Mover::SweepAhead() {
     left -= next;
     if (Items items = hand.TakeFound(next); !items.empty()) chunks.push_back(std::move(items));
   }
-  if (chunks.empty()) return Pace(began, 0);
+  if (chunks.empty()) return EndStep(began, 0);
   for (const Items& items : chunks) MeetRecipients(items);
   Ahead ahead(*this, std::move(chunks));
   ahead.Run();
@@ -170,13 +190,13 @@ void Mover::SweepAhead() {
   }
   if (rest.empty()) {
     Trouble("");
-    return Pace(began, moved);
+    return EndStep(began, moved);
   }
   if (Interrupted()) {
     for (auto item = rest.rbegin(); item != rest.rend(); ++item) {
       found_.push_front(std::move(item->key));
     }
-    return;
+    return EndStep(began, moved);
   }
   Transfer(rest, Cause::kSweep);
   EndSweepStep(rest, began);

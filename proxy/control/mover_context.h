@@ -3,13 +3,13 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/durable_move.h"
+#include "control/move_pacer.h"
 #include "control/shard_client.h"
 #include "ring/ring_move.h"
 
@@ -26,15 +26,22 @@ struct MoverContext {
   uint32_t batch = 64;
   std::atomic<DurableMove> durable_move{DurableMove::kOff};
   std::atomic<uint64_t> max_keys_per_second{0};  // of each donor; 0: no bound
-  double background_share = 0.05;                // of time, while clients are busy
-  // Commands of clients so far; empty: nobody counts. Any thread.
-  std::function<uint64_t()> client_commands;
+  std::shared_ptr<MovePacer> pacer;              // of all movers together
   std::atomic<bool> paused{false};
 };
 
 struct SlowKey {
   std::string key;  // at most its first 100 bytes
   Duration took{};
+};
+
+// One that is copied in pieces now.
+struct LargeKey {
+  std::string key;    // at most its first 100 bytes
+  std::string type;   // empty: there is none
+  uint64_t size = 0;  // in elements; a string: in bytes
+  uint64_t done = 0;
+  uint64_t bytes = 0;  // of all, by the donor's own estimate
 };
 
 struct MoverFigures {
@@ -47,7 +54,8 @@ struct MoverFigures {
   uint64_t largest = 0;          // payload
   uint64_t old_copies = 0;       // of moved keys, kept until the new ones are durable
   std::vector<SlowKey> slowest;  // the slowest first, a few
-  std::string trouble;           // what holds it up; empty: nothing
+  LargeKey in_hand;
+  std::string trouble;  // what holds it up; empty: nothing
   bool swept = false;
 
   uint64_t keys_left() const { return swept || expected < keys ? 0 : expected - keys; }

@@ -23,17 +23,14 @@ constexpr Plan kPlans[] = {{"hash", "HLEN", "HSCAN", "HSET"},
                            {"list", "LLEN", "LRANGE", "RPUSH"},
                            {"string", "STRLEN", "GETRANGE", "SET"}};
 
-// What one piece may be: less than a millisecond of a server, and less than that beside clients.
-struct PieceLimit {
-  int64_t bytes;
-  int64_t elements;
-};
-constexpr PieceLimit kAlone = {512 << 10, 1000};
-constexpr PieceLimit kBesideClients = {128 << 10, 250};
+// What one piece may be: less than a millisecond of a server; beside clients, as the pace says.
+constexpr uint64_t kMostBytes = 512 << 10;
+constexpr uint64_t kMostElements = 1000;
+constexpr uint64_t kLeastBytes = 16 << 10;
+constexpr uint64_t kLeastElements = 50;
 // What a server takes to dump or restore a megabyte, roughly.
 constexpr double kMillisecondsPerMegabyte = 10;
-// How much longer than a piece takes.
-constexpr int kRestWhenAsked = 3;
+constexpr size_t kShownKey = 100;
 constexpr Duration kReadsPoll = std::chrono::milliseconds(1);
 
 Status Lost(const ShardClient& shard) {
@@ -130,6 +127,12 @@ class Mover::Pieces {
     if (watched.is_error()) return Refused(donor_, watched);
     if (size.lost() || size.is_error()) return Refused(donor_, size);
     size_ = size.integer();
+    const std::lock_guard lock(mover_.mutex_);
+    mover_.figures_.in_hand = {.key = item_.key.substr(0, kShownKey),
+                               .type = std::string(plan_.type),
+                               .size = static_cast<uint64_t>(size_),
+                               .done = 0,
+                               .bytes = static_cast<uint64_t>(item_.estimate)};
     return Done();
   }
 
@@ -138,6 +141,7 @@ class Mover::Pieces {
       const TimePoint began = MonotonicNow();
       if (Status ready = UseDonor(); !ready) return ready;
       const ShardReply page = Read();
+      Learn(page, began);
       const bool list = plan_.read == "LRANGE";
       if (!page.is_array() || (!list && page.size() != 2)) {
         return Refused(donor_, page);
@@ -157,14 +161,24 @@ class Mover::Pieces {
 
   ShardReply Read() {
     const int64_t mean = std::max<int64_t>(item_.estimate / std::max<int64_t>(size_, 1), 1);
-    const PieceLimit limit = Limit();
-    const int64_t count = std::clamp<int64_t>(limit.bytes / mean, 1, limit.elements);
+    const auto room = static_cast<int64_t>(mover_.turns_.Bytes(kLeastBytes, kMostBytes));
+    const auto most = static_cast<int64_t>(mover_.turns_.Elements(kLeastElements, kMostElements));
+    const int64_t count = std::clamp<int64_t>(room / mean, 1, most);
     if (plan_.read == "LRANGE") {
       return donor_.Ask({plan_.read, item_.key, std::to_string(position_),
                          std::to_string(position_ + count - 1)});
     }
     return donor_.Ask({plan_.read, item_.key, cursor_, "COUNT", std::to_string(count)});
   }
+
+  void Learn(const ShardReply& page, TimePoint began) {
+    const size_t read = plan_.read == "LRANGE" ? page.size()
+                        : page.size() == 2     ? page.at(1).size()
+                                               : 0;
+    mover_.turns_.OnElements(mover_.donor_, read / ValuesOfElement(), MonotonicNow() - began);
+  }
+  // How many values of a reply are one.
+  size_t ValuesOfElement() const { return plan_.type == "hash" || plan_.type == "zset" ? 2 : 1; }
 
   void Write(const ShardReply& elements) {
     if (elements.size() == 0) return;
@@ -205,11 +219,13 @@ class Mover::Pieces {
     while (position_ < size_) {
       const TimePoint began = MonotonicNow();
       if (Status ready = UseDonor(); !ready) return ready;
-      const int64_t end = std::min(position_ + Limit().bytes, size_);
+      const auto most = static_cast<int64_t>(mover_.turns_.Bytes(kLeastBytes, kMostBytes));
+      const int64_t end = std::min(position_ + most, size_);
       const ShardReply piece =
           donor_.Ask({plan_.read, item_.key, std::to_string(position_), std::to_string(end - 1)});
       if (piece.lost() || piece.is_error()) return Refused(donor_, piece);
       if (static_cast<int64_t>(piece.text().size()) != end - position_) return Changed();
+      mover_.turns_.OnBytes(mover_.donor_, piece.text().size(), MonotonicNow() - began);
       upload.AppendPart(piece.text());
       upload.Flush();
       if (!upload.connected()) return Lost(upload);
@@ -221,11 +237,17 @@ class Mover::Pieces {
     return Done();
   }
 
-  PieceLimit Limit() const { return mover_.client_load_.busy() ? kBesideClients : kAlone; }
+  void TellProgress() const {
+    const uint64_t done = static_cast<uint64_t>(position_) / ValuesOfElement();
+    const std::lock_guard lock(mover_.mutex_);
+    // An element may be read twice.
+    mover_.figures_.in_hand.done = std::min<uint64_t>(done, mover_.figures_.in_hand.size);
+  }
 
   // Between two pieces. Readers first: they wait for no recipient.
   Status LetOthersPass(TimePoint began) {
-    mover_.PaceAfterPiece(began, item_);
+    TellProgress();
+    mover_.EndStep(began, 0);
     do {
       mover_.TakeAskersOfCopied();
       OfferReads();
@@ -234,6 +256,7 @@ class Mover::Pieces {
         mover_.ServePulls();
       }
     } while (mover_.Rests());
+    mover_.counted_to_ = MonotonicNow();
     return Done();
   }
 
@@ -353,6 +376,10 @@ void Mover::CopyInPieces(Item& item) {
   copying_ = &item;
   const Status moved = Pieces(*this, item, *plan).Move();
   copying_ = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    figures_.in_hand = LargeKey();
+  }
   if (!moved) {
     item.error = moved.error().text;
     item.broke = moved.error().code == ErrorCode::kUnavailable;
@@ -372,25 +399,19 @@ void Mover::TakeAskersOfCopied() {
   }
 }
 
-// While clients are busy: what a sweep has of the time, and more when somebody wants this very key.
-void Mover::PaceAfterPiece(TimePoint began, const Item& item) {
-  const TimePoint now = MonotonicNow();
-  resume_at_ = now;
-  if (!client_load_.Busy(now)) return;
-  if (item.askers.empty()) {
-    Pace(began, 0);
-  } else {
-    resume_at_ = now + kRestWhenAsked * (now - began);
-  }
-}
-
 // Until a pull comes, or it is time to go on. False: it is.
 bool Mover::Rests() {
-  std::unique_lock lock(mutex_);
-  if (stop_ || abandoned_ || held_ > 0 || halt_ || resolve_) return false;
-  const Duration rest = resume_at_ - MonotonicNow();
+  const bool urgent = !copying_->askers.empty();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_ || abandoned_ || held_ > 0 || halt_ || resolve_) return false;
+  }
+  // What somebody waits for goes on.
+  const bool paused = context_.paused && !urgent;
+  const Duration rest = paused ? Duration(kTroubleDelay) : turns_.Take(urgent);
   if (rest <= Duration(0)) return false;
-  if (pulls_.empty()) wake_.wait_for(lock, rest);
+  std::unique_lock lock(mutex_);
+  if (!Servable()) wake_.wait_for(lock, rest);
   return true;
 }
 

@@ -12,13 +12,13 @@
 namespace ringmaster {
 namespace {
 
-constexpr Duration kMaxPause = std::chrono::milliseconds(250);
-// Batches are this many times longer while nobody would notice, and shorter while clients would: a
-// shard serves nobody else during one step.
+// Batches are so many times longer while nobody would notice. Beside clients they are as long as
+// the pace says: a shard serves nobody else during one step.
 constexpr uint32_t kIdleFactor = 4;
-constexpr uint32_t kBusyFactor = 4;
-constexpr Bytes kBusyPage = "128";
-constexpr Bytes kIdlePage = "2048";
+constexpr uint64_t kLeastKeys = 4;
+constexpr uint64_t kStepsASecond = 20;  // where the rate is bounded: no bursts
+constexpr uint64_t kLeastPage = 32;
+constexpr uint64_t kIdlePage = 2048;
 constexpr size_t kDropAtOnce = 512;
 constexpr Duration kRestForDisks = std::chrono::milliseconds(20);
 // What a key costs that a worker carries, roughly.
@@ -33,6 +33,7 @@ void Mover::SweepStep() {
     resume_at_ = began + kTroubleDelay;
     return;
   }
+  Probe();
   DropOldCopies();
   CountOldCopies();
   // A pass that began now would only find what waits.
@@ -45,23 +46,38 @@ void Mover::SweepStep() {
     if (!ScanMore()) resume_at_ = began + kTroubleDelay;
     if (found_.empty()) {
       // Reading through keys that stay costs the donor as well.
-      Pace(began, 0);
+      EndStep(began, 0);
       return;
     }
+    turns_.OnStep(MonotonicNow() - began);
   }
-  const bool alone = !client_load_.busy() && context_.max_keys_per_second == 0;
-  if (alone && !scripts_refused_) return SweepAhead();
+  if (context_.max_keys_per_second == 0 && !scripts_refused_) return SweepAhead();
   SweepBatch();
+}
+
+// What a shard takes to answer next to nothing, when nothing of the sweep has been there for a
+// while: each in turn.
+void Mover::Probe() {
+  if (!turns_.TakeProbe()) return;
+  for (size_t tries = 0; tries < clients_.size(); ++tries) {
+    probed_ = (probed_ + 1) % clients_.size();
+    ShardClient& shard = Client(probed_);
+    const TimePoint began = MonotonicNow();
+    if (!shard.connected() || shard.Ask({"PING"}).lost()) continue;
+    return turns_.OnRoundTrip(probed_, MonotonicNow() - began);
+  }
 }
 
 void Mover::SweepBatch() {
   const TimePoint began = MonotonicNow();
-  const size_t batch = std::min<size_t>(
-      found_.size(), client_load_.busy() ? std::max(context_.batch / kBusyFactor, 1U)
-                                         : context_.batch * kIdleFactor);
+  size_t batch =
+      std::min<size_t>(found_.size(), turns_.Keys(kLeastKeys, context_.batch * kIdleFactor));
+  if (const uint64_t rate = context_.max_keys_per_second; rate > 0) {
+    batch = std::min<size_t>(batch, std::max<uint64_t>(rate / kStepsASecond, 1));
+  }
   InHand hand(*this);
   Items items = hand.TakeFound(batch);
-  if (items.empty()) return Pace(began, 0);
+  if (items.empty()) return EndStep(began, 0);
   Transfer(items, Cause::kSweep);
   EndSweepStep(items, began);
 }
@@ -80,7 +96,7 @@ void Mover::EndSweepStep(Items& items, TimePoint began) {
     return;
   }
   Trouble("");
-  Pace(began, items.size());
+  EndStep(began, items.size());
 }
 
 // False: its old copy may go at once.
@@ -142,37 +158,40 @@ Mover::Items Mover::InHand::TakeFound(size_t most) {
   return items;
 }
 
-// Keeps to the share of time that clients leave, and to the configured rate.
-void Mover::Pace(TimePoint began, size_t keys) {
+void Mover::EndStep(TimePoint began, size_t keys) {
+  // Pieces of a large key have counted, and what they rested does not.
   const TimePoint now = MonotonicNow();
-  const bool busy = client_load_.Busy(now);
-  size_t pulls = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    pulls = std::exchange(worker_pulls_, 0);
-  }
-  if (busy) {
-    // What workers carried for their clients counts as the donor's time, too.
-    began -= kPullTime * static_cast<int64_t>(pulls);
-    // All donors together, for the machine of the proxy and its clients is one.
-    const double share = std::clamp(context_.background_share, 0.01, 1.0) /
-                         static_cast<double>(context_.move->donors().size());
-    const auto pause = Duration(
-        static_cast<int64_t>(static_cast<double>((now - began).count()) * (1 / share - 1)));
-    resume_at_ = now + std::min(pause, kMaxPause);
-  }
+  turns_.OnStep(now - std::max(began, counted_to_));
+  counted_to_ = now;
+  CountWorkerPulls();
   if (keys > 0) {
     paced_from_ = began;
     paced_keys_ = keys;
   }
 }
 
-Duration Mover::UntilSweep() const {
+// What workers carried for their clients counts as the donor's time, too.
+void Mover::CountWorkerPulls() {
+  size_t pulls = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    pulls = std::exchange(worker_pulls_, 0);
+  }
+  if (pulls > 0) turns_.OnStep(kPullTime * static_cast<int64_t>(pulls));
+}
+
+// At most zero: it has a turn.
+Duration Mover::UntilSweep() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (halted_ || swept_ || !sweeping_ || context_.paused) return kTroubleDelay;
+  }
   TimePoint at = resume_at_;
   if (const uint64_t rate = context_.max_keys_per_second; rate > 0) {
     at = std::max(at, paced_from_ + Duration(paced_keys_ * 1000000000ULL / rate));
   }
-  return at - MonotonicNow();
+  const Duration rest = at - MonotonicNow();
+  return rest > Duration(0) ? rest : turns_.Take(false);
 }
 
 // How many keys are to move: their share of what the donor owned, of all its keys. A pass behind
@@ -223,14 +242,16 @@ bool Mover::ScanMore() {
     Trouble("shard " + donor.target().name + ": " + donor.error());
     return false;
   }
-  const ShardReply page =
-      donor.Ask({"SCAN", cursor_, "COUNT", client_load_.busy() ? kBusyPage : kIdlePage});
+  const uint64_t count = turns_.Scanned(kLeastPage, kIdlePage);
+  const TimePoint began = MonotonicNow();
+  const ShardReply page = donor.Ask({"SCAN", cursor_, "COUNT", std::to_string(count)});
   if (page.size() != 2) {
     Trouble("shard " + donor.target().name +
             ": SCAN: " + (page.lost() ? donor.error() : std::string(page.text())));
     return false;
   }
   const ShardReply keys = page.at(1);
+  turns_.OnScanned(donor_, keys.size(), MonotonicNow() - began);
   for (size_t i = 0; i < keys.size(); ++i) {
     const ShardReply key = keys.at(i);
     if (IsReserved(key.text())) continue;

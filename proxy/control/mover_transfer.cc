@@ -164,8 +164,10 @@ ShardReply Mover::DumpByScript(Items& items) {
       !MayScript()) {
     return ShardReply();
   }
+  const TimePoint began = MonotonicNow();
   AppendDumpScript(asked, kBatchBytes);
   ShardReply reply = Client(donor_).Read();
+  turns_.OnKeys(donor_, asked.size(), MonotonicNow() - began);
   TakeDumps(asked, reply);
   return reply;
 }

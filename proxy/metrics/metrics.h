@@ -150,9 +150,17 @@ struct WorkerMetrics {
   Counter moved_in;      // clients that came from other workers
   Counter pulled_in;     // of those, how many this worker had asked for
   Counter moved_out;
-  Counter stayed;                           // clients that were to move and did not
-  Histogram latency;                        // from parsing to the last byte handed to the socket
+  Counter stayed;  // clients that were to move and did not
+  // From parsing to the last byte handed to the socket. [1]: what clients send and shards answer,
+  // and nothing but the shard was waited for (Command::of_clients); [0]: all else.
+  std::array<Histogram, 2> latencies;
   std::vector<CommandMetrics> per_command;  // by Row::id
+
+  HistogramSnapshot latency() const {
+    HistogramSnapshot all;
+    for (const Histogram& each : latencies) all.Add(each);
+    return all;
+  }
 };
 
 }  // namespace ringmaster

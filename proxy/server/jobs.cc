@@ -10,7 +10,7 @@ namespace ringmaster {
 Jobs::Jobs(Server& server, Loop& loop)
     : server_(server),
       background_(loop, {.waits = [this] { return InteractiveWaits(); },
-                         .latency = [this] { return Latency(); }}) {}
+                         .latency = [this] { return server_.ClientLatency(); }}) {}
 
 bool Jobs::InteractiveWaits() const {
   size_t requests = 0;
@@ -18,14 +18,6 @@ bool Jobs::InteractiveWaits() const {
     requests += server_.worker(i).metrics().in_flight.value();
   }
   return requests > commands_;
-}
-
-HistogramSnapshot Jobs::Latency() const {
-  HistogramSnapshot sum;
-  for (size_t i = 0; i < server_.worker_count(); ++i) {
-    sum.Add(server_.worker(i).metrics().latency);
-  }
-  return sum;
 }
 
 void Jobs::AwaitTurn(Worker& worker, std::string name, Proxy::Turn turn) {

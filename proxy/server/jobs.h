@@ -30,7 +30,6 @@ class Jobs {
   void Submit(Worker& worker, std::string name, Proxy::Turn turn);
   Result<std::vector<JobFigures>> CarryOut(JobOrder order);
   bool InteractiveWaits() const;
-  HistogramSnapshot Latency() const;
 
   Server& server_;
   size_t commands_ = 0;  // that wait for their turn or have it; each is a request under way

@@ -76,7 +76,7 @@ WorkerOverview Read(const WorkerMetrics& metrics) {
   out.moved_out = metrics.moved_out.value();
   out.stayed = metrics.stayed.value();
   out.busy_ratio = static_cast<double>(metrics.busy_permille.value()) / 1000;
-  out.latency.Add(metrics.latency);
+  out.latency.Add(metrics.latency());
   return out;
 }
 

@@ -106,6 +106,7 @@ std::string Rebalancer::Use(const Config& next) {
   if (movers_ != nullptr) {
     movers_->context.max_keys_per_second = config_.rebalance.max_keys_per_second;
     movers_->context.durable_move = config_.rebalance.durable_move;
+    movers_->context.pacer->set_floor(config_.schedule.background_share);
   }
   const bool under_way = busy();
   Consider();
@@ -312,8 +313,8 @@ void Rebalancer::MakeMovers() {
   context.batch = config_.rebalance.batch;
   context.durable_move = config_.rebalance.durable_move;
   context.max_keys_per_second = config_.rebalance.max_keys_per_second;
-  context.background_share = config_.schedule.background_share;
-  context.client_commands = [this] { return server_.ClientCommands(); };
+  context.pacer = std::make_shared<MovePacer>(
+      server_.client_figures(), config_.schedule.background_share, move_->donors().size());
   for (size_t i = 0; i < move_->donors().size(); ++i) {
     const auto swept = [this, i, epoch = move_->epoch()] {
       Post([this, i, epoch] {

@@ -38,6 +38,21 @@ constexpr size_t kSlowest = 8;
 constexpr size_t kMostPlans = 8;
 constexpr size_t kMaxPlanFile = size_t{1} << 20;  // as of a configuration
 
+// Empty: there is none.
+std::string DescribeLarge(const std::string& donor, const LargeKey& key) {
+  if (key.type.empty()) return "";
+  const bool text = key.type == "string";
+  return fmt::format("large_key: donor={},type={},{}={},done={},memory={},key={}\n", donor,
+                     key.type, text ? "bytes" : "elements", key.size, key.done, key.bytes,
+                     Printable(key.key));
+}
+
+std::string DescribePace(const MovePacer& pacer) {
+  const MovePacer::Figures now = pacer.figures();
+  return fmt::format("pace: beside_clients={},share={:.2f},quiet_p99_usec={}\n",
+                     now.alone ? "no" : "yes", now.share, Microseconds(now.past_p99));
+}
+
 // 0: nothing is left, or nobody knows.
 double SecondsLeft(uint64_t keys, double rate) {
   return rate > 0 ? std::min(static_cast<double>(keys) / rate, 1e9) : 0;
@@ -105,6 +120,7 @@ std::string Rebalancer::StatusText() const {
   }
   if (movers_ != nullptr) {
     text += fmt::format("paused: {}\n", movers_->context.paused ? "yes" : "no");
+    text += DescribePace(*movers_->context.pacer);
     uint64_t keys = 0;
     uint64_t bytes = 0;
     uint64_t left = 0;
@@ -120,6 +136,7 @@ std::string Rebalancer::StatusText() const {
           movers_->context.targets[mover->donor()].name, each.swept ? "swept" : "sweeping",
           each.keys, each.bytes, each.keys_left(), each.bytes_left(), each.pulls, each.passes,
           each.scanned, each.largest, each.old_copies, each.trouble);
+      text += DescribeLarge(movers_->context.targets[mover->donor()].name, each.in_hand);
       left += each.keys_left();
       bytes_left += each.bytes_left();
       for (const SlowKey& slow : each.slowest) slowest.emplace_back(slow.took, Printable(slow.key));

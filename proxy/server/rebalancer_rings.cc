@@ -191,7 +191,8 @@ MoveCheckOptions Rebalancer::CheckOptions() const {
   options.databases = static_cast<int>(Wanted().databases);
   options.connect_timeout = config_.timeouts.connect;
   options.command_timeout = config_.timeouts.command;
-  options.client_commands = [this] { return server_.ClientCommands(); };
+  options.clients = server_.client_figures();
+  options.background_share = config_.schedule.background_share;
   return options;
 }
 

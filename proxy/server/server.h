@@ -56,8 +56,9 @@ class Server {
   void JournalFor(size_t worker, bool verify, std::function<void(Result<std::string>)> done);
   // The last time an interactive client of any worker but this was served.
   TimePoint InteractiveElsewhere(size_t worker) const;
-  // Of all clients so far.
-  uint64_t ClientCommands() const;
+  // How long clients' commands took so far, and how busy workers are; while the server lives.
+  HistogramSnapshot ClientLatency() const;
+  ClientFigures client_figures() const;
   // An order of PROXY REBALANCE; `done` runs on the worker.
   void RebalanceFor(size_t worker, size_t pool, std::vector<std::string> words,
                     std::function<void(Result<std::string>)> done);

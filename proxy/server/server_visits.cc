@@ -55,11 +55,23 @@ void Server::PostToPool(size_t pool, const std::function<void(PoolWorker&)>& mes
   }
 }
 
-uint64_t Server::ClientCommands() const {
-  uint64_t commands = 0;
-  if (!workers_made_) return commands;
-  for (const auto& worker : workers_) commands += worker->metrics().requests.value();
-  return commands;
+HistogramSnapshot Server::ClientLatency() const {
+  HistogramSnapshot sum;
+  if (!workers_made_) return sum;
+  for (const auto& worker : workers_) sum.Add(worker->metrics().latencies[1]);
+  return sum;
+}
+
+ClientFigures Server::client_figures() const {
+  const auto busiest = [this] {
+    uint64_t permille = 0;
+    if (!workers_made_) return 0.0;
+    for (const auto& worker : workers_) {
+      permille = std::max(permille, worker->metrics().busy_permille.value());
+    }
+    return static_cast<double>(permille) / 1000;
+  };
+  return {.latency = [this] { return ClientLatency(); }, .busiest = busiest};
 }
 
 void Server::RebalanceFor(size_t worker, size_t pool, std::vector<std::string> words,

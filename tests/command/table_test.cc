@@ -124,5 +124,17 @@ TEST_F(CommandTableTest, ChecksArityAsRedisCounts) {
   EXPECT_TRUE(del.ArityFits(1000));
 }
 
+TEST_F(CommandTableTest, WhatOperatorsAskAndWhatWaitsSaysNothingOfHowClientsFare) {
+  std::string wrong;
+  for (const Bytes name : {"get", "set", "mget", "hgetall", "eval", "exec", "lpop", "msetnx"}) {
+    if (!table_.FindByName(name)->of_clients) wrong += std::string(name) + " ";
+  }
+  for (const Bytes name : {"info", "config|get", "client|list", "proxy|workers", "ping", "blpop",
+                           "xreadgroup", "slowlog|get", "keys", "subscribe", "time", "multi"}) {
+    if (table_.FindByName(name)->of_clients) wrong += std::string(name) + " ";
+  }
+  EXPECT_EQ(wrong, "");
+}
+
 }  // namespace
 }  // namespace ringmaster
