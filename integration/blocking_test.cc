@@ -1,6 +1,7 @@
 // Commands that wait for data, through the proxy over real shards.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,39 @@ TEST_P(BlockingTest, ServesAtOnceWhatIsThere) {
   EXPECT_EQ(waiter_.Command({"BLPOP", "none", "list", "0"}), "[\"list\", \"a\"]");
   EXPECT_EQ(waiter_.Command({"BZPOPMAX", "none", "zset", "0"}), "[\"zset\", \"n\", \"2\"]");
   EXPECT_EQ(waiter_.Command({"BLMPOP", "0", "2", "none", "list", "LEFT"}), "[\"list\", [\"b\"]]");
+}
+
+// Found by scripts/sizes: they came in the order of the shards.
+TEST_P(BlockingTest, StreamsAreAnsweredInTheOrderInWhichTheyWereNamed) {
+  const RedisServer redis;
+  std::vector<std::string> names = {"s1", "s2", "s3", "s4", "s5", "empty"};
+  for (const char* protocol : {"2", "3"}) {
+    Client one = redis.Connect();
+    for (Client* client : {&one, &waiter_}) {
+      client->Command({"HELLO", protocol});
+      for (const std::string& name : names) {
+        client->Command({"XADD", name, "1-1", "field", name});
+        client->Command({"XGROUP", "CREATE", name, "group" + std::string(protocol), "0"});
+      }
+      client->Command({"DEL", "empty"});
+      client->Command(
+          {"XGROUP", "CREATE", "empty", "group" + std::string(protocol), "0", "MKSTREAM"});
+    }
+    for (int turn = 0; turn < 6; ++turn) {
+      std::rotate(names.begin(), names.begin() + 1, names.end());
+      std::vector<std::string> read = {"XREAD", "STREAMS"};
+      read.insert(read.end(), names.begin(), names.end());
+      read.insert(read.end(), names.size(), "0");
+      EXPECT_EQ(waiter_.Command(read), one.Command(read));
+      read.insert(read.begin() + 1, {"BLOCK", "1000"});
+      EXPECT_EQ(waiter_.Command(read), one.Command(read));
+    }
+    std::vector<std::string> read = {"XREADGROUP", "GROUP", "group" + std::string(protocol), "me",
+                                     "STREAMS"};
+    read.insert(read.end(), names.begin(), names.end());
+    read.insert(read.end(), names.size(), ">");
+    EXPECT_EQ(waiter_.Command(read), one.Command(read));
+  }
 }
 
 TEST_P(BlockingTest, WaitsForTheFirstElementOnAnyOfItsKeys) {

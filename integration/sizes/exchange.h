@@ -66,6 +66,7 @@ class Line {
   bool ReadSome(Course& course);
   bool MayRead(Course& course, TimePoint now) const;
   void Compare(Course& course) const;
+  bool SkipRefusedMerge(Course& course) const;
   Fault WhatIsMissing(const Course& course, const std::string& how) const;
 
   int fd_ = -1;

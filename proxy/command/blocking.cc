@@ -130,29 +130,53 @@ Task<std::string> TryPart(RecipeCall& call, const Waiting& waiting, size_t part)
   co_return co_await call.Run(*command, std::move(args), shadow);
 }
 
+// Puts what a shard has of the streams in the places in which they were named: Redis answers in
+// that order.
+void PlaceStreams(const Waiting& waiting, const ReplyElement& reply,
+                  std::vector<std::string>& places) {
+  ReplyReader streams = ReplyReader::Children(reply);
+  while (const std::optional<ReplyElement> stream = streams.Next()) {
+    std::string raw(stream->raw);
+    std::optional<ReplyElement> name = stream;
+    if (reply.type == '%') {
+      const std::optional<ReplyElement> entries = streams.Next();
+      if (entries) raw += entries->raw;
+    } else {
+      ReplyReader pair = ReplyReader::Children(*stream);
+      name = pair.Next();
+    }
+    for (size_t i = 0; name && i < places.size(); ++i) {
+      if (!places[i].empty() || waiting.args[waiting.streams_at + i] != name->text) continue;
+      places[i] = std::move(raw);
+      break;
+    }
+  }
+}
+
 // One round over all parts. Empty: nothing anywhere, or `wait` gave way.
 Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting, const PollingWait* wait) {
-  std::string elements;
-  int64_t count = 0;
+  const size_t streams = waiting.merge ? (waiting.args.size() - waiting.streams_at) / 2 : 0;
+  std::vector<std::string> places(streams);
   for (size_t part = 0; part < waiting.parts.size(); ++part) {
     if (wait != nullptr && wait->gave_way()) break;
     std::string reply = co_await TryPart(call, waiting, part);
     const ReplyElement element = ReadReply(reply);
     if (element.is_null()) continue;
     if (!waiting.merge || !element.is_aggregate()) co_return reply;
-    ReplyReader children = ReplyReader::Children(element);
-    while (const std::optional<ReplyElement> child = children.Next()) elements += child->raw;
-    count += element.type == '%' ? element.count / 2 : element.count;
+    PlaceStreams(waiting, element, places);
   }
+  const auto count = static_cast<size_t>(
+      std::count_if(places.begin(), places.end(), [](const auto& each) { return !each.empty(); }));
   if (count == 0) co_return std::string();
   std::string reply;
   ReplyWriter out(reply, call.resp());
   if (call.resp() == 3) {
-    out.Map(static_cast<size_t>(count));
+    out.Map(count);
   } else {
-    out.Array(static_cast<size_t>(count));
+    out.Array(count);
   }
-  co_return reply + elements;
+  for (const std::string& place : places) reply += place;
+  co_return reply;
 }
 
 // Asks the shards in turn until one has something. nullopt: it gave way.
