@@ -166,6 +166,188 @@ TEST_F(UsersTest, OrdersToTheProxyAreDangerousAndLookingIsReading) {
   EXPECT_TRUE(ann.Command({"PROXY", "RELOAD"}).starts_with("(error) NOPERM"));
 }
 
+// A shard and a proxy in front of it, with users who may do the same in both.
+class ScriptsOfUsersTest : public testing::Test {
+ protected:
+  using Words = std::vector<std::string>;
+  static constexpr char kText[] = "return redis.call('get', 'secret')";
+
+  void Start(const std::string& shard_login = "") {
+    ConfigText config;
+    config.pool().Shard("s", server_.address(), shard_login);
+    config.pool().more =
+        "users: [{name: default, nopass: true}, {name: app, password: pw, commands: '+@all "
+        "-@dangerous', keys: ['app:*'], channels: ['news']}, {name: trusted, password: pw, keys: "
+        "['app:*'], scripts: unchecked}]";
+    proxy_ = std::make_unique<ProxyProcess>(std::move(config));
+    admin_ = std::make_unique<Client>(proxy_->Connect());
+    for (Client* each : {admin_.get(), &one_admin_}) {
+      each->Command({"SET", "secret", "s3cret"});
+      each->Command({"SET", "app:1", "mine"});
+      sha_ = each->Command({"SCRIPT", "LOAD", kText});
+      each->Command({"FUNCTION", "LOAD", "REPLACE",
+                     "#!lua name=lib\nredis.register_function{function_name='f', callback="
+                     "function(keys) return redis.call('get', keys[1] or 'secret') end, "
+                     "flags={'no-writes'}}"});
+    }
+    sha_ = sha_.substr(1, sha_.size() - 2);
+    EXPECT_EQ(one_admin_.Command({"ACL", "SETUSER", "app", "on", ">pw", "+@all", "-@dangerous",
+                                  "~app:*", "&news"}),
+              "OK");
+  }
+  Client LogIn(Client client, const std::string& user) {
+    EXPECT_EQ(client.Command({"AUTH", user, "pw"}), "OK");
+    return client;
+  }
+  // As a shard says it of what a script does.
+  static bool Denied(const std::string& reply) {
+    return reply.find("The user executing the script can't") != std::string::npos;
+  }
+  std::vector<Words> Calls() const {
+    const std::string of_key = "return redis.call('get', KEYS[1])";
+    return {{"EVAL", kText, "0"},
+            {"EVAL_RO", kText, "0"},
+            {"EVALSHA", sha_, "0"},
+            {"EVALSHA_RO", sha_, "0"},
+            {"FCALL", "f", "0"},
+            {"FCALL_RO", "f", "0"},
+            {"EVAL", of_key, "1", "app:1"},
+            {"EVAL", of_key, "1", "secret"},
+            {"FCALL", "f", "1", "app:1"},
+            {"FCALL_RO", "f", "1", "secret"},
+            {"EVAL", "return redis.call('set', KEYS[1], ARGV[1])", "1", "app:2", "x"},
+            {"EVAL", "return redis.call('flushall')", "0"},
+            {"EVAL", "return redis.call('keys', '*')", "0"},
+            {"EVAL", "return redis.call('publish', 'news', 'x')", "0"},
+            {"EVAL", "return redis.call('publish', 'other', 'x')", "0"},
+            {"EVAL", "return redis.pcall('get', 'secret')", "0"},
+            {"EVAL", "return redis.call('acl', 'whoami')", "0"},
+            {"EVAL", "return redis.call('script', 'flush')", "0"},
+            {"EVALSHA", std::string(40, 'f'), "0"}};
+  }
+
+  RedisServer server_;
+  RedisServer one_;
+  Client one_admin_ = one_.Connect();
+  std::unique_ptr<ProxyProcess> proxy_;
+  std::unique_ptr<Client> admin_;
+  std::string sha_;
+};
+
+TEST_F(ScriptsOfUsersTest, DoNotMoreThanTheirUserMay) {
+  Start();
+  Client ours = LogIn(proxy_->Connect(), "app");
+  Client one = LogIn(one_.Connect(), "app");
+  for (const int resp : {2, 3}) {
+    ours.Command({"HELLO", std::to_string(resp)});
+    one.Command({"HELLO", std::to_string(resp)});
+    for (const Words& call : Calls())
+      EXPECT_EQ(ours.CommandRaw(call), one.CommandRaw(call)) << call[1];
+  }
+  // The order of one client's commands stays.
+  const std::string get = "return redis.call('get', KEYS[1])";
+  std::string requests;
+  for (int i = 0; i < 50; ++i) {
+    requests += "*3\r\n$3\r\nSET\r\n$5\r\napp:1\r\n$2\r\n" + std::to_string(10 + i) + "\r\n";
+    requests += "*4\r\n$4\r\nEVAL\r\n$" + std::to_string(get.size()) + "\r\n" + get +
+                "\r\n$1\r\n1\r\n$5\r\napp:1\r\n";
+  }
+  ours.Send(requests);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(ours.Read(), "OK");
+    EXPECT_EQ(ours.Read(), "\"" + std::to_string(10 + i) + "\"");
+  }
+}
+
+TEST_F(ScriptsOfUsersTest, RightsThatChangeHoldForTheNextScript) {
+  Start();
+  Client app = LogIn(proxy_->Connect(), "app");
+  EXPECT_TRUE(Denied(app.Command({"EVAL", kText, "0"})));
+  ASSERT_EQ(admin_->Command({"ACL", "SETUSER", "app", "~secret"}), "OK");
+  EXPECT_EQ(app.Command({"EVAL", kText, "0"}), "\"s3cret\"");
+  ASSERT_EQ(admin_->Command({"ACL", "SETUSER", "app", "resetkeys", "~app:*"}), "OK");
+  EXPECT_TRUE(Denied(app.Command({"EVAL", kText, "0"})));
+  // Nor does a connection that was lost come back with more.
+  for (int i = 0; i < 20; ++i) {
+    server_.Command({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+    const std::string said = app.Command({"EVAL", kText, "0"});
+    EXPECT_TRUE(Denied(said) || said.starts_with("(error) NOTAPPLIED") ||
+                said.starts_with("(error) UNCERTAIN"))
+        << said;
+  }
+  EXPECT_TRUE(Eventually([&] {
+    return app.Command({"EVAL", "return redis.call('get', 'app:1')", "0"}) == "\"mine\"";
+  }));
+}
+
+TEST_F(ScriptsOfUsersTest, AreAllowedByTheConfigurationAllTheSame) {
+  Start();
+  Client trusted = LogIn(proxy_->Connect(), "trusted");
+  EXPECT_EQ(trusted.Command({"EVAL", kText, "0"}), "\"s3cret\"");
+  EXPECT_EQ(trusted.Command({"FCALL", "f", "0"}), "\"s3cret\"");
+}
+
+TEST_F(ScriptsOfUsersTest, AreRefusedWhereNobodyChecksThem) {
+  Start();
+  Client app = LogIn(proxy_->Connect(), "app");
+  for (const Words& call : Calls()) {
+    EXPECT_EQ(app.Command({"MULTI"}), "OK");
+    EXPECT_EQ(app.Command(call).substr(0, 14), "(error) NOPERM");
+    EXPECT_EQ(app.Command({"EXEC"}).substr(0, 17), "(error) EXECABORT");
+  }
+  // Who had all rights when it was queued.
+  ASSERT_EQ(admin_->Command({"ACL", "SETUSER", "fallen", "on", ">pw", "~*", "&*", "+@all"}), "OK");
+  Client fallen = LogIn(proxy_->Connect(), "fallen");
+  fallen.Pipeline({{"MULTI"}, {"EVAL", kText, "0"}, {"GET", "app:1"}});
+  ASSERT_EQ(admin_->Command({"ACL", "SETUSER", "fallen", "resetkeys", "~app:*"}), "OK");
+  const std::string reply = fallen.Command({"EXEC"});
+  EXPECT_EQ(reply.substr(0, 16), "[(error) NOPERM ") << reply;
+  EXPECT_TRUE(reply.ends_with(", \"mine\"]")) << reply;
+}
+
+TEST_F(ScriptsOfUsersTest, AreRefusedWhereAShardMakesNoUsers) {
+  ASSERT_EQ(server_.Command({"ACL", "SETUSER", "px", "on", ">pw", "~*", "&*", "+@all", "-acl"}),
+            "OK");
+  Start("username: px, password: pw");
+  Client app = LogIn(proxy_->Connect(), "app");
+  const std::string said = app.Command({"EVAL", kText, "0"});
+  EXPECT_EQ(said.substr(0, 42), "(error) NOPERM scripts of user 'app' are r");
+  EXPECT_NE(said.find("the shard 's' makes no user"), std::string::npos) << said;
+  EXPECT_NE(said.find("scripts: unchecked"), std::string::npos) << said;
+  // The shard is as well as before.
+  EXPECT_EQ(app.Command({"GET", "app:1"}), "\"mine\"");
+}
+
+TEST_F(ScriptsOfUsersTest, WhatADeadProxyLeftIsRemoved) {
+  ASSERT_EQ(server_.Command({"ACL", "SETUSER", "rm-dead-1", "on", ">x", "+@all", "~*"}), "OK");
+  ASSERT_EQ(server_.Command({"ACL", "SETUSER", "rm-used-1", "on", ">x", "+@all", "~*"}), "OK");
+  Client used = server_.Connect();
+  ASSERT_EQ(used.Command({"AUTH", "rm-used-1", "x"}), "OK");
+  Start();
+  Client app = LogIn(proxy_->Connect(), "app");
+  app.Command({"EVAL", kText, "0"});
+  const std::string users = server_.Command({"ACL", "USERS"});
+  EXPECT_EQ(users.find("rm-dead-1"), std::string::npos) << users;
+  EXPECT_NE(users.find("rm-used-1"), std::string::npos) << users;
+}
+
+TEST(ScriptsOverShardsTest, AreRefusedToWhoMayNotDoEverything) {
+  Cluster cluster{ClusterOptions{.shards = 2}};
+  Client client = cluster.Connect();
+  const std::string keys[2] = {cluster.KeyOn(0), cluster.KeyOn(1)};
+  ASSERT_EQ(
+      client.Command({"ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-flushall"}),
+      "OK");
+  ASSERT_EQ(client.Command({"AUTH", "app", "pw"}), "OK");
+  const std::string text = "return redis.call('set', KEYS[1], 'x')";
+  EXPECT_EQ(client.Command({"EVAL", text, "1", keys[0]}), "OK");
+  EXPECT_EQ(client.Command({"EVAL", text, "1", keys[1]}), "OK");
+  EXPECT_NE(client.Command({"EVAL", text, "2", keys[0], keys[1]}).find("on several shards"),
+            std::string::npos);
+  EXPECT_NE(client.Command({"EVAL", "return redis.call('flushall')", "0"}).find("can't run this"),
+            std::string::npos);
+}
+
 TEST(PauseTest, WritesWaitAndReadsGoOn) {
   Cluster cluster;
   Client admin = cluster.Connect();

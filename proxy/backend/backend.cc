@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/descriptors.h"
 #include "net/loop.h"
 
 namespace ringmaster {
@@ -29,6 +30,9 @@ std::unique_ptr<Connection> TakeOut(std::vector<std::unique_ptr<Connection>>& fr
   }
   return nullptr;
 }
+
+// For a connection that is not everybody's; those that are may take what clients leave.
+bool HasDescriptor() { return DescriptorsLeft(KeptDescriptors() / 2); }
 
 }  // namespace
 
@@ -64,7 +68,7 @@ Connection* Backend::Borrow(int database, int resp, Purpose purpose) {
   if (lent == nullptr) {
     size_t limit = link_->limits().max_connections;
     if (purpose == Purpose::kWaiting) limit += link_->limits().max_waiting;
-    if (connections() >= limit) return nullptr;
+    if (connections() >= limit || !HasDescriptor()) return nullptr;
     lent_.push_back(std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));
     lent = lent_.back().get();
   }
@@ -124,7 +128,7 @@ void Backend::KeepSpare(int database, int resp, int wanted) {
     spare_.erase(oldest);
   }
   while (have++ < wanted && spare_.size() < kSpare &&
-         connections() < link_->limits().max_connections) {
+         connections() < link_->limits().max_connections && HasDescriptor()) {
     spare_.push_back(
         std::make_unique<Connection>(context_, *link_, metrics_, this, database, resp));
     spare_.back()->Prepare();

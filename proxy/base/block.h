@@ -87,11 +87,12 @@ class BlockPool {
   // allocator may still hold.
   size_t Trim();
 
-  // Bytes in blocks that are referenced now.
-  size_t bytes_in_use() const { return bytes_in_use_; }
+  // Bytes in blocks that are referenced now, and what else is charged.
+  size_t bytes_in_use() const { return bytes_in_use_ + charged_; }
 
  private:
   friend class BlockRef;
+  friend class MemoryCharge;
   struct FreeList {
     std::vector<Block*> blocks;
     size_t lowest = 0;  // fewest free blocks since the last Trim: those were surplus
@@ -101,6 +102,33 @@ class BlockPool {
 
   FreeList free_[2];
   size_t bytes_in_use_ = 0;
+  size_t charged_ = 0;
+};
+
+// What somebody holds for a client outside of blocks (a queue, a name), counted among the pool's
+// bytes while this lives. The pool must outlive it, unless it is released before.
+class MemoryCharge {
+ public:
+  MemoryCharge() = default;
+  ~MemoryCharge() { Release(); }
+  MemoryCharge(const MemoryCharge&) = delete;
+  MemoryCharge& operator=(const MemoryCharge&) = delete;
+
+  // `bytes` in all from now on, with this pool.
+  void Set(BlockPool& pool, size_t bytes) {
+    Release();
+    pool_ = &pool;
+    bytes_ = bytes;
+    pool.charged_ += bytes;
+  }
+  void Release() {
+    if (pool_ != nullptr) pool_->charged_ -= bytes_;
+    pool_ = nullptr;
+  }
+
+ private:
+  BlockPool* pool_ = nullptr;
+  size_t bytes_ = 0;
 };
 
 inline void BlockRef::Reset() {

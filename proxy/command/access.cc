@@ -277,8 +277,8 @@ bool Grants::MayTouch(Bytes key, Bytes access) const {
   });
 }
 
-// A pattern that a client subscribes to has to be allowed literally.
 bool Grants::MayUse(Bytes channel, bool is_pattern) const {
+  if (all_channels_) return true;
   return std::any_of(channels_.begin(), channels_.end(), [&](const std::string& allowed) {
     return is_pattern ? allowed == channel : GlobMatch(allowed, channel);
   });
@@ -456,6 +456,12 @@ Denial AclUser::CheckRun(const Command& command, std::span<const Bytes> args) co
   return denial;
 }
 
+bool AclUser::MayUse(Bytes channel, bool is_pattern) const {
+  return root.MayUse(channel, is_pattern) ||
+         std::any_of(selectors.begin(), selectors.end(),
+                     [&](const Grants& grants) { return grants.MayUse(channel, is_pattern); });
+}
+
 std::string AclUser::Describe() const {
   std::string text = enabled ? "on" : "off";
   if (any_password) text += " nopass";
@@ -486,6 +492,28 @@ std::vector<std::string> JoinSelectors(std::span<const Bytes> rules, std::string
   }
   if (open) error = "Unmatched parenthesis in acl selector starting at '" + joined.back() + "'.";
   return joined;
+}
+
+std::string LateDenialReply(const Denial& denial) {
+  const char* reason = "no permission";
+  if (denial.reason == Denial::Reason::kCommand) {
+    reason = "no permission to execute the command or subcommand";
+  } else if (denial.reason == Denial::Reason::kKey) {
+    reason = "no permission to touch the specified keys";
+  } else if (denial.reason == Denial::Reason::kChannel) {
+    reason = "no permission to access one of the channels used as arguments to the command";
+  }
+  return std::string(
+             "-NOPERM ACLs rules changed between the moment the transaction was accumulated and "
+             "the EXEC call. This command is no longer allowed for the following reason: ") +
+         reason + "\r\n";
+}
+
+std::string ScriptRefusal(const AclUser& user, const std::string& why) {
+  return "-NOPERM scripts of user '" + Printable(user.name, 64) +
+         "' are refused here, for they would run with the proxy's own rights: " + why +
+         ". 'scripts: unchecked' beside the user in the proxy's configuration allows them all the "
+         "same\r\n";
 }
 
 std::string DenialReply(const Denial& denial, const Command& command) {

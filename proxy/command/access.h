@@ -51,6 +51,8 @@ class Grants {
                const SaidKeys* said = nullptr) const;
   // Every key may be read.
   bool reads_everything() const;
+  // Whether a channel may be listened to; a pattern has to be allowed literally.
+  bool MayUse(Bytes channel, bool is_pattern) const;
   // Nothing at all is denied.
   bool everything() const { return all_commands_ && all_keys_ && all_channels_; }
 
@@ -81,7 +83,6 @@ class Grants {
   Denial CheckKeys(const Command& command, std::span<const Bytes> args) const;
   Denial CheckSaid(const SaidKeys& said, std::span<const Bytes> args) const;
   bool MayTouch(Bytes key, Bytes access) const;
-  bool MayUse(Bytes channel, bool is_pattern) const;
 
   const CommandTable* table_;
   bool all_commands_ = false;  // also those that a module adds later
@@ -107,6 +108,10 @@ struct AclUser {
   // What is denied only when the call runs, not when it is queued: SORT's patterns, which may name
   // any key. As Redis, only where SORT gets to look at them.
   Denial CheckRun(const Command& command, std::span<const Bytes> args) const;
+  // A script of somebody else may do more at its shard than its user (command/script_rights.h).
+  bool MayRunScripts() const { return may_everything() || scripts_unchecked; }
+  // As the sets of permissions allow it together.
+  bool MayUse(Bytes channel, bool is_pattern) const;
   bool may_everything() const { return root.everything(); }
   std::string Describe() const;  // as a line of ACL LIST without "user" and the name
 
@@ -115,6 +120,7 @@ struct AclUser {
   bool any_password = false;
   std::string payload;                 // sanitize-payload or skip-sanitize-payload; only shown
   std::vector<std::string> passwords;  // SHA-256
+  bool scripts_unchecked = false;      // the configuration lets scripts do what the user may not
   Grants root;
   std::vector<Grants> selectors;
 };
@@ -126,6 +132,13 @@ std::shared_ptr<const AclUser> MakeDefaultUser(const CommandTable& table);
 // Empty with `error` set when a parenthesis is not closed.
 std::vector<std::string> JoinSelectors(std::span<const Bytes> rules, std::string& error);
 
+// Bytes of an argument that ACL LOG keeps.
+inline constexpr size_t kLoggedArgument = 256;
+// What EXEC answers for a command that was queued while it was allowed.
+std::string LateDenialReply(const Denial& denial);
+// The reply to a script that is refused because its user may not do everything, and `why` there is
+// no other way: with the one to allow it.
+std::string ScriptRefusal(const AclUser& user, const std::string& why);
 // The reply to a call that is denied.
 std::string DenialReply(const Denial& denial, const Command& command);
 

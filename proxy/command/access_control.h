@@ -44,6 +44,10 @@ class AccessControl {
   // ACL SETUSER: all rules or none. Returns what is wrong, in Redis's words; empty: done.
   std::string Set(Bytes name, std::span<const Bytes> rules);
   bool Delete(Bytes name);
+  // CONFIG SET requirepass: the default user's only password; empty: it needs none.
+  void SetDefaultPassword(Bytes password);
+  // As it was set that way, while it is the default user's; else empty.
+  std::string default_password() const;
   // Takes users over in the place of all others; without a default user there is Redis's.
   void Replace(std::vector<UserPtr> users);
 
@@ -52,16 +56,25 @@ class AccessControl {
   // What a client has before it says who it is.
   void Welcome(ClientState& client) const;
 
+  // Of the users that the proxy makes at its shards (command/script_rights.h).
+  const std::string& script_password() const { return script_password_; }
+
   void Log(AclLogEntry entry);
   std::vector<AclLogEntry> log() const;  // the latest first
   void ClearLog();
+  // CONFIG's acllog-max-len.
+  uint64_t log_length() const;
+  void SetLogLength(uint64_t entries);
 
  private:
   const CommandTable& table_;
   const ModuleCommands* const learned_;
+  const std::string script_password_;
   mutable std::mutex mutex_;
   std::map<std::string, UserPtr, std::less<>> users_;
+  std::string default_password_;
   std::deque<AclLogEntry> log_;
+  uint64_t log_length_ = 128;  // as Redis's
 };
 
 // Puts a denied call of the client into the log.
@@ -71,5 +84,9 @@ void LogDenial(Proxy& proxy, ClientView& client, const Denial& denial, const Com
 // Logs the client in as the user.
 void LogIn(ClientState& client, std::shared_ptr<const AclUser> user);
 std::string UserName(const ClientState& client);
+// The client gets its user as that is now. It is closed, after a reply that is due to it if
+// `after_reply`, when there is no such user any more and when it listens to what the user may not.
+// On the client's worker.
+void RenewUser(const AccessControl& access, ClientView& client, bool after_reply);
 
 }  // namespace ringmaster

@@ -39,26 +39,6 @@ const char* ReasonName(Denial::Reason reason) {
   }
 }
 
-// Clients that are logged in as the users get them as they are now; those of users that are gone
-// are closed.
-Task<void> Renew(RecipeCall& call, std::vector<std::string> names) {
-  AccessControl& access = call.context().proxy.access();
-  const uint64_t self = call.client_id();
-  // Named before it is awaited: GCC 12 destroys a lambda in an awaited expression twice.
-  const Proxy::Visit renew = [&access, names, self](WorkerView& worker, std::string&) {
-    worker.EachClient([&](ClientView& client) {
-      const std::string name = UserName(client.state());
-      if (std::find(names.begin(), names.end(), name) == names.end()) return;
-      std::shared_ptr<const AclUser> user = access.Find(name);
-      if (user == nullptr) return client.Kill(client.state().id == self);
-      const bool was = client.state().authenticated;
-      LogIn(client.state(), std::move(user));
-      client.state().authenticated = was;
-    });
-  };
-  co_await call.VisitWorkers(renew);
-}
-
 bool IsUnknownCommand(Bytes reply) { return reply.starts_with("-ERR unknown command"); }
 
 // Asks the shards for the commands that rules name and nobody here knows. An error reply when none
@@ -88,6 +68,20 @@ Task<std::string> LearnNamedInRules(RecipeCall& call, std::span<const Bytes> rul
 std::string ErrorReply(const std::string& text) { return "-ERR " + text + "\r\n"; }
 
 }  // namespace
+
+Task<void> RenewUsers(RecipeCall& call, std::vector<std::string> names) {
+  AccessControl& access = call.context().proxy.access();
+  const uint64_t self = call.client_id();
+  // Named before it is awaited: GCC 12 destroys a lambda in an awaited expression twice.
+  const Proxy::Visit renew = [&access, names, self](WorkerView& worker, std::string&) {
+    worker.EachClient([&](ClientView& client) {
+      const std::string name = UserName(client.state());
+      if (std::find(names.begin(), names.end(), name) == names.end()) return;
+      RenewUser(access, client, client.state().id == self);
+    });
+  };
+  co_await call.VisitWorkers(renew);
+}
 
 void AclWhoAmI(Call& call, ReplyWriter& out) { out.Bulk(UserName(call.client)); }
 
@@ -237,7 +231,7 @@ Task<std::string> AclSetUserRecipe(RecipeCall& call) {
   const std::string wrong = call.context().proxy.access().Set(name, call.args().subspan(3));
   if (!wrong.empty()) co_return ErrorReply(wrong);
   std::vector<std::string> names(1, std::string(name));
-  co_await Renew(call, std::move(names));
+  co_await RenewUsers(call, std::move(names));
   co_return "+OK\r\n";
 }
 
@@ -251,7 +245,7 @@ Task<std::string> AclDelUserRecipe(RecipeCall& call) {
   for (const std::string& name : names) {
     if (call.context().proxy.access().Delete(name)) ++deleted;
   }
-  if (deleted > 0) co_await Renew(call, std::move(names));
+  if (deleted > 0) co_await RenewUsers(call, std::move(names));
   std::string reply;
   ReplyWriter(reply, call.resp()).Integer(deleted);
   co_return reply;

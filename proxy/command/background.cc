@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include "command/access.h"
 #include "coro/completion.h"
 #include "resp/errors.h"
 
@@ -51,7 +52,15 @@ Task<std::string> RunInBackground(RecipeCall& call) {
   const Result<Proxy::TurnOver> over = co_await *turn;
   if (!over) co_return "-ERR " + over.error().text + "\r\n";
   std::string reply;
-  if (!call.client_gone()) {
+  // It may have waited for long.
+  const ClientState* client = call.client();
+  Denial denial;
+  if (client != nullptr && client->limits != nullptr) {
+    denial = client->limits->Check(call.command(), call.args());
+  }
+  if (denial) {
+    reply = DenialReply(denial, call.command());
+  } else if (!call.client_gone()) {
     const Answer answer = co_await call.ServeByPlan();
     reply = answer.reply;
   }

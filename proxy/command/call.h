@@ -36,6 +36,7 @@ class RecipeSet;
 class SagaSet;
 struct SagaRules;
 class ScriptMemory;
+class ScriptRights;
 class SetGroups;
 class SlowLog;
 
@@ -71,6 +72,7 @@ struct CommandContext {
   const Pause* pause = nullptr;
   SlowLog* slow_log = nullptr;
   ScriptMemory* scripts = nullptr;
+  ScriptRights* script_rights = nullptr;  // nullptr: users with few rights run no scripts
   ModuleCommands* modules = nullptr;
   RecentRequests* recent = nullptr;  // this worker's; there is one exactly when there is a slow_log
 
@@ -99,6 +101,8 @@ void Dispatch(Call& call);
 void DispatchByPlan(Call& call);
 // Serves it now.
 void DispatchNow(Call& call);
+// Any shard will do: the first that answers.
+uint32_t AnyShard(Router& router);
 // Whether the row's exception is taken by a call with these arguments.
 bool IsExcepted(const CommandContext& context, const Row& row, std::span<const Bytes> args);
 // Passes it on to this shard. REQUIRES: it is passed on as it is, and has one key.

@@ -220,6 +220,7 @@ void ClientSetName(Call& call, ReplyWriter& out) {
     return;
   }
   call.client.MutableDetails().name = std::string(call.args[2]);
+  call.client.details->Charge(call.context.blocks);
   out.Ok();
 }
 
@@ -246,6 +247,7 @@ void ClientSetInfo(Call& call, ReplyWriter& out) {
   }
   ClientState::Details& details = call.client.MutableDetails();
   (name ? details.lib_name : details.lib_version) = std::string(call.args[3]);
+  details.Charge(call.context.blocks);
   out.Ok();
 }
 

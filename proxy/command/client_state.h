@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/block.h"
 #include "base/clock.h"
 
 namespace ringmaster {
@@ -24,6 +25,12 @@ struct ClientState {
     std::string name;
     std::string lib_name;
     std::string lib_version;
+    MemoryCharge charge;
+
+    // Again after each change, and on each worker.
+    void Charge(BlockPool& blocks) {
+      charge.Set(blocks, name.size() + lib_name.size() + lib_version.size());
+    }
   };
 
   // In a mode that ties it to its worker (a transaction, a subscription, a wait): it is not moved

@@ -1,5 +1,6 @@
 #include "command/compatibility.h"
 
+#include "command/config_names.h"
 #include "command/families.h"
 #include "command/keys.h"
 #include "resp/errors.h"
@@ -21,8 +22,11 @@ constexpr char kDifferences[] =
     "start):\n"
     "  commands, keys and channels are checked before anything is sent. The shards see one user, "
     "the\n"
-    "  proxy; what a script does inside is allowed by that user, and redis.acl_check_cmd asks for "
-    "it.\n"
+    "  proxy. Scripts of users who may not do everything run as users that the proxy makes there "
+    "with the\n"
+    "  same rules; in MULTI and over several shards they are refused, unless `scripts: unchecked` "
+    "stands\n"
+    "  beside the user ([limits.md](limits.md#names-and-users)).\n"
     "  Commands that only the shards know are checked like others, from the first call on. A rule "
     "in\n"
     "  the configuration may name one that no shard knows yet; ACL SETUSER asks the shards. Where "
@@ -36,13 +40,16 @@ constexpr char kDifferences[] =
     "something.\n"
     "  Of these four the right to look is named `proxy|sagas`, and to order `proxy|sagas-order`, "
     "and so on.\n"
+    "- **A right that is taken** ends subscriptions as with Redis, and MONITOR as well.\n"
+    "- **MONITOR** shows values of over 1 MiB by their size, without what comes behind them in the "
+    "request.\n"
     "- **CLIENT PAUSE** holds the clients of this proxy. The shards go on: keys expire meanwhile.\n"
     "- **SLOWLOG** and **LATENCY HISTOGRAM** are of what clients waited for, from the first byte "
     "of a\n"
     "  request here to its reply. LATENCY LATEST, HISTORY and DOCTOR are the shards'.\n"
-    "- **CONFIG SET** changes all shards or none; `port` and `maxclients` are the proxy's and "
-    "fixed.\n"
-    "  The slow log's parameters apply to the proxy's log and to the shards'.\n"
+    "- **CONFIG SET** sets all of its parameters, on every shard, or none. Some are the proxy's "
+    "own; some\n"
+    "  are refused, unless they have the value already: see below.\n"
     "- **INFO commandstats** counts commands that shards run as the shards do (those of scripts "
     "are\n"
     "  among them), and all others as the proxy does, once for each call.\n"
@@ -52,7 +59,9 @@ constexpr char kDifferences[] =
     "- Scripts see the keys of the shard that runs them: a key that is not declared is found only "
     "when\n"
     "  it lives there.\n"
-    "\n"
+    "\n";
+
+constexpr char kRest[] =
     "## Redis's own tests that cannot hold over many servers\n"
     "\n"
     "`scripts/redis-suite` runs Redis's test suite against the proxy.\n"
@@ -172,6 +181,42 @@ void AppendCommand(const Command& command, std::string& out) {
   for (const Command* subcommand : command.subcommands) AppendCommand(*subcommand, out);
 }
 
+const char* OwnerText(ConfigOwner owner) {
+  switch (owner) {
+    case ConfigOwner::kShards:
+      return "the same on every shard, as is every name that is not in this table";
+    case ConfigOwner::kShares:
+      return "of all shards together: each has a share by weight, and GET shows the sum";
+    case ConfigOwner::kBoth:
+      return "the proxy's, and the same on every shard";
+    case ConfigOwner::kProxy:
+      return "the proxy's own, until it starts again or a reload brings another";
+    case ConfigOwner::kFixed:
+      return "the proxy's own, shown; its configuration says it and SET does not change it";
+    case ConfigOwner::kLinks:
+      return "the shards'; refused, because the proxy's connections depend on it";
+    case ConfigOwner::kOneServer:
+      return "each shard's own; refused, and GET shows the first shard's";
+    case ConfigOwner::kSecret:
+      return "each shard's own; refused, and not shown";
+  }
+  return "";
+}
+
+void AppendConfigNames(std::string& out) {
+  out += "## Parameters of CONFIG\n\n| whose | parameters |\n|---|---|\n";
+  for (const ConfigOwner owner :
+       {ConfigOwner::kProxy, ConfigOwner::kFixed, ConfigOwner::kBoth, ConfigOwner::kShares,
+        ConfigOwner::kLinks, ConfigOwner::kOneServer, ConfigOwner::kSecret, ConfigOwner::kShards}) {
+    out += std::string("| ") + OwnerText(owner) + " |";
+    for (const ConfigName& name : ConfigNames()) {
+      if (name.owner == owner) out += std::string(" `") + name.name + "`";
+    }
+    out += " |\n";
+  }
+  out += "\n`requirepass` is the default user's password here; no shard hears of it.\n\n";
+}
+
 }  // namespace
 
 std::string CompatibilityTable(const CommandTable& table) {
@@ -180,7 +225,9 @@ std::string CompatibilityTable(const CommandTable& table) {
     out += std::string("\n## ") + family.title + "\n\n| command | served |\n|---|---|\n";
     for (const Row& row : family.rows) AppendCommand(*table.FindByName(row.name), out);
   }
-  return out + kDifferences;
+  out += kDifferences;
+  AppendConfigNames(out);
+  return out + kRest;
 }
 
 }  // namespace ringmaster

@@ -1,8 +1,11 @@
 // CONFIG over all shards at once: a parameter has one value for the pool. A few are the proxy's
 // own, because they are about its clients, its addresses or its log; a few are cut into shares.
 #include <algorithm>
+#include <limits>
 
 #include "base/info_text.h"
+#include "command/access_control.h"
+#include "command/config_names.h"
 #include "command/handlers.h"
 #include "command/recipe.h"
 #include "command/slow_log.h"
@@ -16,6 +19,10 @@
 namespace ringmaster {
 namespace {
 
+constexpr Bytes kMaxClients = "maxclients";
+constexpr Bytes kRequirePass = "requirepass";
+constexpr Bytes kTimeout = "timeout";
+
 int Port(const ProxyFacts& facts) {
   for (const Address& address : facts.listen) {
     if (address.kind == Address::kTcp) return address.port;
@@ -23,23 +30,78 @@ int Port(const ProxyFacts& facts) {
   return 0;
 }
 
-// Parameters whose value is the proxy's. The shards never hear of the first two.
-constexpr Bytes kPort = "port";
-constexpr Bytes kMaxClients = "maxclients";
-constexpr Bytes kSlowerThan = "slowlog-log-slower-than";
-constexpr Bytes kSlowMaxLen = "slowlog-max-len";
-
-std::optional<std::string> OwnValue(Proxy& proxy, Bytes name) {
-  const auto is = [name](Bytes own) { return EqualsIgnoreCase(name, own); };
-  if (is(kPort)) return std::to_string(Port(proxy.facts()));
-  if (is(kMaxClients)) return std::to_string(proxy.facts().max_clients);
-  if (is(kSlowerThan)) return std::to_string(proxy.slow_log().threshold());
-  if (is(kSlowMaxLen)) return std::to_string(proxy.slow_log().max_entries());
-  return std::nullopt;
+std::string UnixPath(const ProxyFacts& facts) {
+  for (const Address& address : facts.listen) {
+    if (address.kind == Address::kUnix) return address.path;
+  }
+  return "";
 }
 
-bool IsFixed(Bytes name) {
-  return EqualsIgnoreCase(name, kPort) || EqualsIgnoreCase(name, kMaxClients);
+std::string Hosts(const ProxyFacts& facts) {
+  std::string hosts;
+  for (const Address& address : facts.listen) {
+    if (address.kind == Address::kTcp) hosts += (hosts.empty() ? "" : " ") + address.host;
+  }
+  return hosts;
+}
+
+// What a client may leave unread is the same for every kind of clients.
+std::string OutputLimits(const ProxyFacts& facts) {
+  const std::string limit = std::to_string(facts.reply_buffer) + " 0 0";
+  return "normal " + limit + " slave " + limit + " pubsub " + limit;
+}
+
+// A parameter whose value is the proxy's. One with `set` is a number, and can be set.
+struct OwnParameter {
+  Bytes name;
+  std::string (*get)(Proxy& proxy);
+  int64_t least = 0;
+  int64_t most = 0;
+  void (*set)(Proxy& proxy, int64_t value) = nullptr;
+};
+
+constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
+constexpr OwnParameter kOwn[] = {
+    {"acl-pubsub-default", [](Proxy&) { return std::string("resetchannels"); }},
+    {"aclfile", [](Proxy&) { return std::string(); }},
+    {"acllog-max-len", [](Proxy& proxy) { return std::to_string(proxy.access().log_length()); }, 0,
+     kAnyNumber,
+     [](Proxy& proxy, int64_t value) {
+       proxy.access().SetLogLength(static_cast<uint64_t>(value));
+     }},
+    {"bind", [](Proxy& proxy) { return Hosts(proxy.facts()); }},
+    {"client-output-buffer-limit", [](Proxy& proxy) { return OutputLimits(proxy.facts()); }},
+    {"client-query-buffer-limit",
+     [](Proxy& proxy) { return std::to_string(proxy.facts().query_buffer); }},
+    {"databases", [](Proxy& proxy) { return std::to_string(proxy.facts().databases); }},
+    {kMaxClients, [](Proxy& proxy) { return std::to_string(proxy.max_clients()); }, 1,
+     std::numeric_limits<uint32_t>::max(),
+     [](Proxy& proxy, int64_t value) { proxy.SetMaxClients(static_cast<uint32_t>(value)); }},
+    {"maxmemory-clients", [](Proxy& proxy) { return std::to_string(proxy.facts().client_memory); }},
+    {"port", [](Proxy& proxy) { return std::to_string(Port(proxy.facts())); }},
+    {"proto-max-bulk-len", [](Proxy& proxy) { return std::to_string(proxy.facts().max_bulk); }},
+    {kRequirePass, [](Proxy& proxy) { return proxy.access().default_password(); }},
+    {"slowlog-log-slower-than",
+     [](Proxy& proxy) { return std::to_string(proxy.slow_log().threshold()); },
+     std::numeric_limits<int64_t>::min(), kAnyNumber,
+     [](Proxy& proxy, int64_t value) { proxy.slow_log().SetThreshold(value); }},
+    {"slowlog-max-len", [](Proxy& proxy) { return std::to_string(proxy.slow_log().max_entries()); },
+     0, kAnyNumber,
+     [](Proxy& proxy, int64_t value) {
+       proxy.slow_log().SetMaxEntries(static_cast<size_t>(value));
+     }},
+    // The workers have it, each for itself.
+    {kTimeout,
+     [](Proxy& proxy) { return std::to_string(Milliseconds(proxy.facts().idle_timeout) / 1000); },
+     0, std::numeric_limits<int32_t>::max(), [](Proxy&, int64_t) {}},
+    {"unixsocket", [](Proxy& proxy) { return UnixPath(proxy.facts()); }},
+};
+
+const OwnParameter* FindOwn(Bytes name) {
+  const auto* const found =
+      std::find_if(std::begin(kOwn), std::end(kOwn),
+                   [name](const OwnParameter& own) { return EqualsIgnoreCase(name, own.name); });
+  return found == std::end(kOwn) ? nullptr : found;
 }
 
 std::string Failed(Bytes name, const std::string& why) {
@@ -47,23 +109,20 @@ std::string Failed(Bytes name, const std::string& why) {
          why + "\r\n";
 }
 
-// What the proxy itself would refuse. Empty: nothing.
-std::string WrongWithOwn(Proxy& proxy, Bytes name, Bytes value) {
-  if (!IsFixed(name) || value == *OwnValue(proxy, name)) return "";
-  return Failed(name, EqualsIgnoreCase(name, kPort)
-                          ? "Unable to listen on this port: a proxy's addresses stand under "
-                            "'listen' in its configuration, which PROXY RELOAD reads again"
-                          : "the limit of clients stands under 'limits.clients' in the proxy's "
-                            "configuration, which PROXY RELOAD reads again");
-}
-
-void TakeOwn(Proxy& proxy, Bytes name, Bytes value) {
-  const auto number = ParseInteger(value);
-  if (!number) return;
-  if (EqualsIgnoreCase(name, kSlowerThan)) proxy.slow_log().SetThreshold(*number);
-  if (EqualsIgnoreCase(name, kSlowMaxLen) && *number >= 0) {
-    proxy.slow_log().SetMaxEntries(static_cast<size_t>(*number));
+// What is wrong with a number of the proxy's own, in Redis's words. Empty: nothing.
+std::string WrongNumber(Proxy& proxy, const OwnParameter& own, Bytes value) {
+  if (own.set == nullptr) return "";
+  const std::optional<int64_t> number = ParseInteger(value);
+  if (!number) return Failed(own.name, "argument couldn't be parsed into an integer");
+  if (own.name == kMaxClients && *number > proxy.possible_clients() && *number <= own.most) {
+    return Failed(own.name,
+                  "The operating system is not able to handle the specified number of clients, try "
+                  "with " +
+                      std::to_string(proxy.possible_clients()));
   }
+  if (*number >= own.least && *number <= own.most) return "";
+  return Failed(own.name, "argument must be between " + std::to_string(own.least) + " and " +
+                              std::to_string(own.most) + " inclusive");
 }
 
 std::string Request(Bytes subcommand, const std::vector<Bytes>& args) {
@@ -166,17 +225,20 @@ std::optional<std::string> SumOf(const std::vector<Answer>& answers, Bytes name)
   return SumOfShares(values);
 }
 
+// Nothing: as the first shard that answers shows it.
 std::optional<std::string> ValueForAll(Proxy& proxy, const std::vector<Answer>& answers,
                                        Bytes name) {
-  return IsQuantityOfAll(name) ? SumOf(answers, name) : OwnValue(proxy, name);
+  const ConfigOwner owner = FindConfigName(name).owner;
+  if (owner == ConfigOwner::kSecret) return "";
+  if (owner == ConfigOwner::kShares) return SumOf(answers, name);
+  const OwnParameter* own = FindOwn(name);
+  return own == nullptr ? std::nullopt : std::optional<std::string>(own->get(proxy));
 }
 
-}  // namespace
-
-// Shards are meant to be configured alike: what is the same for all of them is told by the first
-// that answers.
-Task<std::string> ConfigGetRecipe(RecipeCall& call) {
-  const std::vector<Answer> answers = co_await call.AskAll(call.wire(), true);
+// CONFIG GET of the pool. Shards are meant to be configured alike: what is the same for all of them
+// is told by the first that answers.
+Task<std::string> Get(RecipeCall& call, std::string request) {
+  const std::vector<Answer> answers = co_await call.AskAll(std::move(request), true);
   const auto first = std::find_if(answers.begin(), answers.end(),
                                   [](const Answer& answer) { return !answer.is_error(); });
   if (first == answers.end()) co_return answers.empty() ? "-ERR no shards\r\n" : answers[0].reply;
@@ -195,29 +257,112 @@ Task<std::string> ConfigGetRecipe(RecipeCall& call) {
   co_return reply;
 }
 
-Task<std::string> ConfigSetRecipe(RecipeCall& call) {
-  Proxy& proxy = call.context().proxy;
-  const std::span<const Bytes> args = call.args().subspan(2);
-  if (args.size() % 2 != 0) co_return errors::Syntax();
-  std::vector<Bytes> pairs;
-  for (size_t i = 0; i < args.size(); i += 2) {
-    std::string wrong = WrongWithOwn(proxy, args[i], args[i + 1]);
-    if (!wrong.empty()) co_return wrong;
-    if (IsFixed(args[i])) continue;
-    pairs.push_back(args[i]);
-    pairs.push_back(args[i + 1]);
-  }
-  if (!pairs.empty()) {
-    std::string error = co_await SetOnShards(call, pairs);
-    if (!error.empty()) co_return error;
-  }
-  for (size_t i = 0; i < args.size(); i += 2) {
-    TakeOwn(proxy, args[i], args[i + 1]);
-    if (!EqualsIgnoreCase(args[i], "maxmemory")) continue;
-    for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
-      call.router().backend(shard).link().SetMemoryLimited(args[i + 1] != "0");
+// Of parameters that are not to be set: each has its value already, or the error that says why.
+Task<std::string> RefuseUnlessSame(RecipeCall& call, std::vector<Bytes> pairs) {
+  std::vector<Bytes> names;
+  for (size_t i = 0; i < pairs.size(); i += 2) names.push_back(pairs[i]);
+  const std::string shown = co_await Get(call, Request("GET", names));
+  if (shown.starts_with('-')) co_return shown;
+  const std::vector<ReplyElement> elements = ReadArray(shown);
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    size_t at = 0;
+    while (at + 1 < elements.size() && !EqualsIgnoreCase(elements[at].text, pairs[i])) at += 2;
+    if (at + 1 >= elements.size()) {
+      co_return "-ERR Unknown option or number of arguments for CONFIG SET - '" +
+          Printable(pairs[i]) + "'\r\n";
+    }
+    if (elements[at + 1].text != pairs[i + 1]) {
+      co_return Failed(pairs[i], FindConfigName(pairs[i]).why);
     }
   }
+  co_return "";
+}
+
+// The pairs of one CONFIG SET, by who is to have them; views into the call's arguments.
+struct Wanted {
+  std::vector<Bytes> of_shards;
+  std::vector<Bytes> of_proxy;
+  std::vector<Bytes> of_nobody;
+  std::string wrong;
+};
+
+Wanted Sort(Proxy& proxy, std::span<const Bytes> args) {
+  Wanted wanted;
+  for (size_t i = 0; i < args.size(); i += 2) {
+    const ConfigName& name = FindConfigName(args[i]);
+    for (size_t other = 0; other < i; other += 2) {
+      if (EqualsIgnoreCase(args[other], args[i])) {
+        wanted.wrong = Failed(args[i], "duplicate parameter");
+        return wanted;
+      }
+    }
+    const OwnParameter* own = IsSettable(name) ? FindOwn(args[i]) : nullptr;
+    if (own != nullptr) wanted.wrong = WrongNumber(proxy, *own, args[i + 1]);
+    if (!wanted.wrong.empty()) return wanted;
+    const auto add = [&](std::vector<Bytes>& pairs) {
+      pairs.insert(pairs.end(), {args[i], args[i + 1]});
+    };
+    if (!IsSettable(name)) add(wanted.of_nobody);
+    if (own != nullptr) add(wanted.of_proxy);
+    if (IsSettable(name) && name.owner != ConfigOwner::kProxy) add(wanted.of_shards);
+  }
+  return wanted;
+}
+
+// Cannot fail: what is wrong was found before.
+Task<void> SetOwn(RecipeCall& call, std::vector<Bytes> pairs) {
+  Proxy& proxy = call.context().proxy;
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    if (EqualsIgnoreCase(pairs[i], kRequirePass)) {
+      proxy.access().SetDefaultPassword(pairs[i + 1]);
+      std::vector<std::string> names(1, "default");
+      co_await RenewUsers(call, std::move(names));
+      continue;
+    }
+    const int64_t value = *ParseInteger(pairs[i + 1]);
+    FindOwn(pairs[i])->set(proxy, value);
+    if (!EqualsIgnoreCase(pairs[i], kTimeout)) continue;
+    const Duration timeout = std::chrono::seconds(value);
+    const Proxy::Visit visit = [timeout](WorkerView& worker, std::string&) {
+      worker.SetIdleTimeout(timeout);
+    };
+    co_await call.VisitWorkers(visit);
+  }
+}
+
+void NoteMemoryLimit(Router& router, const std::vector<Bytes>& pairs) {
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    if (!EqualsIgnoreCase(pairs[i], "maxmemory")) continue;
+    for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
+      router.backend(shard).link().SetMemoryLimited(pairs[i + 1] != "0");
+    }
+  }
+}
+
+}  // namespace
+
+Task<std::string> ConfigGetRecipe(RecipeCall& call) {
+  std::string request = call.wire();
+  co_return co_await Get(call, std::move(request));
+}
+
+// All of it or nothing: what only the proxy can refuse is refused first, and what is its own is
+// set when every shard has agreed.
+Task<std::string> ConfigSetRecipe(RecipeCall& call) {
+  const std::span<const Bytes> args = call.args().subspan(2);
+  if (args.size() % 2 != 0) co_return errors::Syntax();
+  const Wanted wanted = Sort(call.context().proxy, args);
+  if (!wanted.wrong.empty()) co_return wanted.wrong;
+  if (!wanted.of_nobody.empty()) {
+    const std::string refused = co_await RefuseUnlessSame(call, wanted.of_nobody);
+    if (!refused.empty()) co_return refused;
+  }
+  if (!wanted.of_shards.empty()) {
+    const std::string error = co_await SetOnShards(call, wanted.of_shards);
+    if (!error.empty()) co_return error;
+    NoteMemoryLimit(call.router(), wanted.of_shards);
+  }
+  co_await SetOwn(call, wanted.of_proxy);
   co_return "+OK\r\n";
 }
 

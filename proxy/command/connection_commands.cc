@@ -47,6 +47,7 @@ bool HelloOptions(Call& call, ReplyWriter& out) {
         return false;
       }
       call.client.MutableDetails().name = std::string(call.args[++i]);
+      call.client.details->Charge(call.context.blocks);
     } else {
       out.Error("ERR Syntax error in HELLO option '" + std::string(call.args[i]) + "'");
       return false;
@@ -148,7 +149,10 @@ void Reset(Call& call, ReplyWriter& out) {
   client.no_evict = false;
   client.no_touch = false;
   call.context.proxy.access().Welcome(client);
-  if (client.details != nullptr) client.details->name.clear();
+  if (client.details != nullptr) {
+    client.details->name = std::string();
+    client.details->Charge(call.context.blocks);
+  }
   out.Simple("RESET");
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "command/access.h"
 #include "command/background.h"
 #include "command/call.h"
 #include "command/handlers.h"
@@ -41,9 +42,23 @@ void SendTo(Call& call, uint32_t shard) {
       .Send(call.exchange);
 }
 
+// In steps; what the client sends next waits for it.
+void StartSteps(Call& call, RecipeFunction recipe) {
+  call.client.goes_alone = true;
+  call.context.recipes.Start(call, recipe);
+}
+
+// A script that may not run with the proxy's own rights.
+bool IsCheckedScript(const Call& call) {
+  return call.command.Is(kRunsScript) && call.client.limits != nullptr &&
+         !call.client.limits->MayRunScripts();
+}
+
 // As SendTo; scripts are known before they are called, and may run for long.
 void SendScriptTo(Call& call, uint32_t shard) {
   if (call.command.Is(kRunsScript)) {
+    if (IsCheckedScript(call)) [[unlikely]]
+      return StartSteps(call, CheckedScriptRecipe);
     call.exchange.script = true;
     Backend& backend = call.context.router.backend(shard);
     backend.ExpectScript(call.client.database, call.client.resp);
@@ -53,14 +68,6 @@ void SendScriptTo(Call& call, uint32_t shard) {
   SendTo(call, shard);
 }
 
-// Any shard will do: the first that answers.
-uint32_t AnyShard(Router& router) {
-  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
-    if (!router.backend(shard).link().failing()) return shard;
-  }
-  return 0;
-}
-
 void RefuseReserved(Call& call, Bytes key) { AnswerWith(call, errors::ReservedKey(key)); }
 
 SagaMode ModeOf(const Call& call) {
@@ -68,13 +75,10 @@ SagaMode ModeOf(const Call& call) {
   return rules != nullptr ? rules->modes[call.command.id] : BuiltInMode(call.command);
 }
 
-// In steps; what the client sends next waits for it.
-void StartSteps(Call& call, RecipeFunction recipe) {
-  call.client.goes_alone = true;
-  call.context.recipes.Start(call, recipe);
-}
-
 void ForwardOverShards(Call& call) {
+  if (IsCheckedScript(call)) [[unlikely]] {
+    return AnswerWith(call, ScriptRefusal(*call.client.limits, "its keys are on several shards"));
+  }
   if (ModeOf(call) == SagaMode::kReject) {
     return AnswerWith(call, errors::ManyShards(call.command.full_name));
   }
@@ -171,6 +175,13 @@ void Locally(Call& call) {
 }
 
 }  // namespace
+
+uint32_t AnyShard(Router& router) {
+  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
+    if (!router.backend(shard).link().failing()) return shard;
+  }
+  return 0;
+}
 
 bool NamesReserved(const Call& call) {
   std::vector<uint32_t>& keys = call.context.key_positions;

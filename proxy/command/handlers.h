@@ -119,6 +119,8 @@ void AclLog(Call& call, ReplyWriter& out);
 void AclNoFile(Call& call, ReplyWriter& out);
 void AclUsers(Call& call, ReplyWriter& out);
 void AclWhoAmI(Call& call, ReplyWriter& out);
+// RenewUser of all clients, on every worker, that are logged in as one of `names`.
+Task<void> RenewUsers(RecipeCall& call, std::vector<std::string> names);
 Task<std::string> AclDelUserRecipe(RecipeCall& call);
 Task<std::string> AclDryRunRecipe(RecipeCall& call);
 Task<std::string> AclSetUserRecipe(RecipeCall& call);
@@ -165,6 +167,9 @@ Task<std::string> ProxySagasRecipe(RecipeCall& call);
 // saga_calls.cc
 Task<std::string> MsetSagaRecipe(RecipeCall& call);
 Task<std::string> RemoveSagaRecipe(RecipeCall& call);
+
+// script_rights.cc
+Task<std::string> CheckedScriptRecipe(RecipeCall& call);
 
 // wait.cc
 Task<std::string> WaitRecipe(RecipeCall& call);

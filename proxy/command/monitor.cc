@@ -153,12 +153,13 @@ void PushHub::Monitor(Call& call) {
     call.exchange.state = Exchange::State::kDone;
     return call.exchange.sink->OnReply(call.exchange, Slice{reply, {}});
   }
-  tasks_.Add(RunMonitor(ClientOf(*call.view), call.exchange));
+  tasks_.Add(RunMonitor(ClientOf(*call.view), call.command, call.exchange));
 }
 
 // Every worker looks out before the client is told that it monitors.
-Task<void> PushHub::RunMonitor(std::shared_ptr<PushClient> who, Exchange& exchange) {
-  if (!who->monitor) {
+Task<void> PushHub::RunMonitor(std::shared_ptr<PushClient> who, const Command& command,
+                               Exchange& exchange) {
+  if (who->monitor == nullptr) {
     const auto counted = std::make_shared<Event>();
     context_.proxy.VisitWorkers(
         [](WorkerView& worker, std::string&) {
@@ -184,7 +185,7 @@ Task<void> PushHub::RunMonitor(std::shared_ptr<PushClient> who, Exchange& exchan
       co_await *later;
     }
     if (who->view != nullptr) {
-      who->monitor = true;
+      who->monitor = &command;
       monitoring_.push_back(who);
     } else {
       MonitorLeft();

@@ -60,8 +60,9 @@ class WorkerView {
   // Clients of the asking pool.
   virtual void EachClient(const std::function<void(ClientView&)>& visit) = 0;
   virtual const WorkerMetrics& metrics() const = 0;
-  virtual void ResetStatistics() = 0;  // of commands: CONFIG RESETSTAT
-  virtual void EndPause() = 0;         // clients that waited for it go on
+  virtual void ResetStatistics() = 0;                 // of commands: CONFIG RESETSTAT
+  virtual void EndPause() = 0;                        // clients that waited for it go on
+  virtual void SetIdleTimeout(Duration timeout) = 0;  // zero: none
   virtual Router& router() = 0;
   virtual PushHub* push() { return nullptr; }
   virtual SagaSet* sagas() { return nullptr; }
@@ -79,7 +80,12 @@ struct ProxyFacts {
   std::vector<Address> listen;
   int databases = 16;
   size_t workers = 1;
-  size_t max_clients = 10000;
+  // limits and timeouts of the configuration, in its units and in bytes.
+  uint64_t max_bulk = uint64_t{512} << 20;
+  uint64_t query_buffer = uint64_t{64} << 20;
+  uint64_t reply_buffer = uint64_t{64} << 20;
+  uint64_t client_memory = 0;
+  Duration idle_timeout{};  // zero: none; also as CONFIG SET timeout has it
   TimePoint started_at{};
   int64_t started_unix = 0;
 };
@@ -108,6 +114,11 @@ class Proxy {
 
   virtual const ProxyFacts& facts() const = 0;
   virtual TimePoint Now() = 0;
+  // How many clients the process takes, of all its pools. Set until the next reload. Any thread.
+  virtual uint32_t max_clients() const = 0;
+  virtual void SetMaxClients(uint32_t count) = 0;
+  // How many there is room for, as descriptors go.
+  virtual uint32_t possible_clients() const = 0;
   // The pool's users.
   virtual AccessControl& access() = 0;
   virtual SlowLog& slow_log() = 0;

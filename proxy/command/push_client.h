@@ -25,8 +25,10 @@ struct PushClient {
   uint64_t id = 0;
   ClientView* view = nullptr;  // nullptr: the client left
   Names subscribed[kPushKinds];
-  bool monitor = false;
-  bool targeted = false;  // another client's invalidations are for it
+  size_t name_bytes = 0;             // of these, with what it takes to keep them
+  MemoryCharge charge;               // of these
+  const Command* monitor = nullptr;  // what it asked with to see all commands; nullptr: it does not
+  bool targeted = false;             // another client's invalidations are for it
   std::unique_ptr<Tracking> tracking;
 
   Names& of(PushKind kind) { return subscribed[static_cast<size_t>(kind)]; }

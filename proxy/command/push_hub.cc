@@ -138,8 +138,17 @@ void PushHub::Release(PushKind kind, Bytes name, const Wait& wait) {
 }
 
 // False when the client has it already.
+// limits.memory counts the names that a client subscribed.
+void PushHub::CountName(PushClient& client, Bytes name, bool added) {
+  constexpr size_t kNode = 96;
+  const size_t bytes = name.size() + kNode;
+  client.name_bytes = added ? client.name_bytes + bytes : client.name_bytes - bytes;
+  client.charge.Set(context_.blocks, client.name_bytes);
+}
+
 bool PushHub::Register(PushClient& client, PushKind kind, const std::string& name) {
   if (!client.of(kind).insert(name).second) return false;
+  CountName(client, name, true);
   Topic& topic = topics_[Index(kind)].find(name)->second;
   topic.clients.push_back(&client);
   counts_->Add(kind, name, {.clients = 1, .connections = topic.counted ? 0 : 1});
@@ -157,6 +166,7 @@ bool PushHub::Deregister(PushClient& client, PushKind kind, Bytes name, const Wa
   clients.pop_back();
   counts_->Add(kind, name, {.clients = -1});
   Release(kind, name, wait);
+  CountName(client, *mine, false);
   client.of(kind).erase(mine);
   return true;
 }
@@ -251,7 +261,7 @@ void PushHub::Leave(ClientState& client) {
     }
   }
   Send();
-  if (!std::exchange(who->monitor, false)) return;
+  if (std::exchange(who->monitor, nullptr) == nullptr) return;
   std::erase(monitoring_, who);
   MonitorLeft();
 }

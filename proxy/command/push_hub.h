@@ -93,7 +93,8 @@ class PushHub {
                           std::vector<std::string> names, Exchange& exchange, int resp);
   Task<void> RunUnsubscribe(std::shared_ptr<PushClient> who, PushKind kind,
                             std::vector<std::string> names, Exchange& exchange, int resp);
-  Task<void> RunMonitor(std::shared_ptr<PushClient> who, Exchange& exchange);
+  Task<void> RunMonitor(std::shared_ptr<PushClient> who, const Command& command,
+                        Exchange& exchange);
   void MonitorLeft();
   bool HasRoomForLine();
   Task<void> RunTrack(std::shared_ptr<PushClient> who, TrackingOptions options, Exchange& exchange,
@@ -102,6 +103,7 @@ class PushHub {
   void RedirectBroken(PushClient& client);
   Topic& Hold(PushKind kind, Bytes name, const Wait& wait);
   void Release(PushKind kind, Bytes name, const Wait& wait);
+  void CountName(PushClient& client, Bytes name, bool added);
   bool Register(PushClient& client, PushKind kind, const std::string& name);
   bool Deregister(PushClient& client, PushKind kind, Bytes name, const Wait& wait);
   void Send();

@@ -42,6 +42,7 @@ class RecipeCall {
   bool in_exec() const { return in_exec_; }
   // The client's user when the command came, if there is anything that it may not do; else nullptr.
   const AclUser* limits() const { return limits_.get(); }
+  const std::shared_ptr<const AclUser>& limited_user() const { return limits_; }
   // One like it, to Run() commands in its place.
   ClientState StandIn() const;
 

@@ -11,14 +11,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/block.h"
 #include "base/bytes.h"
 #include "command/table.h"
 
 namespace ringmaster {
 
+struct AclUser;
 class Backend;
 class Connection;
 struct Call;
@@ -55,7 +58,11 @@ struct Transaction {
   bool touched = false;  // a watch was lost with its connection: EXEC answers nil
   uint64_t routes = 0;   // Router::version() at the first WATCH
   size_t bytes = 0;      // of the queue
+  MemoryCharge charge;   // of these
   std::vector<Queued> queue;
+  // Whose rights the queue was checked against; `rights_changed`: only a part of it.
+  std::shared_ptr<const AclUser> checked_for;
+  bool rights_changed = false;
   std::vector<Watcher> watchers;
 };
 

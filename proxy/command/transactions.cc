@@ -3,7 +3,7 @@
 #include <optional>
 #include <utility>
 
-#include "command/access.h"
+#include "command/access_control.h"
 #include "command/call.h"
 #include "command/families.h"
 #include "command/handlers.h"
@@ -329,6 +329,54 @@ class Execution {
   ClientState absent_;  // stands for a client that left meanwhile
 };
 
+// What the user may not do any more is left out of the queue. The errors in its place, by the
+// place in the queue; an empty one: it stays.
+std::vector<std::string> LeaveOutDenied(RecipeCall& call, const AclUser& user,
+                                        std::vector<Transaction::Queued>& queue) {
+  std::vector<std::string> errors(queue.size());
+  std::vector<Transaction::Queued> kept;
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const std::vector<Bytes> args = queue[i].views();
+    Denial denial = user.Check(*queue[i].command, args);
+    const bool script = !denial && queue[i].command->Is(kRunsScript) && !user.MayRunScripts();
+    if (script) denial.reason = Denial::Reason::kCommand;
+    const Denial in_use = denial ? Denial() : user.CheckRun(*queue[i].command, args);
+    if (in_use) errors[i] = DenialReply(in_use, *queue[i].command);
+    if (in_use) continue;
+    if (denial) {
+      errors[i] = script ? ScriptRefusal(user, "MULTI runs on the connection that all users share")
+                         : LateDenialReply(denial);
+      AclLogEntry entry;
+      entry.reason = denial.reason;
+      entry.context = "multi";
+      entry.object = denial.position == 0 ? queue[i].command->full_name
+                                          : Printable(args[denial.position], kLoggedArgument);
+      entry.user = user.name;
+      entry.client = "id=" + std::to_string(call.client_id());
+      entry.at = call.context().proxy.Now();
+      call.context().proxy.access().Log(std::move(entry));
+    } else {
+      kept.push_back(std::move(queue[i]));
+    }
+  }
+  queue = std::move(kept);
+  return errors;
+}
+
+// EXEC's reply with the errors at their places.
+std::string Interleaved(std::string reply, const std::vector<std::string>& errors) {
+  const ReplyElement array = ReadReply(reply);
+  if (!array.is_aggregate() || array.is_null()) return reply;
+  std::string whole;
+  ReplyWriter(whole, 2).Array(errors.size());
+  ReplyReader children = ReplyReader::Children(array);
+  for (const std::string& error : errors) {
+    const std::optional<ReplyElement> child = error.empty() ? children.Next() : std::nullopt;
+    whole += child ? child->raw : Bytes(error);
+  }
+  return whole;
+}
+
 // After their EXEC connections watch nothing any more.
 void GiveBackWatchers(Transaction& transaction) {
   for (const Transaction::Watcher& watcher : std::exchange(transaction.watchers, {})) {
@@ -343,10 +391,18 @@ Task<std::string> ExecRecipe(RecipeCall& call) {
   }
   const std::shared_ptr<Transaction> transaction = std::exchange(client->transaction, nullptr);
   transaction->open = false;
+  std::shared_ptr<const AclUser> user = client->user;
   const std::string busy = co_await BusyReply(call);
   if (!busy.empty()) co_return Discarded(busy);
   if (transaction->broken) {
     co_return "-EXECABORT Transaction discarded because of previous errors.\r\n";
+  }
+  // As it is now: its rights may have changed since MULTI.
+  if (call.client() != nullptr) user = call.client()->user;
+  std::vector<std::string> denied;
+  const bool changed = transaction->rights_changed || user != transaction->checked_for;
+  if (changed && user != nullptr && !user->may_everything()) {
+    denied = LeaveOutDenied(call, *user, transaction->queue);
   }
   Proxy::Resume resume = [] {};
   const bool flushes =
@@ -359,6 +415,7 @@ Task<std::string> ExecRecipe(RecipeCall& call) {
   }
   Execution execution(call, transaction);
   std::string reply = co_await execution.Run();
+  if (!denied.empty()) reply = Interleaved(std::move(reply), denied);
   resume();
   const ReplyElement said = ReadReply(reply);
   // After an error or a nil somebody may still watch.
@@ -538,9 +595,12 @@ bool QueueInTransaction(Call& call) {
     Answer1(call, "-ERR the transaction is too large: send it in smaller ones\r\n");
     return true;
   }
-  transaction.bytes += size;
   // After an error nothing of it will run.
   if (!transaction.broken) {
+    if (transaction.queue.empty()) transaction.checked_for = call.client.user;
+    if (transaction.checked_for != call.client.user) transaction.rights_changed = true;
+    transaction.bytes += size;
+    transaction.charge.Set(call.context.blocks, transaction.bytes);
     const AclUser* limits = call.client.limits;
     const Denial denial = limits != nullptr ? limits->CheckRun(call.command, call.args) : Denial();
     if (denial) [[unlikely]] {

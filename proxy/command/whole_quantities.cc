@@ -4,10 +4,12 @@
 #include <limits>
 #include <numeric>
 
+#include "command/config_names.h"
+
 namespace ringmaster {
 namespace {
 
-constexpr Bytes kParameters[] = {"maxmemory", "maxmemory-clients", "tracking-table-max-keys"};
+constexpr Bytes kMaxMemory = "maxmemory";
 
 struct Unit {
   Bytes name;
@@ -35,11 +37,10 @@ std::optional<uint64_t> ParseQuantity(Bytes text) {
 }  // namespace
 
 bool IsQuantityOfAll(Bytes parameter) {
-  return std::any_of(std::begin(kParameters), std::end(kParameters),
-                     [parameter](Bytes known) { return EqualsIgnoreCase(parameter, known); });
+  return FindConfigName(parameter).owner == ConfigOwner::kShares;
 }
 
-bool IsMemoryOfAll(Bytes parameter) { return EqualsIgnoreCase(parameter, kParameters[0]); }
+bool IsMemoryOfAll(Bytes parameter) { return EqualsIgnoreCase(parameter, kMaxMemory); }
 
 std::vector<std::string> SharesOf(Bytes value, const std::vector<uint32_t>& weights,
                                   const std::vector<uint64_t>& used) {

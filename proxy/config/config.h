@@ -52,6 +52,10 @@ struct ShardConfig {
   bool operator==(const ShardConfig&) const = default;
 };
 
+// Of a user who may not do everything: its scripts may not do more than it may itself, or they run
+// with the proxy's own rights.
+enum class UserScripts : uint8_t { kChecked, kUnchecked };
+
 // In the words of Redis's ACL.
 struct UserConfig {
   std::string name;
@@ -61,6 +65,7 @@ struct UserConfig {
   std::string commands = "+@all";
   std::vector<std::string> keys = {"*"};
   std::vector<std::string> channels = {"*"};
+  UserScripts scripts = UserScripts::kChecked;
   bool operator==(const UserConfig&) const = default;
 };
 

@@ -161,6 +161,7 @@ class Dumper {
     Line("        commands: {}", Quoted(user.commands));
     Line("        keys: {}", QuotedList(user.keys));
     Line("        channels: {}", QuotedList(user.channels));
+    if (user.scripts == UserScripts::kUnchecked) Line("        scripts: unchecked");
   }
 
   void Policies(const Config& config) {

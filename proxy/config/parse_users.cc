@@ -16,6 +16,9 @@ constexpr Bytes kCategories[] = {
     "string", "bitmap",   "hyperloglog", "geo",        "stream",      "pubsub",    "admin", "fast",
     "slow",   "blocking", "dangerous",   "connection", "transaction", "scripting"};
 
+// In the order of UserScripts.
+constexpr Bytes kUserScripts[] = {"checked", "unchecked"};
+
 bool IsCommandName(Bytes name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
     return (ToLower(c) >= 'a' && ToLower(c) <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -130,6 +133,7 @@ UserConfig ParseUser(const YamlValue& value, const std::string& path,
   ReadCommands(section, user.commands);
   ReadPatterns(section, "keys", '~', user.keys);
   ReadPatterns(section, "channels", '&', user.channels);
+  section.ReadEnum("scripts", kUserScripts, user.scripts);
   return user;
 }
 

@@ -20,6 +20,8 @@ namespace ringmaster {
 namespace {
 
 constexpr int kBacklog = 1024;
+// How long nobody is accepted after the system could not.
+constexpr Duration kRest = std::chrono::milliseconds(100);
 
 Error SystemError(const std::string& what) {
   return Error{ErrorCode::kIo, what + ": " + std::strerror(errno)};
@@ -145,7 +147,8 @@ Listener::Listener(Loop& loop, Address address, int fd)
     : address_(std::move(address)),
       fd_(fd),
       spare_fd_(open("/dev/null", O_RDONLY | O_CLOEXEC)),
-      watcher_(new Watcher) {
+      watcher_(new Watcher),
+      rest_(loop, [this] { Watch(); }) {
   struct stat file {};
   if (address_.kind == Address::kUnix && stat(address_.path.c_str(), &file) == 0) {
     file_device_ = file.st_dev;
@@ -158,11 +161,7 @@ Listener::Listener(Loop& loop, Address address, int fd)
 
 void Listener::Start(Accepted accepted) {
   accepted_ = std::move(accepted);
-  uv_poll_start(&watcher_->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
-    auto* watcher = static_cast<Watcher*>(poll->data);
-    Loop::Note(poll->loop, Pulse::At::kConnection);
-    if (watcher->listener != nullptr) watcher->listener->AcceptAll();
-  });
+  Watch();
 }
 
 bool Listener::reachable() const {
@@ -184,6 +183,19 @@ Listener::~Listener() {
   if (address_.kind == Address::kUnix && reachable()) unlink(address_.path.c_str());
   close(fd_);
   if (spare_fd_ >= 0) close(spare_fd_);
+}
+
+void Listener::Watch() {
+  uv_poll_start(&watcher_->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    auto* watcher = static_cast<Watcher*>(poll->data);
+    Loop::Note(poll->loop, Pulse::At::kConnection);
+    if (watcher->listener != nullptr) watcher->listener->AcceptAll();
+  });
+}
+
+void Listener::Rest() {
+  uv_poll_stop(&watcher_->poll);
+  rest_.StartOnce(kRest);
 }
 
 void Listener::AcceptAll() {
@@ -208,9 +220,10 @@ void Listener::AcceptAll() {
       const int refused = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
       if (refused >= 0) close(refused);
       spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
-      if (refused < 0) return;
+      // Somebody else took the number: the socket stays readable, and only time helps.
+      if (refused < 0) return Rest();
     } else if (errno != EINTR && errno != ECONNABORTED) {
-      return;
+      return Rest();
     }
   }
 }

@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "base/result.h"
+#include "net/timer.h"
 
 namespace ringmaster {
 
@@ -50,6 +51,8 @@ class Listener {
  private:
   struct Watcher;
   Listener(Loop& loop, Address address, int fd);
+  void Watch();
+  void Rest();
 
   Address address_;
   bool adopted_ = false;
@@ -59,6 +62,7 @@ class Listener {
   int spare_fd_;  // given up for a moment when the process runs out of descriptors
   Accepted accepted_;
   Watcher* watcher_;
+  Timer rest_;  // from a failure to accept until the next try
 };
 
 }  // namespace ringmaster

@@ -1,6 +1,7 @@
 #include "resp/request_parser.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -15,6 +16,8 @@ constexpr size_t kMaxHeader = 65536;
 
 constexpr char kInvalidCount[] = "Protocol error: invalid multibulk length";
 constexpr char kInvalidSize[] = "Protocol error: invalid bulk length";
+constexpr char kGuestCount[] = "Protocol error: unauthenticated multibulk length";
+constexpr char kGuestSize[] = "Protocol error: unauthenticated bulk length";
 constexpr char kHugeCount[] = "Protocol error: too big mbulk count string";
 constexpr char kHugeSize[] = "Protocol error: too big bulk count string";
 constexpr char kHugeInline[] = "Protocol error: too big inline request";
@@ -28,7 +31,24 @@ bool IsBulkSize(std::optional<int64_t> size, const RequestLimits& limits) {
   return size && *size >= 0 && static_cast<uint64_t>(*size) <= limits.max_bulk;
 }
 
+// Others may send as many arguments, as Redis sees it.
+bool MaySayAfterLogin(int64_t count, const RequestLimits& limits) {
+  return limits.bulk_of_others > 0 && count <= std::numeric_limits<int32_t>::max();
+}
+
+bool MaySendAfterLogin(std::optional<int64_t> size, const RequestLimits& limits) {
+  return size && *size >= 0 && static_cast<uint64_t>(*size) <= limits.bulk_of_others;
+}
+
 }  // namespace
+
+RequestLimits GuestLimits(const RequestLimits& limits) {
+  RequestLimits guests = limits;
+  guests.max_args = std::min<uint32_t>(limits.max_args, 10);
+  guests.max_bulk = std::min<uint64_t>(limits.max_bulk, 16384);
+  guests.bulk_of_others = limits.max_bulk;
+  return guests;
+}
 
 void RequestParser::Reset() {
   position_ = wanted_ = scanned_ = 0;
@@ -101,7 +121,9 @@ RequestParser::Status RequestParser::ParseCount(Bytes input) {
     count = *number;
     behind = input.data() + length + 2;
   }
-  if (count > static_cast<int64_t>(limits_->max_args)) return Bad(kInvalidCount);
+  if (count > static_cast<int64_t>(limits_->max_args)) {
+    return Bad(MaySayAfterLogin(count, *limits_) ? kGuestCount : kInvalidCount);
+  }
   position_ = static_cast<size_t>(behind - input.data());
   scanned_ = 0;
   count_known_ = true;
@@ -149,7 +171,9 @@ RequestParser::Status RequestParser::ParseBulkSize(Bytes input) {
   }
   if (input[position_] != '$') return Bad(ExpectedDollar(input[position_]));
   const std::optional<int64_t> size = ParseInteger(input.substr(position_ + 1, length - 1));
-  if (!IsBulkSize(size, *limits_)) return Bad(kInvalidSize);
+  if (!IsBulkSize(size, *limits_)) {
+    return Bad(MaySendAfterLogin(size, *limits_) ? kGuestSize : kInvalidSize);
+  }
   bulk_size_ = static_cast<uint64_t>(*size);
   position_ += length + 2;
   scanned_ = 0;

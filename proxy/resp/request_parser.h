@@ -19,7 +19,12 @@ struct RequestLimits {
   uint32_t max_args = 1024 * 1024;
   uint64_t max_bulk = 512ULL * 1024 * 1024;
   uint32_t max_inline = 64 * 1024;
+  // Of who is not logged in: the largest bulk of others. What is only too large for a guest is
+  // refused in words that say so. 0: it is for all.
+  uint64_t bulk_of_others = 0;
 };
+// Of who is not logged in, as Redis has them: nobody can make us keep much before AUTH.
+RequestLimits GuestLimits(const RequestLimits& limits);
 
 class RequestParser {
  public:

@@ -1,6 +1,5 @@
 // The command line: see DESIGN section 2 and `ringmaster --help`.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -8,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "server/demo.h"
@@ -16,14 +16,6 @@
 
 namespace ringmaster {
 namespace {
-
-// Every client and every shard connection is a descriptor.
-void RaiseDescriptorLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 int Fail(const std::string& text) {
   fmt::print(stderr, "{}\n", text);

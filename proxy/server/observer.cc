@@ -234,7 +234,7 @@ void Observer::Fill(Overview& out) const {
   out.version = facts.version;
   out.run_id = facts.run_id;
   out.config_file = facts.config_file;
-  out.max_clients = facts.max_clients;
+  out.max_clients = server_.max_clients();
   out.uptime_seconds = Seconds(MonotonicNow() - server_.started_at_);
   out.started_unix = started_unix_;
   out.serving = !server_.stopping_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "command/access_control.h"
 #include "command/blocking.h"
 #include "server/server.h"
 
@@ -44,6 +45,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
                      if (!moves_.freezing()) freeze_poll_.Stop();
                    }),
       parser_(limits_.request),
+      guests_(limits_.guest),
       sessions_{worker.loop_,
                 worker.blocks_,
                 worker.read_block_,
@@ -53,6 +55,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
                 worker.reaper_,
                 limits_,
                 parser_,
+                guests_,
                 worker.line_,
                 worker.windows_,
                 worker.gate_,
@@ -68,6 +71,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
   commands_.sagas = &sagas_;
   commands_.set_groups = &set_groups_;
   commands_.scripts = &server_.state(pool_).scripts;
+  commands_.script_rights = &script_rights_;
   commands_.modules = &server_.state(pool_).modules;
   if (snapshot->move != nullptr) {
     Switch(std::move(snapshot), std::move(movers));
@@ -95,7 +99,7 @@ void PoolWorker::AddClient(int fd, uint64_t id, const std::shared_ptr<TlsContext
 void PoolWorker::AddMoved(MovedClient& client, bool pulled) {
   auto* session = new Session(sessions_, client);
   all_.PushBack(*session);
-  Renew(session->view());  // on its way it was out of ACL SETUSER's sight
+  RenewUser(access(), session->view(), false);  // on its way it was out of ACL SETUSER's sight
   worker_.metrics_.moved_in.Add();
   if (pulled) worker_.metrics_.pulled_in.Add();
   worker_.metrics_.clients.Add();
@@ -199,19 +203,8 @@ void PoolWorker::EndPause() {
   EachSession([](Session& session) { session.EndPause(); });
 }
 
-void PoolWorker::Renew(ClientView& client) {
-  ClientState& state = client.state();
-  if (state.user == nullptr) return;
-  std::shared_ptr<const AclUser> user = access().Find(state.user->name);
-  if (user == state.user) return;
-  if (user == nullptr) return client.Kill(false);
-  const bool was = state.authenticated;
-  LogIn(state, std::move(user));
-  state.authenticated = was;
-}
-
 void PoolWorker::RenewUsers() {
-  EachClient([this](ClientView& client) { Renew(client); });
+  EachClient([this](ClientView& client) { RenewUser(access(), client, false); });
 }
 
 void PoolWorker::Tick(TimePoint now) {
@@ -222,6 +215,7 @@ void PoolWorker::Tick(TimePoint now) {
   locks_.Tick(now);
   sagas_.Tick(now);
   set_groups_.Tick(now);
+  script_rights_.Tick(now);
   puller_.Tick(now);
   push_.Tick(now);
   std::erase_if(timers_, [](const auto& timer) { return timer->done; });
@@ -259,6 +253,9 @@ void PoolWorker::CloseClients() {
 }
 
 TimePoint PoolWorker::Now() { return worker_.loop_.Now(); }
+uint32_t PoolWorker::max_clients() const { return server_.max_clients(); }
+uint32_t PoolWorker::possible_clients() const { return Server::possible_clients(); }
+void PoolWorker::SetMaxClients(uint32_t count) { server_.SetMaxClients(count); }
 
 void PoolWorker::VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) {
   server_.VisitWorkers(pool_, worker_.index(), visit, std::move(done));

@@ -13,6 +13,7 @@
 #include "command/push_hub.h"
 #include "command/recipe.h"
 #include "command/saga_rules.h"
+#include "command/script_rights.h"
 #include "command/set_groups.h"
 #include "command/slow_log.h"
 #include "control/mover.h"
@@ -80,6 +81,9 @@ class PoolWorker final : public Proxy, public WorkerView {
   // Proxy.
   const ProxyFacts& facts() const override { return facts_; }
   TimePoint Now() override;
+  uint32_t max_clients() const override;
+  void SetMaxClients(uint32_t count) override;
+  uint32_t possible_clients() const override;
   AccessControl& access() override;
   SlowLog& slow_log() override;
   Pause& pause() override;
@@ -101,12 +105,14 @@ class PoolWorker final : public Proxy, public WorkerView {
   const WorkerMetrics& metrics() const override;
   void ResetStatistics() override;
   void EndPause() override;
+  void SetIdleTimeout(Duration timeout) override {
+    limits_.idle_timeout = facts_.idle_timeout = timeout;
+  }
   Router& router() override { return router_; }
   PushHub* push() override { return &push_; }
   SagaSet* sagas() override { return &sagas_; }
 
  private:
-  void Renew(ClientView& client);
   // A timer of After(), kept until it has run.
   struct Delayed {
     Delayed(Loop& loop, std::function<void()> callback);
@@ -130,6 +136,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   LockGate locks_;
   SagaSet sagas_;
   SetGroups set_groups_;
+  ScriptRights script_rights_{router_};
   KeyPuller puller_;
   Timer freeze_poll_;
   std::shared_ptr<MoverSet> movers_;                   // while keys move
@@ -137,6 +144,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   std::shared_ptr<const SagaRules> saga_rules_;
   RecentRequests recent_;
   RequestParser parser_;
+  RequestParser guests_;
   IntrusiveList<Session, ClosedTag> closed_;
   IntrusiveList<Session, AllTag> all_;
   SessionContext sessions_;

@@ -11,6 +11,7 @@
 #include <random>
 #include <utility>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "resp/errors.h"
 #include "server/operator_commands.h"
@@ -66,6 +67,7 @@ Server::Server(Config config, std::string config_file)
       jobs_(*this, loop_),
       observer_(*this),
       heartbeat_(loop_, [] {}) {
+  SetMaxClients(config_.limits.clients);
   worker_count_ =
       config_.workers != 0 ? config_.workers : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -102,7 +104,11 @@ ProxyFacts Server::FactsOf(const PoolConfig& pool) const {
   for (const ListenConfig& listen : pool.listen) facts.listen.push_back(listen.address);
   facts.databases = static_cast<int>(pool.databases);
   facts.workers = worker_count_;
-  facts.max_clients = config_.limits.clients;
+  facts.max_bulk = config_.limits.max_bulk;
+  facts.query_buffer = config_.limits.query_buffer;
+  facts.reply_buffer = config_.limits.reply_buffer;
+  facts.client_memory = config_.limits.memory;
+  facts.idle_timeout = config_.timeouts.idle_client;
   facts.started_at = started_at_;
   facts.started_unix = std::chrono::duration_cast<std::chrono::seconds>(
                            std::chrono::system_clock::now().time_since_epoch())
@@ -118,6 +124,7 @@ std::unique_ptr<PoolWorker> Server::MakePoolWorker(Worker& worker, size_t pool) 
 }
 
 Status Server::Start() {
+  CheckClientLimit();
   auto background = MakeBackgroundClass(table_, config_.schedule.background);
   if (!background) return background.error();
   background_ = *background;
@@ -316,22 +323,43 @@ Worker& Server::LeastLoaded() {
   return *workers_[best];
 }
 
+uint32_t Server::possible_clients() {
+  const size_t limit = DescriptorLimit();
+  return static_cast<uint32_t>(limit - std::min(limit, KeptDescriptors()));
+}
+
+void Server::CheckClientLimit() const {
+  if (config_.limits.clients <= possible_clients()) return;
+  LogWarning(
+      "limits.clients is {}, but the process may have {} descriptors and keeps {} of them for "
+      "shards, files and the admin pages: it takes {} clients at most; raise the limit of open "
+      "files (ulimit -n, LimitNOFILE)",
+      config_.limits.clients, DescriptorLimit(), KeptDescriptors(), possible_clients());
+}
+
+void Server::TurnAway(int fd, bool plain, const std::string& why) {
+  static LogLimiter limiter;
+  uint64_t held = 0;
+  workers_[0]->NoteRefused();
+  if (limiter.Allow(MonotonicNow(), &held)) LogWarning("refused a client: {} ({} more)", why, held);
+  const std::string error = errors::MaxClients();
+  if (plain) (void)!send(fd, error.data(), error.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  close(fd);
+}
+
 void Server::Accept(const Door& door, int fd) {
   size_t clients = 0;
   for (const auto& worker : workers_) clients += worker->clients().load(std::memory_order_relaxed);
-  if (clients >= config_.limits.clients) {
-    static LogLimiter limiter;
-    uint64_t held = 0;
-    workers_[0]->NoteRefused();
-    if (limiter.Allow(MonotonicNow(), &held)) {
-      LogWarning("refused a client: limits.clients ({}) is reached ({} more)",
-                 config_.limits.clients, held);
-    }
-    const std::string error = errors::MaxClients();
-    if (door.tls == nullptr)
-      (void)!send(fd, error.data(), error.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    close(fd);
-    return;
+  if (clients >= max_clients()) {
+    return TurnAway(fd, door.tls == nullptr,
+                    fmt::format("limits.clients ({}) is reached", max_clients()));
+  }
+  // The lowest free number says how many are in use.
+  if (static_cast<size_t>(fd) + KeptDescriptors() >= DescriptorLimit()) {
+    return TurnAway(fd, door.tls == nullptr,
+                    fmt::format("of {} descriptors only those are left that shards, files and the "
+                                "admin pages may need; raise the limit of open files (ulimit -n)",
+                                DescriptorLimit()));
   }
   const std::optional<size_t> home = evener_.HomeOf(clients);
   Worker& worker = home ? *workers_[*home] : LeastLoaded();
@@ -422,6 +450,8 @@ Result<std::string> Server::TakeReload() {
     for (const auto& pool : pool_states_) pool->modules.Take(*commands);
   }
   config_ = std::move(*next);
+  SetMaxClients(config_.limits.clients);
+  CheckClientLimit();
   background_ = *background;
   saga_rules_ = *rules;
   SetBackgroundRule();

@@ -72,6 +72,11 @@ class Server {
   Mailbox& mailbox() { return mailbox_; }
   const std::string& run_id() const { return run_id_; }
   const std::string& config_file() const { return config_file_; }  // empty: there is none
+  // How many clients the process has descriptors for. Any thread.
+  static uint32_t possible_clients();
+  // limits.clients, or what CONFIG SET made of it. Any thread.
+  uint32_t max_clients() const { return max_clients_.load(std::memory_order_relaxed); }
+  void SetMaxClients(uint32_t count) { max_clients_.store(count, std::memory_order_relaxed); }
   // Runs `move` while no visit to all workers is under way, so that each of those meets every
   // client exactly once and what is posted to all workers is there before a client that moves.
   // False: not now.
@@ -106,6 +111,8 @@ class Server {
   std::unique_ptr<SagaPool> MakeSagas(size_t pool);
   Result<Listeners::Prepared> PrepareListeners(const Config& config);
   void CommitListeners(Listeners::Prepared prepared, const AdminConfig& admin);
+  void CheckClientLimit() const;
+  void TurnAway(int fd, bool plain, const std::string& why);
   void Accept(const Door& door, int fd);
   Worker& LeastLoaded();
   Result<std::string> Reload();
@@ -148,6 +155,7 @@ class Server {
   bool stopping_moves_ = false;  // guarded by moves_
   size_t next_worker_ = 0;
   uint64_t next_client_ = 1;
+  std::atomic<uint32_t> max_clients_{0};
   uint64_t epoch_ = 1;
   uint64_t reloads_ = 0;
   uint64_t reloads_refused_ = 0;

@@ -55,6 +55,7 @@ Result<std::vector<std::shared_ptr<const AclUser>>> MakeUsers(const CommandTable
                    fmt::format("pool '{}', user '{}', '{}': {}", pool.name, config.name,
                                rule[0] == '>' ? ">..." : rule, wrong)};
     }
+    user->scripts_unchecked = config.scripts == UserScripts::kUnchecked;
     has_default = has_default || config.name == "default";
     users.push_back(std::move(user));
   }

@@ -13,6 +13,7 @@
 #include "command/pause.h"
 #include "command/push_hub.h"
 #include "command/script_memory.h"
+#include "command/script_rights.h"
 #include "command/slow_log.h"
 #include "command/transaction.h"
 #include "net/loop.h"
@@ -26,6 +27,8 @@ constexpr size_t kSoftOutput = 1024 * 1024;
 // An unfinished request shorter than this is looked at anew when more of it comes: cheaper than
 // keeping the parser's state.
 constexpr size_t kReparse = 1024;
+// Values up to this size MONITOR shows.
+constexpr size_t kShownWhole = 1024 * 1024;
 
 // Whether a call may change data. A script says with its first line that it does not.
 bool Writes(const ScriptMemory* scripts, const Command& command, std::span<const Bytes> args) {
@@ -130,6 +133,13 @@ bool Session::GrowInput() {
   }
   const size_t capacity = std::min(std::max({BlockPool::kLarge, wanted, have * 2}),
                                    std::max(context_.limits.query_buffer, wanted));
+  const size_t memory = context_.limits.memory;
+  if (memory != 0 && capacity > BlockPool::kLarge &&
+      context_.blocks.bytes_in_use() + capacity > memory) [[unlikely]] {
+    context_.commands.metrics.memory_refused.Add();
+    BadProtocol(errors::OutOfMemory());
+    return false;
+  }
   BlockRef larger = context_.blocks.Allocate(capacity);
   std::memcpy(larger.data(), input_.block.data() + input_.begin, have);
   input_ = Input{std::move(larger), 0, have};
@@ -211,6 +221,12 @@ void Session::UpdateReading() {
   stream_.WatchReads(read);
 }
 
+// Whoever is not logged in may say little at a time.
+RequestParser& Session::ParserNow() {
+  if (partial_ != nullptr) return *partial_;
+  return state_.authenticated ? context_.parser : context_.guests;
+}
+
 // Serves the requests at the front of `input`, at most a quantum of them; returns how many bytes
 // are done with. What is left is an unfinished request (needs_more_) or waits for its turn.
 size_t Session::Understand(const Slice& input) {
@@ -231,7 +247,7 @@ size_t Session::Understand(const Slice& input) {
       context_.line.Yield(*this);
       break;
     }
-    RequestParser& parser = partial_ != nullptr ? *partial_ : context_.parser;
+    RequestParser& parser = ParserNow();
     const RequestParser::Status status = parser.Parse(rest.bytes);
     if (status == RequestParser::Status::kComplete) [[likely]] {
       const size_t before = used;
@@ -297,6 +313,7 @@ const Command* Session::FindOfModule(std::span<const Bytes> args) const {
 // Whether it waits for all earlier ones, and later ones wait for it.
 bool Session::GoesAlone(const Command& command) const {
   return command.Is(kBarrier) || command.row->plan.kind == PlanKind::kRecipe ||
+         (state_.limits != nullptr && command.Is(kRunsScript) && !state_.limits->MayRunScripts()) ||
          context_.commands.InBackground(command) ||
          (context_.commands.moving && command.Is(kEveryKey));
 }
@@ -376,9 +393,30 @@ void Session::Keep(Request& request, Bytes wire, std::span<const Bytes> args) {
   }
 }
 
-void Session::Deny(const Denial& denial, const Command& command, std::span<const Bytes> args) {
-  LogDenial(context_.commands.proxy, *this, denial, command, args);
-  Refuse(&command, DenialReply(denial, command));
+// What its user may not do, and what there is no memory for. Empty: nothing.
+std::string Session::WhyNotNow(const Command& command, std::span<const Bytes> args) {
+  if (state_.limits != nullptr) {
+    // A recipe that asks the shards what the command is asks for the user's rights then.
+    const bool asks = command.row->plan.recipe == UnknownCommandRecipe;
+    if (const Denial denial = asks ? Denial() : state_.limits->Check(command, args)) {
+      LogDenial(context_.commands.proxy, *this, denial, command, args);
+      return DenialReply(denial, command);
+    }
+    const bool queues = state_.transaction != nullptr && state_.transaction->open;
+    if (const Denial denial = queues ? Denial() : state_.limits->CheckRun(command, args)) {
+      return DenialReply(denial, command);
+    }
+    if (command.Is(kRunsScript) && !state_.limits->MayRunScripts()) {
+      const char* why = ScriptRights::WhyNot(context_.commands, state_, command);
+      if (why != nullptr) return ScriptRefusal(*state_.limits, why);
+    }
+  }
+  const bool full =
+      context_.limits.memory != 0 && context_.blocks.bytes_in_use() > context_.limits.memory;
+  // What ends a transaction gives its memory back.
+  if (!full || command.Is(kInTransaction) || command.Is(kNoAuth)) return "";
+  context_.commands.metrics.memory_refused.Add();
+  return errors::OutOfMemory();
 }
 
 void Session::StartCommand(const Command& command, std::span<const Bytes> args, const Slice& wire) {
@@ -391,21 +429,9 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
   if (!state_.authenticated && !command.Is(kNoAuth)) [[unlikely]] {
     return Refuse(&command, errors::NoAuth());
   }
-  if (state_.limits != nullptr) [[unlikely]] {
-    // A recipe that asks the shards what the command is asks for the user's rights then.
-    const bool asks = command.row->plan.recipe == UnknownCommandRecipe;
-    if (const Denial denial = asks ? Denial() : state_.limits->Check(command, args)) {
-      return Deny(denial, command, args);
-    }
-    const bool queues = state_.transaction != nullptr && state_.transaction->open;
-    if (const Denial denial = queues ? Denial() : state_.limits->CheckRun(command, args)) {
-      return Refuse(&command, DenialReply(denial, command));
-    }
-  }
-  if (context_.limits.memory != 0 && context_.blocks.bytes_in_use() > context_.limits.memory)
-      [[unlikely]] {
-    context_.commands.metrics.memory_refused.Add();
-    return Refuse(&command, errors::OutOfMemory());
+  if (state_.limits != nullptr || context_.limits.memory != 0) [[unlikely]] {
+    const std::string why = WhyNotNow(command, args);
+    if (!why.empty()) return Refuse(&command, why);
   }
   if (state_.push != nullptr && !PushHub::Admits(state_, command)) [[unlikely]] {
     return Refuse(&command, errors::OnlySubscriptions(command.full_name));
@@ -460,10 +486,11 @@ size_t Session::HandlePartial(RequestParser& parser, const Slice& input) {
   wanted_ = parser.wanted();
   if (partial_ == nullptr) {
     if (input.bytes.size() >= kReparse) {
-      partial_ = std::make_unique<RequestParser>(std::move(context_.parser));
-      context_.parser = RequestParser(context_.limits.request);
+      partial_ = std::make_unique<RequestParser>(std::move(parser));
+      const SessionLimits& limits = context_.limits;
+      parser = RequestParser(state_.authenticated ? limits.request : limits.guest);
     } else {
-      context_.parser.Reset();
+      parser.Reset();
     }
   }
   return 0;
@@ -493,21 +520,42 @@ const Command* Session::Streamable(const RequestParser& parser) const {
   const bool served =
       command->ArityFits(parser.announced_args()) && state_.authenticated && !command->Is(kBarrier);
   if (row.plan.kind != PlanKind::kForward || !one_key || !served) return nullptr;
-  // What is denied or has to wait is read to its end first.
-  if (HeldByPause(*command, args)) return nullptr;
-  if (state_.limits != nullptr) {
-    // Arguments behind the value may say what is done to the key, as SET's GET does.
-    if (row.finder != nullptr && parser.announced_args() > args.size() + 1) return nullptr;
-    if (state_.limits->Check(*command, args)) return nullptr;
+  // What has to wait is read to its end first.
+  if (HeldByPause(*command, args) || commands.InBackground(*command)) return nullptr;
+  // Arguments behind the value may say what is done to the key, as SET's GET does.
+  if (state_.limits != nullptr && row.finder != nullptr &&
+      parser.announced_args() > args.size() + 1) {
+    return nullptr;
   }
+  // So is what monitors can be shown as it is.
+  const size_t shown = std::min(kShownWhole, context_.limits.query_buffer / 2);
+  if (commands.monitors != 0 && parser.bulk_size() <= shown) return nullptr;
   return command;
 }
 
+// A value that is passed on is not here to be shown: its size stands for it, and nothing for what
+// comes behind.
+void Session::ShowUpload(const Command& command, const RequestParser& parser) {
+  const std::string size = "(" + std::to_string(parser.bulk_size()) + " bytes)";
+  std::vector<Bytes> args(parser.args().begin(), parser.args().end());
+  args.emplace_back(size);
+  context_.commands.push->ShowToMonitors(*this, command, args);
+}
+
 void Session::StartUpload(const Command& command, const RequestParser& parser, const Slice& input) {
+  const std::string refused = WhyNotNow(command, parser.args());
+  barrier_ = true;
+  if (!refused.empty()) {
+    // Its bytes are swallowed, and kept nowhere.
+    context_.commands.metrics.per_command[command.id].rejected.Add();
+    upload_ = std::make_unique<Upload>(NewRequest(nullptr), parser, parser.bulk_offset());
+    return upload_->Refuse(refused);
+  }
   Request& request = NewRequest(&command);
   Keep(request, Bytes(), parser.args());
   state_.last_command = &command;
-  barrier_ = true;
+  if (context_.commands.monitors != 0) [[unlikely]]
+    ShowUpload(command, parser);
   Router& router = context_.commands.router;
   const Bytes key = parser.args()[command.single_key];
   const size_t header = parser.bulk_offset();

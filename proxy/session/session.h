@@ -39,10 +39,11 @@ struct AllTag;
 
 struct SessionLimits {
   RequestLimits request;
-  size_t query_buffer = 64U << 20;  // one request that cannot be streamed
-  size_t reply_buffer = 64U << 20;  // bytes one client has not taken yet
-  size_t memory = 0;                // of all buffers of the worker; 0: unlimited
-  Duration idle_timeout{};          // zero: none
+  RequestLimits guest = GuestLimits(request);  // of who is not logged in
+  size_t query_buffer = 64U << 20;             // one request that cannot be streamed
+  size_t reply_buffer = 64U << 20;             // bytes one client has not taken yet
+  size_t memory = 0;                           // of all buffers of the worker; 0: unlimited
+  Duration idle_timeout{};                     // zero: none
 };
 
 // What the sessions of one worker and pool share.
@@ -56,6 +57,7 @@ struct SessionContext {
   Reaper& reaper;
   const SessionLimits& limits;
   RequestParser& parser;      // for requests that are complete at first sight
+  RequestParser& guests;      // for those of who is not logged in
   RoundRobin<Session>& line;  // who has more to say
   WindowGroup& windows;
   TransferGate<Session>& gate;  // for large values
@@ -130,6 +132,7 @@ class Session final : public TurnTaker,
   bool GrowInput();
   void Take(const Slice& read);
   size_t Understand(const Slice& input);
+  RequestParser& ParserNow();
   bool HandleRequest(RequestParser& parser, const Slice& input, size_t* used);
   size_t HandlePartial(RequestParser& parser, const Slice& input);
   bool GoesAlone(const Command& command) const;
@@ -140,9 +143,10 @@ class Session final : public TurnTaker,
   void Refuse(const Command* command, const std::string& reply);
   void Keep(Request& request, Bytes wire, std::span<const Bytes> args);
   bool HeldByPause(const Command& command, std::span<const Bytes> args) const;
-  void Deny(const Denial& denial, const Command& command, std::span<const Bytes> args);
+  std::string WhyNotNow(const Command& command, std::span<const Bytes> args);
   const Command* Streamable(const RequestParser& parser) const;
   void StartUpload(const Command& command, const RequestParser& parser, const Slice& input);
+  void ShowUpload(const Command& command, const RequestParser& parser);
   size_t FeedUpload(const Slice& input);
   void Stash(const Slice& rest);
   void BadProtocol(const std::string& reply);

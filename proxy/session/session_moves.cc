@@ -20,6 +20,7 @@ Session::Session(SessionContext& context, MovedClient& client)
       queue_(context.requests, context.blocks),
       state_(std::move(client.state)),
       window_(context.windows) {
+  if (state_.details != nullptr) state_.details->Charge(context.blocks);
   if (client.tls != nullptr) stream_.AdoptTls(std::move(client.tls));
   stream_.Attach(
       this, [](void* self) { static_cast<Session*>(self)->OnReadable(); },
@@ -50,6 +51,7 @@ std::shared_ptr<MovedClient> Session::Depart() {
   if (!input_.empty()) input = input_.bytes();
   std::unique_ptr<TlsState> tls = stream_.ReleaseTls();
   Detach();
+  if (state_.details != nullptr) state_.details->charge.Release();
   closed_ = closing_ = true;
   return std::make_shared<MovedClient>(stream_.Release(), std::move(tls), std::move(state_),
                                        std::move(input));

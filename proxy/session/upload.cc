@@ -9,14 +9,17 @@ Upload::Upload(Request& request, Backend& backend, int database, int resp,
                const RequestParser& parser, size_t parsed_bytes, Connection::Drained drained,
                void* owner)
     : request_(request),
-      backend_(backend),
+      backend_(&backend),
       connection_(backend.Borrow(database, resp)),
       tail_(parser, parsed_bytes) {
   if (connection_ != nullptr) connection_->SetDrained(drained, owner);
 }
 
+Upload::Upload(Request& request, const RequestParser& parser, size_t parsed_bytes)
+    : request_(request), backend_(nullptr), connection_(nullptr), tail_(parser, parsed_bytes) {}
+
 Upload::~Upload() {
-  if (connection_ != nullptr) backend_.Discard(connection_);
+  if (connection_ != nullptr) backend_->Discard(connection_);
 }
 
 void Upload::Start(const Slice& first) {
@@ -26,11 +29,16 @@ void Upload::Start(const Slice& first) {
     exchange.outcome = Outcome::kNotApplied;
     exchange.sink->OnReply(
         exchange,
-        Slice{errors::NotApplied(backend_.link().name(), "too many large transfers at once"), {}});
+        Slice{errors::NotApplied(backend_->link().name(), "too many large transfers at once"), {}});
     return;
   }
   exchange.request = first;
   connection_->Send(exchange);
+}
+
+void Upload::Refuse(Bytes reply) {
+  request_.streamed = true;
+  request_.sink->OnReply(request_, Slice{reply, {}});
 }
 
 size_t Upload::Feed(const Slice& bytes) {
@@ -51,9 +59,9 @@ void Upload::OnAnswered() {
   answered_ = true;
   if (connection_ == nullptr) return;
   if (complete_ && connection_->ready() && connection_->idle() && connection_->unsent() == 0) {
-    backend_.Return(connection_);
+    backend_->Return(connection_);
   } else {
-    backend_.Discard(connection_);
+    backend_->Discard(connection_);
   }
   connection_ = nullptr;
 }

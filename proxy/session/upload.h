@@ -22,6 +22,8 @@ class Upload {
   // `drained` is called with `owner` when everything waiting for the shard is out.
   Upload(Request& request, Backend& backend, int database, int resp, const RequestParser& parser,
          size_t parsed_bytes, Connection::Drained drained, void* owner);
+  // One whose request goes nowhere: its bytes are swallowed.
+  Upload(Request& request, const RequestParser& parser, size_t parsed_bytes);
   // A connection in the middle of a request, or with an answer still to come, is closed.
   ~Upload();
   Upload(const Upload&) = delete;
@@ -29,6 +31,8 @@ class Upload {
 
   // Sends the request's first bytes; the request may be answered (refused) from inside.
   void Start(const Slice& first);
+  // Answers it with an error. REQUIRES: it goes nowhere.
+  void Refuse(Bytes reply);
   // Takes what belongs to the request from `bytes` and passes it on; returns how much. After a
   // refusal the rest of the request is swallowed.
   size_t Feed(const Slice& bytes);
@@ -42,7 +46,7 @@ class Upload {
 
  private:
   Request& request_;
-  Backend& backend_;
+  Backend* const backend_;  // nullptr: it goes nowhere
   Connection* connection_;  // nullptr: none could be had, or given back
   RequestTail tail_;
   bool complete_ = false;

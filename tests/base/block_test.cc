@@ -29,6 +29,21 @@ TEST(BlockPoolTest, CountsTheBytesThatSomebodyRefersTo) {
   EXPECT_EQ(pool.bytes_in_use(), 0U);
 }
 
+TEST(MemoryChargeTest, CountsAmongThePoolsBytesWhileItLives) {
+  BlockPool pool;
+  BlockPool other;
+  {
+    MemoryCharge charge;
+    charge.Set(pool, 100);
+    charge.Set(pool, 70);
+    EXPECT_EQ(pool.bytes_in_use(), 70U);
+    charge.Set(other, 5);
+    EXPECT_EQ(pool.bytes_in_use(), 0U);
+    EXPECT_EQ(other.bytes_in_use(), 5U);
+  }
+  EXPECT_EQ(other.bytes_in_use(), 0U);
+}
+
 TEST(BlockPoolTest, UsesAFreeBlockOfTheSameClassAgain) {
   BlockPool pool;
   BlockRef first = pool.Allocate(100);

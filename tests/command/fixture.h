@@ -66,11 +66,13 @@ class FakeWorker final : public WorkerView {
     for (CommandMetrics& command : metrics_.per_command) command.Reset();
   }
   void EndPause() override { pause_ended = true; }
+  void SetIdleTimeout(Duration timeout) override { idle_timeout = timeout; }
   Router& router() override { return router_; }
   WorkerMetrics& counters() { return metrics_; }
 
   std::vector<FakeClient*> clients;
   bool pause_ended = false;
+  Duration idle_timeout{};
 
  private:
   const size_t index_;
@@ -82,6 +84,9 @@ class FakeProxy final : public Proxy {
  public:
   const ProxyFacts& facts() const override { return known; }
   TimePoint Now() override { return now; }
+  uint32_t max_clients() const override { return most_clients; }
+  void SetMaxClients(uint32_t count) override { most_clients = count; }
+  uint32_t possible_clients() const override { return 20000; }
   AccessControl& access() override { return users; }
   SlowLog& slow_log() override { return slow; }
   Pause& pause() override { return paused; }
@@ -120,6 +125,7 @@ class FakeProxy final : public Proxy {
   SlowLog slow;
   Pause paused;
   TimePoint now{std::chrono::hours(1)};
+  uint32_t most_clients = 10000;
   std::vector<std::unique_ptr<FakeWorker>> workers;
   std::vector<std::pair<std::string, Turn>> waiting;  // for the background
   JobOrder ordered;

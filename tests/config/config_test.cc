@@ -179,12 +179,14 @@ TEST(ConfigTest, ReadsUsers) {
     users:
       - {name: default, nopass: true, keys: [], channels: []}
       - {name: app, password: one, commands: "+@all -@dangerous -config|set", keys: "app:*"}
+      - {name: open, nopass: true, scripts: unchecked}
       - {name: two, passwords: [x, y], password_sha256: )" +
                                     digest + R"(, keys: ["%R~a*", "%RW~b*"], channels: [c, d]}
 )"));
   const std::vector<UserConfig> expected = {
       {"default", {}, {}, true, "+@all", {}, {}},
       {"app", {"one"}, {}, false, "+@all -@dangerous -config|set", {"app:*"}, {"*"}},
+      {"open", {}, {}, true, "+@all", {"*"}, {"*"}, UserScripts::kUnchecked},
       {"two", {"x", "y"}, {std::string(64, 'a')}, false, "+@all", {"%R~a*", "%RW~b*"}, {"c", "d"}}};
   EXPECT_TRUE(config.pools.at(0).users == expected) << DumpConfig(config, Secrets::kShown);
 }
@@ -419,6 +421,7 @@ TEST(ConfigErrorsTest, TellWhatIsWrongWithUsers) {
             "users[0].password_sha256: a SHA-256 has 64 hexadecimal digits");
   EXPECT_EQ(user("nopass: true, commands: +@raed"),
             "users[0].commands: '@raed' is no category of commands: did you mean '@read'?");
+  EXPECT_EQ(user("nopass: true, scripts: some").substr(0, 17), "users[0].scripts:");
   EXPECT_EQ(user("nopass: true, commands: get"),
             "users[0].commands: 'get' has neither + nor - in front");
   EXPECT_EQ(user("nopass: true, keys: '~a'"), "users[0].keys: write 'a' without the ~ in front");

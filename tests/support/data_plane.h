@@ -29,6 +29,9 @@ struct NoProxy final : Proxy {
   explicit NoProxy(Loop& on) : loop(on) {}
   const ProxyFacts& facts() const override { return known; }
   TimePoint Now() override { return loop.Now(); }
+  uint32_t max_clients() const override { return 10000; }
+  void SetMaxClients(uint32_t) override {}
+  uint32_t possible_clients() const override { return 10000; }
   AccessControl& access() override { return users; }
   SlowLog& slow_log() override { return slow; }
   Pause& pause() override { return paused; }
@@ -153,6 +156,7 @@ struct DataPlane : ShardSide {
   NoProxy proxy{loop};
   CommandContext commands{table, router, scatters, blocks, recipes, metrics, proxy};
   RequestParser parser{session_limits.request};
+  RequestParser guests{session_limits.guest};
   RoundRobin<Session> line;
   WindowGroup windows;
   TransferGate<Session> gate{TransferRule{.patience = std::chrono::hours(1)}};
@@ -160,9 +164,9 @@ struct DataPlane : ShardSide {
   IntrusiveList<Session, StalledTag> stalled;
   IntrusiveList<Session, ClosedTag> closed;
   IntrusiveList<Session, AllTag> all;
-  SessionContext sessions{loop,     blocks, read_block,        backends, commands,
-                          requests, reaper, session_limits,    parser,   line,
-                          windows,  gate,   sessions_to_flush, stalled,  closed};
+  SessionContext sessions{
+      loop,   blocks, read_block, backends, commands, requests,          reaper,  session_limits,
+      parser, guests, line,       windows,  gate,     sessions_to_flush, stalled, closed};
   uint64_t last_id = 0;
 };
 
