@@ -1,5 +1,7 @@
 #include "backend/connection.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -33,6 +35,7 @@ Connection::Connection(BackendContext& context, ShardLink& link, ShardMetrics& m
       resp_(resp),
       handshake_(context.blocks),
       output_(context.blocks),
+      scanner_(link.limits().nesting),
       last_used_(context.loop.Now()) {}
 
 Connection::~Connection() {
@@ -320,9 +323,10 @@ bool Connection::Consume(Bytes input, const BlockRef& block) {
   while (!input.empty()) {
     size_t used = 0;
     const ReplyScanner::Status status = scanner_.Scan(input, &used);
-    if (status == ReplyScanner::Status::kBad) [[unlikely]] {
-      Lose("it does not speak RESP: " + std::string(scanner_.error()), true);
-      return false;
+    if (status >= ReplyScanner::Status::kBad) [[unlikely]] {
+      if (!TakeOdd(status)) return false;
+      input.remove_prefix(used);
+      continue;
     }
     Slice reply{input.substr(0, used), {}};
     if (used > kCopyLimit) reply.block = block;
@@ -330,6 +334,24 @@ bool Connection::Consume(Bytes input, const BlockRef& block) {
     if (!Deliver(reply, status == ReplyScanner::Status::kComplete)) return false;
   }
   return true;
+}
+
+// What is no reply to hand on. One that nests too deep is read to its end and dropped: its asker is
+// told, and nobody else on the connection notices. False when the connection is gone.
+bool Connection::TakeOdd(ReplyScanner::Status status) {
+  if (status == ReplyScanner::Status::kBad) {
+    Lose("it does not speak RESP: " + std::string(scanner_.error()), true);
+    return false;
+  }
+  const std::string limit =
+      fmt::format("nests deeper than limits.nesting ({})", link_.limits().nesting);
+  if (scanner_.type() == '>' || part_bytes_ > 0) {
+    Lose("a reply of which a part is out " + limit, false);
+    return false;
+  }
+  if (status == ReplyScanner::Status::kTooDeepSoFar) return true;
+  const std::string told = "-ERR the command was carried out, but its reply " + limit + "\r\n";
+  return Deliver(Slice{told, {}}, true);
 }
 
 // False when the connection is gone.
@@ -413,7 +435,7 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
   if (state_ == State::kConnecting || state_ == State::kHandshake) link_.OnConnecting(false);
   stream_.reset();
   connector_.reset();
-  scanner_ = ReplyScanner();
+  scanner_ = ReplyScanner(link_.limits().nesting);
   handshake_.Clear();
   handshake_reply_.clear();
   paused_ = false;

@@ -174,6 +174,7 @@ class Connection : public ListHook<> {
   void OnWritable();
   bool Consume(Bytes input, const BlockRef& block);
   bool Deliver(const Slice& reply, bool complete);
+  bool TakeOdd(ReplyScanner::Status status);
   void DeliverPart(const Slice& part);
   void NoteRefusal(Bytes error);
   bool WasSent(const Exchange& exchange) const { return exchange.end <= output_.accepted(); }

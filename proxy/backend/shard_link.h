@@ -33,6 +33,7 @@ struct ShardAddress {
 struct BackendLimits {
   Duration connect_timeout = std::chrono::seconds(1);
   Duration command_timeout = std::chrono::seconds(5);  // zero: none
+  uint32_t nesting = 32;                               // levels of arrays in a reply
   size_t max_queued = 16384;                           // exchanges waiting on one connection
   size_t max_queued_bytes = 64U << 20;
   size_t max_connections = 256;  // to one shard from one worker, borrowed ones included

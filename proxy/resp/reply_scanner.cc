@@ -40,11 +40,15 @@ ReplyScanner::Status ReplyScanner::Scan(Bytes input, size_t* consumed) {
     step = TakeElement(&at, end);
   }
   *consumed = static_cast<size_t>(at - input.data());
-  if (step == Step::kNeedMore) return Status::kNeedMore;
+  if (step == Step::kNeedMore) return too_deep_ ? Status::kTooDeepSoFar : Status::kNeedMore;
   if (step == Step::kBad) return Status::kBad;
   elements_left_ = 1;
+  depth_ = 0;
   started_ = typed_ = false;
-  return Status::kComplete;
+  if (!too_deep_) [[likely]]
+    return Status::kComplete;
+  too_deep_ = false;
+  return Status::kTooDeep;
 }
 
 ReplyScanner::Step ReplyScanner::Fail(Bytes error) {
@@ -127,8 +131,26 @@ ReplyScanner::Step ReplyScanner::TakeBulk(const char** at, const char* end) {
   return TakeRest(at, end);
 }
 
+uint64_t& ReplyScanner::Level(uint32_t index) {
+  if (index < levels_.size()) return levels_[index];
+  index -= static_cast<uint32_t>(levels_.size());
+  if (index == further_levels_.size()) further_levels_.push_back(0);
+  return further_levels_[index];
+}
+
+// At the head of an aggregate, which counts among the elements left.
+void ReplyScanner::EnterLevel() {
+  while (depth_ > 0 && Level(depth_ - 1) >= elements_left_) --depth_;
+  if (depth_ == max_depth_) {
+    too_deep_ = true;
+    return;
+  }
+  Level(depth_++) = element_ == '|' ? elements_left_ : elements_left_ - 1;
+}
+
 // The head of an aggregate said how many elements it has.
 ReplyScanner::Step ReplyScanner::TakeChildren(int64_t count) {
+  if (max_depth_ != 0) EnterLevel();
   const bool pairs = element_ == '%' || element_ == '|';
   // An attribute comes in addition to the element that it belongs to.
   if (element_ != '|') --elements_left_;

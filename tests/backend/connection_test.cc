@@ -205,6 +205,35 @@ TEST_F(ConnectionTest, GarbageIsNeverHandedOn) {
   EXPECT_THAT(asker.told(), testing::StartsWith("-UNCERTAIN shard a: it does not speak RESP"));
 }
 
+// Whoever asked for it is told; those behind him notice nothing.
+TEST_F(ConnectionTest, AReplyThatNestsTooDeepIsToldToItsAskerOnly) {
+  TearDown();
+  BackendLimits limits;
+  limits.nesting = 8;
+  Make(limits);
+  const auto nested = [](int levels) {
+    std::string reply;
+    for (int i = 0; i < levels; ++i) reply += "*1\r\n";
+    return reply + ":1\r\n";
+  };
+  Asker& fits = askers.emplace_back(Get("a"));
+  Asker& deep = askers.emplace_back(Get("b"));
+  Asker& next = askers.emplace_back(Get("c"));
+  Send(fits);
+  shared().Send(deep);
+  shared().Send(next);
+  Turns();
+  shard().Send(nested(8) + nested(9).substr(0, 38));
+  Turns();
+  shard().Send(nested(9).substr(38) + "+c\r\n");
+  Turns();
+  EXPECT_EQ(fits.told(), nested(8) + "|");
+  EXPECT_THAT(deep.told(), testing::StartsWith("-ERR the command was carried out, but its reply "
+                                               "nests deeper than limits.nesting (8)"));
+  EXPECT_EQ(next.told(), "+c|");
+  EXPECT_EQ(shard().peers.size(), 1U);
+}
+
 TEST_F(ConnectionTest, AnEarlyRefusalOfAStreamedRequestIsItsReply) {
   Asker& asker = askers.emplace_back("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n", false);
   asker.streamed = true;

@@ -44,6 +44,55 @@ TEST(ReplyScannerTest, TakesAnAttributeAsPartOfTheReplyBehindIt) {
   EXPECT_EQ(Scan("*2\r\n|1\r\n+a\r\n+b\r\n:1\r\n:2\r\n"), "* 24\n");
 }
 
+// What a scanner that allows `depth` levels says of one reply, however it is cut.
+std::string Depth(uint32_t depth, const std::string& input) {
+  std::string whole;
+  for (size_t cut = 0; cut < input.size(); ++cut) {
+    ReplyScanner scanner(depth);
+    size_t used = 0;
+    scanner.Scan(Bytes(input).substr(0, cut), &used);
+    EXPECT_EQ(used, cut);
+    const auto status = scanner.Scan(Bytes(input).substr(cut), &used);
+    EXPECT_EQ(used, input.size() - cut);
+    const std::string said = status == ReplyScanner::Status::kComplete  ? "fine"
+                             : status == ReplyScanner::Status::kTooDeep ? "deep"
+                                                                        : "other";
+    if (whole.empty()) whole = said;
+    EXPECT_EQ(said, whole) << "cut at " << cut;
+    // The next one has all levels for itself.
+    EXPECT_EQ(scanner.Scan("*1\r\n:1\r\n", &used), ReplyScanner::Status::kComplete);
+  }
+  return whole;
+}
+
+TEST(ReplyScannerTest, TellsOfRepliesThatNestDeeperThanTheyMay) {
+  for (const char* head : {"*1\r\n", "~1\r\n", "%1\r\n:0\r\n", "*2\r\n:0\r\n", "|1\r\n+a\r\n"}) {
+    const std::string end = head[0] == '|' ? ":1\r\n:1\r\n" : ":1\r\n";
+    for (const uint32_t depth : {1U, 2U, 8U, 9U, 40U}) {
+      std::string reply = Repeat(head, depth);
+      if (head[0] == '|') {
+        for (uint32_t i = 0; i <= depth; ++i) reply += ":1\r\n";
+      } else {
+        reply += end;
+      }
+      EXPECT_EQ(Depth(depth, reply), "fine") << head << depth;
+      EXPECT_EQ(depth == 1 ? "deep" : Depth(depth - 1, reply), "deep") << head << depth;
+      EXPECT_EQ(Depth(0, reply), "fine") << head << depth;
+    }
+  }
+}
+
+// Levels that have ended do not count, wherever they stand.
+TEST(ReplyScannerTest, CountsOnlyLevelsThatAreOpen) {
+  EXPECT_EQ(Depth(2, "*3\r\n*1\r\n:1\r\n*0\r\n%1\r\n+a\r\n+b\r\n"), "fine");
+  EXPECT_EQ(Depth(2, "*3\r\n*1\r\n:1\r\n*1\r\n*0\r\n:1\r\n"), "deep");
+  EXPECT_EQ(Depth(2, "*2\r\n*2\r\n:1\r\n*-1\r\n:1\r\n"), "deep");
+  EXPECT_EQ(Depth(2, "|1\r\n+a\r\n*1\r\n:90\r\n*1\r\n*1\r\n:1\r\n"), "fine");
+  EXPECT_EQ(Depth(1, "|1\r\n+a\r\n:90\r\n*1\r\n:1\r\n"), "fine");
+  EXPECT_EQ(Depth(1, "|1\r\n+a\r\n*0\r\n:1\r\n"), "deep");
+  EXPECT_EQ(Depth(2, "*2\r\n|1\r\n+a\r\n:1\r\n*0\r\n*0\r\n"), "fine");
+}
+
 TEST(ReplyScannerTest, WaitsForTheRestOfAReply) {
   for (const char* input : {"+OK\r", "+OK", "+", "$5\r\nhello\r", "$5\r\n", "$5", "*1\r\n", "*1",
                             "*2\r\n:1\r\n", "|1\r\n+a\r\n+b\r\n", "|0\r\n", "%1\r\n+a\r\n"}) {
