@@ -43,7 +43,7 @@ BlockedMark::~BlockedMark() {
 
 ShardWait::ShardWait(RecipeCall& call, uint32_t shard, Connection* connection)
     : BlockedMark(call),
-      backend_(call.router().backend(shard)),
+      backend_(call.routes().backend(shard)),
       shard_(shard),
       connection_(connection) {}
 
@@ -53,7 +53,7 @@ ShardWait::~ShardWait() {
 
 Task<std::optional<std::string>> ShardWait::Run(std::string wire) {
   if (connection_ == nullptr) {
-    co_return errors::NotApplied(call_.router().shard_name(shard_),
+    co_return errors::NotApplied(call_.routes().shard_name(shard_),
                                  "too many clients wait for data of it");
   }
   // Both at once: the sooner the shard knows, the better its order is that of the clients.

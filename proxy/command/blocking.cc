@@ -95,7 +95,7 @@ Task<std::string> Try(RecipeCall& call, uint32_t shard, std::string wire) {
   std::string request = MakeRequest({"MULTI"});
   request += wire;
   request += MakeRequest({"EXEC"});
-  Connection& shared = call.router().backend(shard).Shared(call.database(), call.resp());
+  Connection& shared = call.routes().backend(shard).Shared(call.database(), call.resp());
   const AskOptions options{.replies = 3};
   const Answer answer = co_await call.AskOver(shared, std::move(request), options);
   co_return OnlyResult(answer.reply);
@@ -191,7 +191,8 @@ Task<std::optional<std::string>> WaitOverShards(RecipeCall& call, const Waiting&
       co_return reply.empty() ? Nil(call, waiting.nil_is_bulk && call.in_exec()) : reply;
     }
     if (wait.unblocked_with_error()) co_return errors::Unblocked();
-    if (wait.gave_way()) co_return std::nullopt;
+    // Its keys may live elsewhere now.
+    if (wait.gave_way() || call.routes_changed()) co_return std::nullopt;
     const TimePoint now = call.context().proxy.Now();
     const bool late = deadline && now >= *deadline;
     if (late || wait.unblocked() || call.client_gone()) co_return Nil(call, false);
@@ -226,7 +227,7 @@ Task<void> ReplaceLastIds(RecipeCall& call, Waiting& waiting, Connection* over =
     const std::string& key = waiting.args[waiting.streams_at + i];
     places.push_back(waiting.streams_at + streams + i);
     asked.push_back(LastId(
-        call, over != nullptr ? *over : call.Shared(call.router().ShardOf(key), call.database()),
+        call, over != nullptr ? *over : call.Shared(call.routes().ShardOf(key), call.database()),
         key));
   }
   std::vector<std::string> ids = co_await All(std::move(asked));
@@ -248,7 +249,7 @@ Task<std::optional<std::string>> WaitInTurn(RecipeCall& call, Waiting& waiting, 
 // nullopt: it gave way.
 Task<std::optional<std::string>> WaitOnOneShard(RecipeCall& call, Waiting& waiting,
                                                 uint32_t shard) {
-  Backend& backend = call.router().backend(shard);
+  Backend& backend = call.routes().backend(shard);
   if (!call.in_exec() && !call.FreezeWaits() && waiting.milliseconds) {
     Connection* connection = backend.BorrowInTurn(call.database(), call.resp());
     if (connection != nullptr) co_return co_await WaitInTurn(call, waiting, shard, connection);
@@ -269,9 +270,9 @@ std::optional<uint32_t> OnlyShard(RecipeCall& call, const Waiting& waiting) {
   const std::vector<Bytes> args(waiting.args.begin(), waiting.args.end());
   std::vector<uint32_t> keys;
   if (!FindKeys(*call.command().row, args, keys) || keys.empty()) return 0;
-  const uint32_t first = call.router().ShardOf(args[keys[0]]);
+  const uint32_t first = call.routes().ShardOf(args[keys[0]]);
   for (const uint32_t key : keys) {
-    if (call.router().ShardOf(args[key]) != first) return std::nullopt;
+    if (call.routes().ShardOf(args[key]) != first) return std::nullopt;
   }
   return first;
 }
@@ -346,7 +347,7 @@ Waiting WaitingOf(RecipeCall& call, void (*cut)(RecipeCall&, Waiting&), size_t t
 void CutPop(RecipeCall& call, Waiting& waiting) {
   const std::vector<std::string>& args = waiting.args;
   for (size_t i = 1; i + 1 < args.size(); ++i) {
-    waiting.parts.push_back({call.router().ShardOf(args[i]), {args[0], args[i], std::string("0")}});
+    waiting.parts.push_back({call.routes().ShardOf(args[i]), {args[0], args[i], std::string("0")}});
   }
 }
 
@@ -359,7 +360,7 @@ void CutMultiPop(RecipeCall& call, Waiting& waiting) {
   for (size_t i = 3; i < 3 + keys && i < args.size(); ++i) {
     std::vector<std::string> part = {args[0], "0", "1", args[i]};
     for (size_t rest = 3 + keys; rest < args.size(); ++rest) part.emplace_back(args[rest]);
-    waiting.parts.push_back({call.router().ShardOf(args[i]), std::move(part)});
+    waiting.parts.push_back({call.routes().ShardOf(args[i]), std::move(part)});
   }
 }
 
@@ -412,9 +413,9 @@ void CutStreams(RecipeCall& call, Waiting& waiting) {
   }
   const size_t streams = (args.size() - names_at) / 2;
   std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> by_shard(
-      call.router().shard_count());
+      call.routes().shard_count());
   for (size_t i = 0; i < streams; ++i) {
-    auto& [names, ids] = by_shard[call.router().ShardOf(args[names_at + i])];
+    auto& [names, ids] = by_shard[call.routes().ShardOf(args[names_at + i])];
     names.push_back(args[names_at + i]);
     ids.push_back(args[names_at + streams + i]);
   }

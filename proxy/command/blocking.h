@@ -14,8 +14,8 @@ class BlockedClient {
  public:
   // CLIENT UNBLOCK: the reply is what it would be after the timeout, or an error.
   virtual void Unblock(bool with_error) = 0;
-  // A freeze begins (command/move_gate.h): it ends its wait and enters again, with what time is
-  // left.
+  // A freeze begins (command/move_gate.h), or another ring came: it ends its wait and enters again,
+  // with what time is left.
   virtual void GiveWay() = 0;
   // The client is gone: nobody wants the reply.
   virtual void Leave() = 0;

@@ -102,7 +102,7 @@ void DispatchByPlan(Call& call);
 // Serves it now.
 void DispatchNow(Call& call);
 // Any shard will do: the first that answers.
-uint32_t AnyShard(Router& router);
+uint32_t AnyShard(const Routes& routes);
 // Whether the row's exception is taken by a call with these arguments.
 bool IsExcepted(const CommandContext& context, const Row& row, std::span<const Bytes> args);
 // Passes it on to this shard. REQUIRES: it is passed on as it is, and has one key.

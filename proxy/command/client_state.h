@@ -8,6 +8,7 @@
 
 #include "base/block.h"
 #include "base/clock.h"
+#include "command/client_ref.h"
 
 namespace ringmaster {
 
@@ -67,6 +68,8 @@ struct ClientState {
   // another's. Made and dropped by the PushHub.
   std::shared_ptr<PushClient> push;
   std::unique_ptr<Details> details;
+  // Of those who wait for it; told when it leaves.
+  ClientRefs refs;
 
   const std::string& name() const {
     static const std::string kNone;

@@ -190,12 +190,12 @@ Task<std::string> SetOnShards(RecipeCall& call, std::vector<Bytes> pairs) {
   std::vector<Bytes> names;
   for (size_t i = 0; i < pairs.size(); i += 2) names.push_back(pairs[i]);
   std::vector<Answer> before;
-  if (call.router().shard_count() > 1) {
+  if (call.routes().shard_count() > 1) {
     before = co_await call.AskAll(Request("GET", names), true);
   }
   std::vector<uint64_t> used;
   if (std::any_of(names.begin(), names.end(), IsMemoryOfAll)) used = co_await MemoryInUse(call);
-  std::vector<std::string> requests = SetRequests(call.router().topology(), pairs, used);
+  std::vector<std::string> requests = SetRequests(call.routes().topology(), pairs, used);
   std::vector<Task<Answer>> asked;
   for (uint32_t shard = 0; shard < requests.size(); ++shard) {
     asked.push_back(call.Ask(shard, std::move(requests[shard]), false));
@@ -330,11 +330,11 @@ Task<void> SetOwn(RecipeCall& call, std::vector<Bytes> pairs) {
   }
 }
 
-void NoteMemoryLimit(Router& router, const std::vector<Bytes>& pairs) {
+void NoteMemoryLimit(const Routes& routes, const std::vector<Bytes>& pairs) {
   for (size_t i = 0; i < pairs.size(); i += 2) {
     if (!EqualsIgnoreCase(pairs[i], "maxmemory")) continue;
-    for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
-      router.backend(shard).link().SetMemoryLimited(pairs[i + 1] != "0");
+    for (uint32_t shard = 0; shard < routes.shard_count(); ++shard) {
+      routes.backend(shard).link().SetMemoryLimited(pairs[i + 1] != "0");
     }
   }
 }
@@ -360,7 +360,7 @@ Task<std::string> ConfigSetRecipe(RecipeCall& call) {
   if (!wanted.of_shards.empty()) {
     const std::string error = co_await SetOnShards(call, wanted.of_shards);
     if (!error.empty()) co_return error;
-    NoteMemoryLimit(call.router(), wanted.of_shards);
+    NoteMemoryLimit(call.routes(), wanted.of_shards);
   }
   co_await SetOwn(call, wanted.of_proxy);
   co_return "+OK\r\n";

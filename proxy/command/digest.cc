@@ -116,7 +116,7 @@ Task<Result<std::vector<Piece>>> AskForPieces(RecipeCall& call, uint32_t shard, 
   }
   if (pieces.size() == keys.size()) co_return pieces;
   co_return Error{ErrorCode::kRefused,
-                  "shard " + call.router().shard_name(shard) +
+                  "shard " + call.routes().shard_name(shard) +
                       " does not tell digests: " + std::string(ReadReply(answer.reply).text)};
 }
 

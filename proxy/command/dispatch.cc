@@ -176,9 +176,9 @@ void Locally(Call& call) {
 
 }  // namespace
 
-uint32_t AnyShard(Router& router) {
-  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
-    if (!router.backend(shard).link().failing()) return shard;
+uint32_t AnyShard(const Routes& routes) {
+  for (uint32_t shard = 0; shard < routes.shard_count(); ++shard) {
+    if (!routes.backend(shard).link().failing()) return shard;
   }
   return 0;
 }

@@ -112,7 +112,7 @@ Task<Figures> GatherFigures(RecipeCall& call) {
   co_await call.VisitWorkers(std::move(visit));
 
   Figures figures;
-  Router& router = call.router();
+  const Routes& router = call.routes();
   for (uint32_t i = 0; i < router.shard_count(); ++i) {
     figures.shards.emplace_back().name = router.shard_name(i);
   }

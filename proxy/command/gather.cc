@@ -45,7 +45,7 @@ Task<std::string> FetchFrom(RecipeCall& call, uint32_t shard, int database,
   Connection& connection = call.Shared(shard, database);
   const Answer answer = co_await call.AskOver(connection, std::move(request), options);
   if (answer.outcome != Outcome::kReplied) co_return answer.reply;
-  const std::string& name = call.router().shard_name(shard);
+  const std::string& name = call.routes().shard_name(shard);
   co_return ReadDumps(answer.reply, keys, name);
 }
 
@@ -66,7 +66,7 @@ Task<std::string> FetchForeign(RecipeCall& call, int database, std::vector<Forei
   for (const ForeignKey& key : keys) bytes += key.dump.size();
   if (bytes > kGatherMax) {
     co_return errors::NotApplied(
-        call.router().shard_name(keys[0].shard),
+        call.routes().shard_name(keys[0].shard),
         "the keys on several shards are too large to be brought together; give them one hash tag");
   }
   co_return std::string();
@@ -109,7 +109,7 @@ Task<CopiesResult> RunBesideCopies(RecipeCall& call, uint32_t shard,
   if (!result.error.empty()) co_return result;
   if (!element || !element->is_aggregate() || element->is_null()) {
     result.error = element ? std::string(element->raw)
-                           : errors::Uncertain(call.router().shard_name(shard), "no answer");
+                           : errors::Uncertain(call.routes().shard_name(shard), "no answer");
     co_return result;
   }
   ReplyReader replies = ReplyReader::Children(*element);
@@ -120,7 +120,7 @@ Task<CopiesResult> RunBesideCopies(RecipeCall& call, uint32_t shard,
   for (size_t i = 0; i < requests.size(); ++i) {
     const std::optional<ReplyElement> reply = replies.Next();
     if (!reply) {
-      result.error = errors::Uncertain(call.router().shard_name(shard), "it answered too little");
+      result.error = errors::Uncertain(call.routes().shard_name(shard), "it answered too little");
       co_return result;
     }
     result.replies.emplace_back(reply->raw);

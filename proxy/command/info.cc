@@ -69,7 +69,7 @@ std::vector<InfoSection> OwnSections(Proxy& proxy, const PoolVersion& version,
 }
 
 void AddShards(RecipeCall& call, const Figures& figures, std::vector<InfoField>& fields) {
-  Router& router = call.router();
+  const Routes& router = call.routes();
   const Topology& topology = router.topology();
   for (uint32_t i = 0; i < router.shard_count(); ++i) {
     const ShardLink& link = router.backend(i).link();
@@ -88,7 +88,7 @@ void AddShards(RecipeCall& call, const Figures& figures, std::vector<InfoField>&
 InfoSection RingmasterSection(RecipeCall& call, const Figures& figures) {
   const ProxyFacts& facts = call.context().proxy.facts();
   const WorkerFigures& total = figures.total;
-  const TopologySpec& spec = call.router().topology().spec();
+  const TopologySpec& spec = call.routes().topology().spec();
   InfoSection section{"Ringmaster",
                       {{"ringmaster_version", facts.version},
                        {"ringmaster_run_id", facts.run_id},
@@ -158,7 +158,7 @@ std::vector<InfoSection> Wanted(std::vector<InfoSection> own, std::span<const By
 // How many of the keys that the shards count are the proxy's own marks (control/ring_mark.h).
 Task<int64_t> CountMarks(RecipeCall& call) {
   int64_t marks = 0;
-  const Router& router = call.router();
+  const Routes& router = call.routes();
   for (uint32_t shard = 0; router.topology().epoch() > 1 && shard < router.shard_count(); ++shard) {
     std::string request = MakeRequest({"EXISTS", "__rm:proxy"});
     const AskOptions options{.read_only = true};
@@ -213,7 +213,7 @@ Task<std::string> InfoRecipe(RecipeCall& call) {
   };
   std::string text = MergeInfo(
       infos,
-      Wanted(OwnSections(call.context().proxy, VersionOf(call.router()), figures.total), sections),
+      Wanted(OwnSections(call.context().proxy, VersionOf(call.routes()), figures.total), sections),
       finish);
   if (sections.empty() || !Wanted({{"Ringmaster", {}}}, sections).empty()) {
     if (!text.empty()) text += "\r\n";

@@ -53,7 +53,7 @@ std::string ScanRequest(std::span<const Bytes> args, uint64_t cursor) {
 }
 
 // Adds the keys of a shard's page that it owns. False: the reply is none of SCAN.
-bool TakePage(const Router& router, uint32_t shard, Bytes reply, std::string& keys, Page& page) {
+bool TakePage(const Routes& routes, uint32_t shard, Bytes reply, std::string& keys, Page& page) {
   const std::vector<ReplyElement> parts = ReadArray(reply);
   if (parts.size() != 2 || !parts[1].is_aggregate()) return false;
   const Bytes next = parts[0].text;
@@ -61,7 +61,7 @@ bool TakePage(const Router& router, uint32_t shard, Bytes reply, std::string& ke
   if (error != std::errc() || end != next.data() + next.size()) return false;
   ReplyReader reader = ReplyReader::Children(parts[1]);
   while (const std::optional<ReplyElement> key = reader.Next()) {
-    if (!ShowsKey(router, shard, key->text)) continue;
+    if (!ShowsKey(routes, shard, key->text)) continue;
     keys.append(key->raw);
     ++page.keys;
   }
@@ -102,21 +102,21 @@ Task<std::vector<uint64_t>> KeysByShard(RecipeCall& call, std::string& error) {
 namespace {
 
 // What the cursors of a walk carry: a move is a walk of its own.
-uint32_t TagOf(const Router& router) {
-  const RingMove* move = router.move();
-  if (move == nullptr) return ScanTag(router.topology());
+uint32_t TagOf(const Routes& routes) {
+  const RingMove* move = routes.move();
+  if (move == nullptr) return ScanTag(routes.topology());
   return ScanTagOfMove(move->epoch());
 }
 
 // The shards in the order of a walk. While keys move, each donor stands before every recipient, so
 // that a key is seen where it was or where it arrived.
-std::vector<uint32_t> WalkOf(const Router& router) {
-  if (router.move() != nullptr) {
-    std::vector<uint32_t> walk = router.move()->walk();
+std::vector<uint32_t> WalkOf(const Routes& routes) {
+  if (routes.move() != nullptr) {
+    std::vector<uint32_t> walk = routes.move()->walk();
     if (Planted("walk-reversed")) std::reverse(walk.begin(), walk.end());
     return walk;
   }
-  std::vector<uint32_t> walk(router.shard_count());
+  std::vector<uint32_t> walk(routes.shard_count());
   std::iota(walk.begin(), walk.end(), 0U);
   return walk;
 }
@@ -130,10 +130,9 @@ std::vector<uint32_t> WalkOf(const Router& router) {
 Task<std::string> ScanRecipe(RecipeCall& call) {
   const std::optional<uint64_t> from = ParseScanCursor(call.args()[1]);
   if (!from) co_return errors::InvalidCursor();
-  Router& router = call.router();
-  const uint64_t version = router.version();
-  const uint32_t tag = TagOf(router);
-  const std::vector<uint32_t> walk = WalkOf(router);
+  const Routes& routes = call.routes();
+  const uint32_t tag = TagOf(routes);
+  const std::vector<uint32_t> walk = WalkOf(routes);
   ScanCursor cursor = ScanCursor::Decode(*from, tag, walk.size());
 
   const size_t wanted = CountOption(call.args());
@@ -143,15 +142,16 @@ Task<std::string> ScanRecipe(RecipeCall& call) {
     const uint32_t shard = walk[cursor.shard];
     const Answer answer = co_await call.Ask(shard, ScanRequest(call.args(), cursor.inner), true);
     if (answer.is_error()) co_return answer.reply;
-    const bool same = router.version() == version || TagOf(router) == tag;
+    const Routes& newest = call.context().router;
+    const bool same = !call.routes_changed() || (TagOf(newest) == tag && WalkOf(newest) == walk);
     if (!same) co_return ScanReply(call.resp(), ScanCursor::kRestart, count, keys);
     Page page;
-    if (!TakePage(router, shard, answer.reply, keys, page)) {
-      co_return errors::NotApplied(router.shard_name(shard), "its SCAN reply is no page");
+    if (!TakePage(routes, shard, answer.reply, keys, page)) {
+      co_return errors::NotApplied(routes.shard_name(shard), "its SCAN reply is no page");
     }
     count += page.keys;
     if (page.next > ScanCursor::MaxInner(walk.size())) {
-      co_return NoCursor(router.shard_name(shard));
+      co_return NoCursor(routes.shard_name(shard));
     }
     cursor.inner = page.next;
     if (page.next != 0) break;
@@ -164,28 +164,28 @@ Task<std::string> ScanRecipe(RecipeCall& call) {
 // KEYS: only what its shard owns; while keys move, the donors first and nothing twice. A ring that
 // changes meanwhile makes the walk begin anew.
 Task<std::string> KeysRecipe(RecipeCall& call) {
-  Router& router = call.router();
   while (true) {
-    const uint64_t version = router.version();
-    const bool moving = router.move() != nullptr;
-    const std::vector<uint32_t> walk = WalkOf(router);
+    call.TakeNewRoutes();
+    const Routes& routes = call.routes();
+    const bool moving = routes.move() != nullptr;
+    const std::vector<uint32_t> walk = WalkOf(routes);
     std::vector<Answer> answers;
     if (!moving) {
       answers = co_await call.AskAll(call.wire(), true);
     } else {
       for (const uint32_t shard : walk) {
-        if (router.version() != version) break;
+        if (call.routes_changed()) break;
         answers.push_back(co_await call.Ask(shard, call.wire(), true));
       }
     }
-    if (router.version() != version) continue;
+    if (call.routes_changed()) continue;
     std::string keys;
     size_t count = 0;
     std::unordered_set<Bytes> seen;
     for (size_t i = 0; i < answers.size(); ++i) {
       if (answers[i].is_error()) co_return answers[i].reply;
       for (const ReplyElement& key : ReadArray(answers[i].reply)) {
-        if (!ShowsKey(router, walk[i], key.text)) continue;
+        if (!ShowsKey(routes, walk[i], key.text)) continue;
         if (moving && !seen.insert(key.text).second) continue;
         keys.append(key.raw);
         ++count;
@@ -202,13 +202,12 @@ Task<std::string> KeysRecipe(RecipeCall& call) {
 Task<std::string> RandomKeyRecipe(RecipeCall& call) {
   // Named before it is awaited: GCC 12 cannot keep an initializer list across a suspension.
   const std::string key_request = MakeRequest({"RANDOMKEY"});
-  Router& router = call.router();
-  const uint64_t version = router.version();
+  const Routes& routes = call.routes();
   std::string error;
   std::vector<uint64_t> sizes = co_await KeysByShard(call, error);
   const std::string request = MakeRequest({"RANDOMKEY"});
   Random random(static_cast<uint64_t>(MonotonicNow().time_since_epoch().count()));
-  for (int tries = 0; tries < kRandomTries && router.version() == version; ++tries) {
+  for (int tries = 0; tries < kRandomTries && !call.routes_changed(); ++tries) {
     uint64_t total = 0;
     for (const uint64_t size : sizes) total += size;
     if (total == 0) break;
@@ -220,7 +219,7 @@ Task<std::string> RandomKeyRecipe(RecipeCall& call) {
     if (answer.is_error()) error = answer.reply;
     if (key.type != '$' || key.is_null()) {
       sizes[shard] = 0;
-    } else if (router.version() == version && ShowsKey(router, shard, key.text)) {
+    } else if (!call.routes_changed() && ShowsKey(routes, shard, key.text)) {
       co_return answer.reply;
     }
   }

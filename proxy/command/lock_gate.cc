@@ -27,7 +27,6 @@ std::string Late(Bytes shard) {
 
 // False: it touches no key by name.
 bool LockGate::FindTouched(const Call& call) {
-  touched_.clear();
   reads_only_ = true;
   std::vector<uint32_t>& positions = context_.key_positions;
   const auto look = [&](const Command& command, std::span<const Bytes> args) {
@@ -57,14 +56,27 @@ bool LockGate::TouchesEveryKey(const Call& call) const {
                      [](const auto& queued) { return queued.command->Is(kEveryKey); });
 }
 
+bool LockGate::TouchesOnlyFree() const {
+  return std::all_of(touched_.begin(), touched_.end(), [this](const LockedKeys::Key& key) {
+    return locked_.IsFree(key.database, key.key, reads_only_);
+  });
+}
+
 bool LockGate::Hold(Call& call) {
   const bool everything = TouchesEveryKey(call);
+  touched_.clear();
   if (!everything && !FindTouched(call)) return false;
+  if (!parked_bytes_.HasRoomFor(call)) [[unlikely]] {
+    if (!everything && TouchesOnlyFree()) return false;
+    const std::string reply =
+        errors::NotApplied(ShardOfTouched(), "too many commands wait for locked keys; try again");
+    RefuseCall(call.command, &call.client, call.exchange, reply);
+    return true;
+  }
   const LockedKeys::Token token = ++last_token_;
   if (!everything && locked_.Touch(token, touched_, reads_only_)) return false;
-  auto parked = std::make_unique<Parked>(call);
-  parked->since = context_.proxy.Now();
-  parked_bytes_ += parked->bytes.size();
+  auto parked =
+      std::make_unique<Parked>(call, parked_bytes_, ShardOfTouched(), context_.proxy.Now());
   if (everything) {
     everything_.push_back(std::move(parked));
   } else {
@@ -72,26 +84,16 @@ bool LockGate::Hold(Call& call) {
     if (touched_.size() > 1) call.client.goes_alone = true;
     parked_.emplace(token, std::move(parked));
   }
-  if (parked_bytes_ > kMaxWaiting) [[unlikely]] {
-    std::unique_ptr<Parked> last = everything ? std::move(everything_.back()) : Take(token);
-    if (everything) everything_.pop_back();
-    LockedKeys::Actions freed;
-    if (!everything) locked_.Forget(token, freed);
-    const std::string reply =
-        errors::NotApplied(ShardOfTouched(), "too many commands wait for locked keys; try again");
-    last->Refuse(reply);
-  }
+  touched_.clear();
   return true;
 }
 
 bool LockGate::HoldUntilSwept(Call& call) {
   const TimePoint now = context_.proxy.Now();
   if (context_.sagas == nullptr || !context_.sagas->unswept()) return false;
-  if (parked_bytes_ > kMaxWaiting || context_.sagas->SweptUpTo(now)) return false;
-  auto parked = std::make_unique<Parked>(call);
-  parked->since = now;
-  parked_bytes_ += parked->bytes.size();
-  unswept_.push_back(std::move(parked));
+  if (!parked_bytes_.HasRoomFor(call) || context_.sagas->SweptUpTo(now)) return false;
+  unswept_.push_back(
+      std::make_unique<Parked>(call, parked_bytes_, context_.router.shard_name(0), now));
   return true;
 }
 
@@ -101,7 +103,6 @@ void LockGate::RunSwept(TimePoint now) {
     if (!context_.sagas->SweptUpTo(since) && now - since < kLockWait) return;
     const std::unique_ptr<Parked> parked = std::move(unswept_.front());
     unswept_.erase(unswept_.begin());
-    parked_bytes_ -= parked->bytes.size();
     parked->Run(context_, DispatchNow);
   }
 }
@@ -110,7 +111,6 @@ std::unique_ptr<Parked> LockGate::Take(LockedKeys::Token token) {
   const auto at = parked_.find(token);
   std::unique_ptr<Parked> parked = std::move(at->second);
   parked_.erase(at);
-  parked_bytes_ -= parked->bytes.size();
   return parked;
 }
 
@@ -213,20 +213,12 @@ void LockGate::Poll() {
   }
   if (!unswept_.empty()) RunSwept(context_.proxy.Now());
   if (everything_.empty() || !locked_.empty()) return;
-  for (const auto& parked : std::exchange(everything_, {})) {
-    parked_bytes_ -= parked->bytes.size();
-    parked->Run(context_, DispatchByPlan);
-  }
+  for (const auto& parked : std::exchange(everything_, {})) parked->Run(context_, DispatchByPlan);
 }
 
 const std::string& LockGate::ShardOfTouched() const {
   Router& router = context_.router;
   return router.shard_name(touched_.empty() ? 0 : router.ShardOf(touched_[0].key));
-}
-
-void LockGate::RefuseLate(Parked& parked) {
-  parked_bytes_ -= parked.bytes.size();
-  parked.Refuse(Late(ShardOfTouched()));
 }
 
 void LockGate::Acquire(std::vector<LockKey> keys, Done done) {
@@ -253,22 +245,15 @@ void LockGate::Tick(TimePoint now) {
   }
   while (!parked_.empty() && now - parked_.begin()->second->since > kLockWait) {
     const LockedKeys::Token token = parked_.begin()->first;
-    const std::unique_ptr<Parked> parked = std::move(parked_.begin()->second);
-    parked_.erase(parked_.begin());
+    const std::unique_ptr<Parked> parked = Take(token);
     locked_.Forget(token, actions_);
-    touched_.clear();
-    std::vector<uint32_t> keys;
-    if (FindKeys(*parked->command->row, parked->args, keys) && !keys.empty()) {
-      touched_.push_back({0, parked->args[keys[0]]});
-    }
-    RefuseLate(*parked);
+    parked->Refuse(Late(parked->shard));
     CarryOut();  // whom it stood in the way of, before that one is late as well
   }
   while (!everything_.empty() && now - everything_.front()->since > kLockWait) {
     const std::unique_ptr<Parked> parked = std::move(everything_.front());
     everything_.erase(everything_.begin());
-    touched_.clear();
-    RefuseLate(*parked);
+    parked->Refuse(Late(parked->shard));
   }
   StateChanged();
   CarryOut();

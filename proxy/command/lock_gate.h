@@ -21,8 +21,6 @@ namespace ringmaster {
 
 class LockGate final : public LockWorker {
  public:
-  // Bytes of commands that wait, beyond which more are refused.
-  static constexpr size_t kMaxWaiting = 64U << 20;
   // How long a command, or a request for locks, waits before it is refused.
   static constexpr Duration kLockWait = std::chrono::seconds(2);
 
@@ -60,6 +58,7 @@ class LockGate final : public LockWorker {
   }
   void Tick(TimePoint now);
   size_t waiting() const { return parked_.size() + everything_.size() + unswept_.size(); }
+  size_t waiting_bytes() const { return parked_bytes_.value(); }
 
  private:
   struct Draining {
@@ -80,6 +79,7 @@ class LockGate final : public LockWorker {
   };
 
   bool FindTouched(const Call& call);
+  bool TouchesOnlyFree() const;
   bool TouchesEveryKey(const Call& call) const;
   const std::string& ShardOfTouched() const;  // of the first of them
   void CarryOut();
@@ -88,7 +88,6 @@ class LockGate final : public LockWorker {
   bool IsAwaited(const LockKeys& keys) const;
   void StartDrain(LockTicket ticket);
   std::unique_ptr<Parked> Take(LockedKeys::Token token);
-  void RefuseLate(Parked& parked);
   void RunSwept(TimePoint now);
   void StateChanged() { context_.locked = !locked_.empty(); }
 
@@ -99,13 +98,13 @@ class LockGate final : public LockWorker {
   LockedKeys::Actions actions_;
   bool carrying_out_ = false;
   LockedKeys::Token last_token_ = 0;
+  ParkedBytes parked_bytes_;                                     // before those who give back to it
   std::map<LockedKeys::Token, std::unique_ptr<Parked>> parked_;  // in the order of arrival
   std::vector<std::unique_ptr<Parked>>
       everything_;                                // FLUSHALL and its kin, until nothing is locked
   std::vector<std::unique_ptr<Parked>> unswept_;  // until what sagas left is gone
-  size_t parked_bytes_ = 0;
-  std::vector<LockedKeys::Key> touched_;               // by the call at hand
-  bool reads_only_ = false;                            // it does
+  std::vector<LockedKeys::Key> touched_;          // by the call at hand, while it is
+  bool reads_only_ = false;                       // it does
   std::unordered_map<LockTicket, LockKeys> to_drain_;  // told to lock, not first yet
   std::vector<Draining> draining_;
   std::map<uint64_t, Wanted> wanted_;  // in the order of asking

@@ -31,7 +31,7 @@ constexpr char kAnything[] = "RW access update";
 // The first shard that answers, and knows the command, says it.
 Task<Answer> AskAny(RecipeCall& call, std::string request) {
   Answer answer;
-  for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
+  for (uint32_t shard = 0; shard < call.routes().shard_count(); ++shard) {
     answer = co_await call.Ask(shard, request, true);
     if (answer.outcome == Outcome::kReplied && !answer.reply.starts_with(kNotHere)) break;
   }
@@ -46,7 +46,7 @@ Task<std::string> LearnName(RecipeCall& call, std::string name) {
   const std::string request = MakeRequest({"COMMAND", "INFO", name});
   std::string wrong;
   bool answered = false;
-  for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
+  for (uint32_t shard = 0; shard < call.routes().shard_count(); ++shard) {
     std::string bytes = request;
     const Answer answer = co_await call.Ask(shard, std::move(bytes), true);
     if (answer.outcome != Outcome::kReplied || answer.is_error()) {
@@ -181,10 +181,10 @@ Task<std::string> KeysSaidByShardRecipe(RecipeCall& call) {
   const std::vector<Bytes> views(keys.begin(), keys.end());
   std::string error = co_await call.EnterAgain(views);
   if (!error.empty()) co_return error;
-  const uint32_t shard = call.router().ShardOf(keys[0]);
+  const uint32_t shard = call.routes().ShardOf(keys[0]);
   for (const std::string& key : keys) {
     if (IsReserved(key)) co_return errors::ReservedKey(key);
-    if (call.router().ShardOf(key) != shard) co_return errors::ManyShards(call.command().full_name);
+    if (call.routes().ShardOf(key) != shard) co_return errors::ManyShards(call.command().full_name);
   }
   const Answer answer = co_await call.Ask(shard, call.wire(), call.command().Is(kReadOnly));
   co_return answer.reply;

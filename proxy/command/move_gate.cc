@@ -20,7 +20,7 @@ constexpr Duration kReadsPoll = std::chrono::milliseconds(1);
 // Flushes while nothing is carried from shard to shard, for that would survive.
 Task<std::string> FlushRecipe(RecipeCall& call) {
   const Result<Proxy::Resume> held = co_await call.HoldTransfers();
-  if (!held) co_return errors::NotApplied(call.router().shard_name(0), held.error().text);
+  if (!held) co_return errors::NotApplied(call.routes().shard_name(0), held.error().text);
   const Answer answer = co_await call.ServeNow();
   (*held)();
   co_return answer.reply;
@@ -89,12 +89,10 @@ bool MoveGate::Hold(Call& call) {
   if (everything) touched_.push_back({kEveryDatabase, Bytes()});
   if (touched_.empty()) return false;
   const MovingKeys::Token token = ++last_token_;
-  if (parked_bytes_ > kMaxWaiting) [[unlikely]] {
-    const uint32_t owner = (frozen_ != nullptr ? frozen_ : move_)->Locate(touched_[0].key).owner;
-    const std::string& name = (frozen_ != nullptr ? frozen_ : move_)->shards()[owner].name;
-    const std::string reply =
-        errors::NotApplied(name, "too many commands wait for keys on the move; try again");
-    RefuseCall(call.command, call.client, call.exchange, reply);
+  if (!parked_bytes_.HasRoomFor(call)) [[unlikely]] {
+    const std::string reply = errors::NotApplied(
+        OwnerOf(touched_[0].key), "too many commands wait for keys on the move; try again");
+    RefuseCall(call.command, &call.client, call.exchange, reply);
     return true;
   }
   switch (keys_.Touch(token, touched_, AccessOf(call), actions_)) {
@@ -107,7 +105,8 @@ bool MoveGate::Hold(Call& call) {
     case MovingKeys::Verdict::kWaits:
       break;
   }
-  Park(call, token);
+  parked_.emplace(token, std::make_unique<Parked>(call, parked_bytes_, OwnerOf(touched_[0].key)));
+  touched_.clear();
   CarryOut();
   if (everything) call.client.goes_alone = true;
   return true;
@@ -132,17 +131,16 @@ bool MoveGate::MayStream(int database, Bytes key) const {
   return !move.Locate(key).moves() || keys_.IsFree(database, key);
 }
 
-void MoveGate::Park(const Call& call, MovingKeys::Token token) {
-  auto parked = std::make_unique<Parked>(call);
-  parked_bytes_ += parked->bytes.size();
-  parked_.emplace(token, std::move(parked));
+// Where the move takes the key.
+const std::string& MoveGate::OwnerOf(Bytes key) const {
+  const RingMove& move = frozen_ != nullptr ? *frozen_ : *move_;
+  return move.shards()[move.Locate(key).owner].name;
 }
 
 std::unique_ptr<Parked> MoveGate::Take(MovingKeys::Token token) {
   const auto at = parked_.find(token);
   std::unique_ptr<Parked> parked = std::move(at->second);
   parked_.erase(at);
-  parked_bytes_ -= parked->bytes.size();
   return parked;
 }
 

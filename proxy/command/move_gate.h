@@ -21,9 +21,6 @@ namespace ringmaster {
 
 class MoveGate {
  public:
-  // Bytes of commands that wait, beyond which more are refused.
-  static constexpr size_t kMaxWaiting = 64U << 20;
-
   explicit MoveGate(CommandContext& context) : context_(context) {}
   MoveGate(const MoveGate&) = delete;
   MoveGate& operator=(const MoveGate&) = delete;
@@ -50,6 +47,7 @@ class MoveGate {
   void Poll();
   bool freezing() const { return drained_ != nullptr; }
   size_t waiting() const { return keys_.waiting(); }
+  size_t waiting_bytes() const { return parked_bytes_.value(); }
 
   // A recipe that touches keys began, and ended: a freeze waits for those that began before it.
   uint64_t OnRecipeBegan() { return ++recipes_[generation_], generation_; }
@@ -61,7 +59,7 @@ class MoveGate {
   bool FindMovingKeys(const Call& call);
   bool TouchesEveryKey(const Call& call) const;
   void Look(int database, Bytes key);
-  void Park(const Call& call, MovingKeys::Token token);
+  const std::string& OwnerOf(Bytes key) const;
   void CarryOut();
   void Go(MovingKeys::Token token);
   void Fail(MovingKeys::Token token);
@@ -83,10 +81,10 @@ class MoveGate {
   std::shared_ptr<const RingMove> move_;    // in force; empty: none
   std::shared_ptr<const RingMove> frozen_;  // of the freeze under way
   MovingKeys::Token last_token_ = 0;
+  ParkedBytes parked_bytes_;  // before those who give back to it
   std::unordered_map<MovingKeys::Token, std::unique_ptr<Parked>> parked_;
   std::unordered_map<MovingKeys::Token, Entered> entering_;
-  size_t parked_bytes_ = 0;
-  std::vector<MovingKeys::Key> touched_;  // by the call at hand
+  std::vector<MovingKeys::Key> touched_;  // by the call at hand, while it is
   std::function<void()> drained_;
   TimePoint frozen_at_{};
   uint64_t generation_ = 0;

@@ -17,7 +17,7 @@
 
 namespace ringmaster {
 std::string LocksNotHad(RecipeCall& call, Bytes key) {
-  return errors::NotApplied(call.router().shard_name(call.router().ShardOf(key)),
+  return errors::NotApplied(call.routes().shard_name(call.routes().ShardOf(key)),
                             "its keys are locked by another write over several shards that takes "
                             "long; try again, and look at PROXY SAGAS LIST");
 }
@@ -33,7 +33,8 @@ Task<std::string> LockAndPlace(RecipeCall& call, HeldLocks& locks, std::vector<N
   std::vector<LockKey> wanted = LocksFor(keys);
   const bool locked = co_await locks.Acquire(std::move(wanted));
   if (!locked) co_return LocksNotHad(call, keys[0].key);
-  Place(call.router(), keys);
+  call.TakeNewRoutes();
+  Place(call.routes(), keys);
   co_return std::string();
 }
 
@@ -71,10 +72,10 @@ std::vector<NeededKey> KeysOf(RecipeCall& call) {
   return keys.Take();
 }
 
-bool Place(Router& router, std::vector<NeededKey>& keys) {
+bool Place(const Routes& routes, std::vector<NeededKey>& keys) {
   bool several = false;
   for (NeededKey& key : keys) {
-    key.shard = router.ShardOf(key.key);
+    key.shard = routes.ShardOf(key.key);
     several = several || key.shard != keys[0].shard;
   }
   return several;

@@ -23,7 +23,7 @@ namespace ringmaster {
 
 class HeldLocks;
 class RecipeCall;
-class Router;
+class Routes;
 struct Command;
 
 // Bytes of foreign keys that one command may bring together; beyond that it is refused.
@@ -53,8 +53,8 @@ class NeededKeys {
 };
 // Those of the call. Empty: its arguments make no sense.
 std::vector<NeededKey> KeysOf(RecipeCall& call);
-// Asks the router for the owners. True: there are several.
-bool Place(Router& router, std::vector<NeededKey>& keys);
+// Looks up the owners. True: there are several.
+bool Place(const Routes& routes, std::vector<NeededKey>& keys);
 // The shard with the fewest foreign keys to be written, then to be copied.
 uint32_t ExecutingShard(const std::vector<NeededKey>& keys);
 

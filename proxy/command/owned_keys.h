@@ -8,14 +8,14 @@
 
 namespace ringmaster {
 
-inline bool ShowsKey(const Router& router, uint32_t shard, Bytes key) {
+inline bool ShowsKey(const Routes& routes, uint32_t shard, Bytes key) {
   if (IsReserved(key)) return false;
-  if (const RingMove* move = router.move()) {
+  if (const RingMove* move = routes.move()) {
     // On its way it is with the old owner or the new one.
     const RingMove::Place place = move->Locate(key);
     return place.owner == shard || place.old_owner == shard;
   }
-  return router.ShardOf(key) == shard;
+  return routes.ShardOf(key) == shard;
 }
 
 }  // namespace ringmaster

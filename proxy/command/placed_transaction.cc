@@ -22,7 +22,7 @@ std::optional<PlacedTransaction::Placed> PlaceOne(RecipeCall& call,
                                                   const Transaction::Queued& queued) {
   const Row& row = *queued.command->row;
   const std::vector<Bytes> args = queued.views();
-  Router& router = call.router();
+  const Routes& router = call.routes();
   const bool waits = queued.command->Is(kBlocking);
   switch (row.plan.kind) {
     case PlanKind::kLocal:
@@ -152,12 +152,12 @@ std::optional<PlacedTransaction> PlaceTransaction(RecipeCall& call,
   }
   placed.keys = keys.Take();
   if (placed.keys.empty()) return std::nullopt;
-  Place(call.router(), placed.keys);
+  Place(call.routes(), placed.keys);
   return placed;
 }
 
 Task<std::string> RunPlaced(RecipeCall& call, const std::vector<Transaction::Queued>& queue,
-                            PlacedTransaction& placed, HeldLocks& locks, ClientState& client) {
+                            PlacedTransaction& placed, HeldLocks& locks, ExecClient& client) {
   std::vector<std::string> requests;
   std::vector<uint32_t> shards;
   for (size_t i = 0; i < queue.size(); ++i) {
@@ -178,10 +178,7 @@ Task<std::string> RunPlaced(RecipeCall& call, const std::vector<Transaction::Que
       reply += done.replies[next++];
       continue;
     }
-    std::vector<Bytes> args = queue[i].views();
-    client.in_exec = true;
-    reply += co_await call.Run(*queue[i].command, std::move(args), client);
-    client.in_exec = false;
+    reply += co_await client.Run(queue[i]);
   }
   co_return reply;
 }

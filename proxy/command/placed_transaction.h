@@ -35,6 +35,6 @@ std::optional<PlacedTransaction> PlaceTransaction(RecipeCall& call,
                                                   const std::vector<Transaction::Queued>& queue);
 // EXEC's reply. REQUIRES: the keys are locked. `client`: for what the proxy answers itself.
 Task<std::string> RunPlaced(RecipeCall& call, const std::vector<Transaction::Queued>& queue,
-                            PlacedTransaction& placed, HeldLocks& locks, ClientState& client);
+                            PlacedTransaction& placed, HeldLocks& locks, ExecClient& client);
 
 }  // namespace ringmaster

@@ -16,11 +16,11 @@ void TakeEarlier(const std::string& version, std::string& earliest) {
 
 }  // namespace
 
-PoolVersion VersionOf(Router& router) {
+PoolVersion VersionOf(const Routes& routes) {
   PoolVersion pool;
   bool all_valkey = true;
-  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
-    const std::shared_ptr<const ServerFacts> facts = router.backend(shard).link().facts();
+  for (uint32_t shard = 0; shard < routes.shard_count(); ++shard) {
+    const std::shared_ptr<const ServerFacts> facts = routes.backend(shard).link().facts();
     if (facts == nullptr) continue;
     TakeEarlier(facts->redis_version, pool.redis_version);
     TakeEarlier(facts->valkey_version, pool.valkey_version);

@@ -6,7 +6,7 @@
 
 namespace ringmaster {
 
-class Router;
+class Routes;
 
 struct PoolVersion {
   std::string redis_version;   // that clients may count on
@@ -21,6 +21,6 @@ struct PoolVersion {
 
 // Shards that nobody has reached yet do not count; without any it is the Redis that our rows
 // follow.
-PoolVersion VersionOf(Router& router);
+PoolVersion VersionOf(const Routes& routes);
 
 }  // namespace ringmaster

@@ -125,7 +125,7 @@ std::string TextReply(RecipeCall& call, Bytes text) {
 
 Task<std::string> ProxyShards(RecipeCall& call) {
   const Figures figures = co_await GatherFigures(call);
-  Router& router = call.router();
+  const Routes& router = call.routes();
   const Topology& topology = router.topology();
   std::string text;
   for (uint32_t i = 0; i < figures.shards.size(); ++i) {

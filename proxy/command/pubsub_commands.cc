@@ -59,7 +59,7 @@ Task<std::string> PubsubNumSubRecipe(RecipeCall& call) {
     if (answers[shard].is_error()) co_return answers[shard].reply;
     const std::vector<ReplyElement> fields = ReadArray(answers[shard].reply);
     for (size_t i = 0; i < names.size() && 2 * i + 1 < fields.size(); ++i) {
-      if (!hub.OnEveryShard(kind, names[i]) && call.router().ShardOf(names[i]) != shard) continue;
+      if (!hub.OnEveryShard(kind, names[i]) && call.routes().ShardOf(names[i]) != shard) continue;
       const int64_t ours = hub.counts().Of(kind, names[i]).connections;
       others[i] = std::max(others[i], fields[2 * i + 1].count - ours);
     }

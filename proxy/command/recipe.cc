@@ -28,8 +28,7 @@ RecipeCall::RecipeCall(const Call& call, bool touches_keys)
     : context_(call.context),
       command_(call.command),
       exchange_(call.exchange),
-      sink_(call.exchange.sink),
-      client_(&call.client),
+      client_(call.client, call.client.refs),
       view_(call.view),
       limits_(call.client.limits != nullptr ? call.client.user : nullptr),
       in_exec_(call.client.in_exec),
@@ -38,6 +37,7 @@ RecipeCall::RecipeCall(const Call& call, bool touches_keys)
       client_id_(call.client.id),
       database_(call.client.database),
       resp_(call.client.resp),
+      routes_(call.context.router.routes()),
       push_(call.client.push) {
   args_.reserve(call.args.size());
   bytes_.reserve(RequestSize(call.args));
@@ -78,7 +78,10 @@ bool RecipeCall::FreezeWaits() const {
 Task<std::string> RecipeCall::EnterAgain(const std::vector<Bytes>& keys) {
   if (MoveGate* gate = std::exchange(gate_, nullptr)) gate->OnRecipeEnded(gate_generation_);
   MoveGate* gate = context_.moves;
-  if (gate == nullptr) co_return std::string();
+  if (gate == nullptr) {
+    TakeNewRoutes();
+    co_return std::string();
+  }
   auto over = std::make_shared<Completion<std::string>>();
   // Counted again before anything else can happen.
   gate->Enter(database_, keys, [this, gate, over](const std::string& error) {
@@ -87,16 +90,23 @@ Task<std::string> RecipeCall::EnterAgain(const std::vector<Bytes>& keys) {
     over->Complete(error);
   });
   if (over->completed()) co_await AnsweredAtOnce();
-  co_return co_await *over;
+  std::string failed = co_await *over;
+  TakeNewRoutes();
+  co_return failed;
 }
 
 Task<std::string> RecipeCall::Bring(const std::vector<Bytes>& keys) {
-  if (!context_.moving) co_return std::string();
+  if (!context_.moving) {
+    TakeNewRoutes();
+    co_return std::string();
+  }
   auto over = std::make_shared<Completion<std::string>>();
   context_.moves->Enter(database_, keys,
                         [over](const std::string& error) { over->Complete(error); });
   if (over->completed()) co_await AnsweredAtOnce();
-  co_return co_await *over;
+  std::string failed = co_await *over;
+  TakeNewRoutes();
+  co_return failed;
 }
 
 ConnectionLane* RecipeCall::lane() const {
@@ -105,7 +115,7 @@ ConnectionLane* RecipeCall::lane() const {
 
 Connection& RecipeCall::Shared(uint32_t shard, int database) {
   const LaneScope scope(context_.router.context(), lane());
-  return context_.router.backend(shard).Shared(database, resp_);
+  return routes_->backend(shard).Shared(database, resp_);
 }
 
 void RecipeCall::NoteHandedOn(TimePoint at) {
@@ -132,7 +142,7 @@ Task<Answer> RecipeCall::Ask(uint32_t shard, std::string request, bool read_only
   const AskOptions options{.read_only = read_only};
   {
     const LaneScope scope(context_.router.context(), lane());
-    question.Send(context_.router.backend(shard).Shared(database_, resp_), request, options);
+    question.Send(routes_->backend(shard).Shared(database_, resp_), request, options);
   }
   NoteHandedOn(question.exchange().queued_at);
   co_return co_await AnswerTo(question);
@@ -165,7 +175,7 @@ Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> arg
 
 Task<std::vector<Answer>> RecipeCall::AskAll(std::string request, bool read_only) {
   std::vector<Task<Answer>> tasks;
-  for (uint32_t shard = 0; shard < context_.router.shard_count(); ++shard) {
+  for (uint32_t shard = 0; shard < routes_->shard_count(); ++shard) {
     tasks.push_back(Ask(shard, request, read_only));
   }
   co_return co_await All(std::move(tasks));

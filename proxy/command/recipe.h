@@ -34,7 +34,14 @@ class RecipeCall {
   const std::string& wire() const { return bytes_; }
   const Command& command() const { return command_; }
   CommandContext& context() { return context_; }
-  Router& router() { return context_.router; }
+  // The pool as it was when the call came, or at the last of TakeNewRoutes, EnterAgain and Bring:
+  // all numbers of shards are of it, whatever is reloaded meanwhile. A shard that left since still
+  // answers.
+  const Routes& routes() const { return *routes_; }
+  // For whoever looks up anew where keys are: after waiting for locks, say.
+  void TakeNewRoutes() { routes_ = context_.router.routes(); }
+  // There are newer ones.
+  bool routes_changed() const { return routes_ != context_.router.routes(); }
   // The client as it was when the command came.
   uint64_t client_id() const { return client_id_; }
   int database() const { return database_; }
@@ -91,10 +98,10 @@ class RecipeCall {
   Task<Result<std::vector<JobFigures>>> Jobs(JobOrder order);
   // A shard has the first of it now: until here it waited in the proxy. For the slow log.
   void NoteHandedOn(TimePoint at);
-  // Nobody waits for the reply any more. For recipes that wait long.
-  bool client_gone() const { return exchange_.sink != sink_; }
+  // The client has left. For recipes that wait long.
+  bool client_gone() const { return client_.get() == nullptr; }
   // The client while it is there, else nullptr. It starts nothing while a recipe of its own runs.
-  ClientState* client() const { return client_gone() ? nullptr : client_; }
+  ClientState* client() const { return client_.get(); }
   ClientView* view() const { return client_gone() ? nullptr : view_; }
 
  private:
@@ -108,10 +115,9 @@ class RecipeCall {
 
   CommandContext& context_;
   const Command& command_;
-  Exchange& exchange_;
-  const Sink* const sink_;  // of exchange_, while the client is there
-  ClientState* const client_;
-  ClientView* const view_;
+  Exchange& exchange_;  // there until the reply
+  const ClientRef client_;
+  ClientView* const view_;  // while the client is there
   const std::shared_ptr<const AclUser> limits_;
   std::string bytes_;        // the request as a shard would see it
   std::vector<Bytes> args_;  // point into it
@@ -123,6 +129,7 @@ class RecipeCall {
   uint64_t client_id_;
   int database_;
   int resp_;
+  std::shared_ptr<const Routes> routes_;
   std::shared_ptr<PushClient> push_;  // its connections, if it has some of its own
   TimePoint turn_{};                  // of the last answer that came at once
   int at_once_ = 0;                   // such answers in that turn

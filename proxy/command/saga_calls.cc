@@ -45,14 +45,15 @@ KeysByShard ByShard(const std::vector<NeededKey>& keys) {
   return by_shard;
 }
 
-uint32_t ShardNamed(Router& router, const std::string& name) {
-  uint32_t shard = 0;
-  while (shard + 1 < router.shard_count() && router.shard_name(shard) != name) ++shard;
-  return shard;
+// In the pool as it is now; nullopt: it has left.
+std::optional<uint32_t> ShardNamed(const Router& router, const std::string& name) {
+  for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
+    if (router.shard_name(shard) == name) return shard;
+  }
+  return std::nullopt;
 }
 
-Task<std::string> ServersOf(RecipeCall& call, SagaStep& step) {
-  const uint32_t shard = ShardNamed(call.router(), step.shard);
+Task<std::string> ServersOf(RecipeCall& call, SagaStep& step, uint32_t shard) {
   call.NoteHandedOn(call.context().proxy.Now());
   step.run_id = co_await call.context().sagas->RunIdOf(shard, step.database);
   co_return step.run_id.empty()
@@ -85,12 +86,14 @@ SagaPlan MakePlan(RecipeCall& call, std::span<const Bytes> keys) {
 Task<std::string> NameServers(RecipeCall& call, SagaPlan& plan) {
   std::vector<Task<std::string>> tasks;
   for (SagaStep& step : plan.steps) {
-    const uint32_t shard = ShardNamed(call.router(), step.shard);
-    step.address = call.router().link(shard)->shard().address.ToString();
-    if (const auto* known = call.context().sagas->KnownRunId(shard, step.database)) {
+    const Router& router = call.context().router;
+    const std::optional<uint32_t> shard = ShardNamed(router, step.shard);
+    if (!shard) co_return errors::NotApplied(step.shard, "it has left the pool meanwhile");
+    step.address = router.link(*shard)->shard().address.ToString();
+    if (const auto* known = call.context().sagas->KnownRunId(*shard, step.database)) {
       step.run_id = *known;
     } else {
-      tasks.push_back(ServersOf(call, step));
+      tasks.push_back(ServersOf(call, step, *shard));
     }
   }
   if (tasks.empty()) co_return std::string();
@@ -124,7 +127,7 @@ Task<std::string> RemoveSagaRecipe(RecipeCall& call) {
   SagaPlan plan = MakePlan(call, keys);
   for (const auto& [shard, theirs] : ByShard(keys)) {
     SagaStep step;
-    step.shard = call.router().shard_name(shard);
+    step.shard = call.routes().shard_name(shard);
     step.database = call.database();
     for (const NeededKey* key : theirs) step.keys.push_back({key->key, ImageKind::kOverwrite});
     plan.steps.push_back(std::move(step));

@@ -34,7 +34,7 @@ SagaStep StepOn(RecipeCall& call, uint32_t shard, StepKind kind, uint8_t phase) 
   SagaStep step;
   step.kind = kind;
   step.phase = phase;
-  step.shard = call.router().shard_name(shard);
+  step.shard = call.routes().shard_name(shard);
   step.database = call.database();
   return step;
 }

@@ -27,8 +27,8 @@ bool SomeShardRunsScript(const Call& call) {
 
 // What a shard that is busy says: it alone knows whether its script is late.
 Task<std::string> BusyReply(RecipeCall& call) {
-  for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
-    if (!call.router().backend(shard).link().runs_script()) continue;
+  for (uint32_t shard = 0; shard < call.routes().shard_count(); ++shard) {
+    if (!call.routes().backend(shard).link().runs_script()) continue;
     std::string request = MakeRequest({"PING"});
     const Answer answer = co_await call.Ask(shard, std::move(request), true);
     if (answer.reply.starts_with("-BUSY")) co_return answer.reply;
@@ -60,7 +60,7 @@ Task<std::string> QueuedWhileBusyRecipe(RecipeCall& call) {
 
 // SCRIPT KILL and FUNCTION KILL. They would not be heard behind the script.
 Task<std::string> KillScriptRecipe(RecipeCall& call) {
-  Router& router = call.router();
+  const Routes& router = call.routes();
   std::vector<Task<Answer>> tasks;
   for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
     Backend& backend = router.backend(shard);
@@ -91,7 +91,7 @@ std::string AllSucceeded(RecipeCall& call, const std::vector<Answer>& answers) {
   if (failed == nullptr) return answers[0].reply;
   if (!done) return failed->reply;
   const auto shard = static_cast<uint32_t>(failed - answers.data());
-  const Bytes name = shard < call.router().shard_count() ? Bytes(call.router().shard_name(shard))
+  const Bytes name = shard < call.routes().shard_count() ? Bytes(call.routes().shard_name(shard))
                                                          : Bytes("that left");
   return errors::Uncertain(name, "other shards did it; send it again when this one answers");
 }
@@ -122,8 +122,8 @@ std::set<std::string> Readers(const std::string& list) {
 Task<std::vector<Answer>> RunOnAll(RecipeCall& call, std::string request) {
   std::vector<Task<Answer>> tasks;
   const AskOptions options{.script = true};
-  for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
-    call.router().backend(shard).ExpectScript(call.database(), call.resp());
+  for (uint32_t shard = 0; shard < call.routes().shard_count(); ++shard) {
+    call.routes().backend(shard).ExpectScript(call.database(), call.resp());
     tasks.push_back(call.AskOver(call.Shared(shard, call.database()), request, options));
   }
   co_return co_await All(std::move(tasks));
@@ -208,7 +208,7 @@ Task<std::string> ChangeFunctionsRecipe(RecipeCall& call) {
       told_by = static_cast<uint32_t>(i);
     }
     std::set<std::string> readers;
-    if (told_by < call.router().shard_count()) {
+    if (told_by < call.routes().shard_count()) {
       std::string list = MakeRequest({"FUNCTION", "LIST"});
       const Answer listed = co_await call.Ask(told_by, std::move(list), true);
       readers = Readers(listed.reply);

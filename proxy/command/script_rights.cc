@@ -228,9 +228,9 @@ Task<std::string> CheckedScriptRecipe(RecipeCall& call) {
   ScriptRights* const rights = call.context().script_rights;
   if (user == nullptr || rights == nullptr) co_return errors::ShuttingDown();
   std::vector<uint32_t> keys;
-  uint32_t shard = AnyShard(call.router());
+  uint32_t shard = AnyShard(call.routes());
   if (FindKeys(*call.command().row, call.args(), keys) && !keys.empty()) {
-    shard = call.router().ShardOf(call.args()[keys[0]]);
+    shard = call.routes().ShardOf(call.args()[keys[0]]);
   }
   co_return co_await rights->Run(call, shard, user);
 }

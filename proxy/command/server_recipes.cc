@@ -24,9 +24,9 @@ Task<std::string> EachShardsTextRecipe(RecipeCall& call) {
     co_return answers.empty() ? "-ERR no shards\r\n" : answers[0].reply;
   }
   std::string text;
-  for (uint32_t shard = 0; shard < answers.size() && shard < call.router().shard_count(); ++shard) {
+  for (uint32_t shard = 0; shard < answers.size() && shard < call.routes().shard_count(); ++shard) {
     if (!text.empty()) text += "\n";
-    text += "# shard " + call.router().shard_name(shard) + "\n";
+    text += "# shard " + call.routes().shard_name(shard) + "\n";
     text.append(TextOf(ReadReply(answers[shard].reply)));
     if (!text.ends_with('\n')) text += "\n";
   }

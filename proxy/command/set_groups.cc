@@ -10,23 +10,23 @@
 namespace ringmaster {
 
 // A loop of its own: what it takes from memory comes for several keys at the same time.
-void ShardsOf(const Router& router, std::span<const Bytes> args, std::vector<uint32_t>& shards) {
+void ShardsOf(const Routes& routes, std::span<const Bytes> args, std::vector<uint32_t>& shards) {
   shards.clear();
-  for (size_t i = 0; i + 1 < args.size(); i += 2) shards.push_back(router.ShardOf(args[i]));
+  for (size_t i = 0; i + 1 < args.size(); i += 2) shards.push_back(routes.ShardOf(args[i]));
 }
 
-void Assignments::Add(const Router& router, std::span<const Bytes> args,
+void Assignments::Add(const Routes& routes, std::span<const Bytes> args,
                       std::span<const uint32_t> shards) {
-  Place(router);
+  Place(routes);
   size_t bytes = bytes_.size();
   for (const Bytes arg : args) bytes += arg.size();
   Reserve(pairs_.size() + shards.size(), bytes);
   for (size_t i = 0; i < shards.size(); ++i) Set(args[2 * i], args[2 * i + 1], shards[i]);
 }
 
-void Assignments::Place(const Router& router) {
-  if (std::exchange(routes_, router.version()) == router.version()) return;
-  for (size_t i = 0; i < pairs_.size(); ++i) pairs_[i].shard = router.ShardOf(key(i));
+void Assignments::Place(const Routes& routes) {
+  if (std::exchange(routes_, routes.version()) == routes.version()) return;
+  for (size_t i = 0; i < pairs_.size(); ++i) pairs_[i].shard = routes.ShardOf(key(i));
 }
 
 void Assignments::Reserve(size_t pairs, size_t bytes) {
@@ -73,7 +73,7 @@ void SetGroups::NamePlace(int database, TimePoint now) {
   if (all_up && now >= cautious_until_) shards.clear();
 }
 
-SetGroups::Joined SetGroups::Join(const Router& router, int database, std::span<const Bytes> args,
+SetGroups::Joined SetGroups::Join(const Routes& routes, int database, std::span<const Bytes> args,
                                   TimePoint now) {
   const size_t keys = args.size() / 2;
   size_t bytes = 0;
@@ -82,14 +82,14 @@ SetGroups::Joined SetGroups::Join(const Router& router, int database, std::span<
     bytes += arg.size();
   }
   if (keys > kMaxKeys || bytes > kMaxBytes) return {};
-  ShardsOf(router, args, shards_);
+  ShardsOf(routes, args, shards_);
   NamePlace(database, now);
   const auto [at, added] = places_.try_emplace(name_);
   SetPlace& place = at->second;
   place.name = &at->first;
   if (const std::shared_ptr<SetGroup> group = place.gathering) {
     Assignments& assignments = *group->assignments_;
-    assignments.Add(router, args, shards_);
+    assignments.Add(routes, args, shards_);
     ++group->members_;
     // The next one would be too much.
     const bool full =
@@ -98,7 +98,7 @@ SetGroups::Joined SetGroups::Join(const Router& router, int database, std::span<
     return {group, false};
   }
   auto assignments = std::make_shared<Assignments>();
-  assignments->Add(router, args, shards_);
+  assignments->Add(routes, args, shards_);
   auto group = std::make_shared<SetGroup>(std::move(assignments));
   group->place_ = &place;
   group->mixed_ = name_.second.empty();

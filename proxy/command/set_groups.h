@@ -28,19 +28,19 @@
 
 namespace ringmaster {
 
-class Router;
+class Routes;
 
 // The shard of each key of an MSET's arguments, which stand behind its name.
-void ShardsOf(const Router& router, std::span<const Bytes> args, std::vector<uint32_t>& shards);
+void ShardsOf(const Routes& routes, std::span<const Bytes> args, std::vector<uint32_t>& shards);
 
 // Keys, what each is set to and the shard that has it. Keeps the bytes.
 class Assignments {
  public:
   // `args`: of an MSET, behind its name; the shard of each key. Of a key that is set again the last
   // value counts.
-  void Add(const Router& router, std::span<const Bytes> args, std::span<const uint32_t> shards);
+  void Add(const Routes& routes, std::span<const Bytes> args, std::span<const uint32_t> shards);
   // Asks for the shards again, if the ring is another one than when they were asked for.
-  void Place(const Router& router);
+  void Place(const Routes& routes);
 
   size_t size() const { return pairs_.size(); }
   size_t bytes() const { return bytes_.size(); }
@@ -131,7 +131,7 @@ class SetGroups {
     bool leads = false;  // awaits may_start, runs the group and calls Over; others await over
   };
   // `args`: of an MSET, behind its name.
-  Joined Join(const Router& router, int database, std::span<const Bytes> args, TimePoint now);
+  Joined Join(const Routes& routes, int database, std::span<const Bytes> args, TimePoint now);
   // All shards did their part: the next group may start, so that its first record and the last one
   // of this are written together. May be left out.
   void Done(SetGroup& group);

@@ -108,7 +108,7 @@ SagaPlan PlanOf(RecipeCall& call, const ByShard& by_shard, const Assignments& as
   work.values.reserve(by_shard.size());
   for (const auto& [shard, theirs] : by_shard) {
     SagaStep& step = plan.steps.emplace_back();
-    step.shard = call.router().shard_name(shard);
+    step.shard = call.routes().shard_name(shard);
     step.database = call.database();
     step.keys.reserve(theirs.size());
     std::vector<Bytes>& values = work.values.emplace_back();
@@ -143,7 +143,8 @@ Task<SetReply> SetAll(RecipeCall& call, std::shared_ptr<Assignments> assignments
   HeldLocks locks(call.context().locks);
   const bool locked = co_await Lock(call, locks, *assignments);
   if (!locked) co_return SetReply{LocksNotHad(call, assignments->key(0)), Why::kSome};
-  assignments->Place(call.router());
+  call.TakeNewRoutes();
+  assignments->Place(call.routes());
   const ByShard by_shard = Split(*assignments);
   const bool only_new = options.image == ImageKind::kCreate;
   if (only_new) {
@@ -196,15 +197,15 @@ Task<std::string> MsetSagaRecipe(RecipeCall& call) {
   SetGroups* groups = call.context().set_groups;
   if (!only_new && groups != nullptr) {
     const TimePoint now = call.context().proxy.Now();
-    const auto joined = groups->Join(call.router(), call.database(), pairs, now);
+    const auto joined = groups->Join(call.routes(), call.database(), pairs, now);
     std::string reply;
     if (joined.group != nullptr) reply = co_await SetTogether(call, joined);
     if (!reply.empty()) co_return reply;
   }
   std::vector<uint32_t> shards;
-  ShardsOf(call.router(), pairs, shards);
+  ShardsOf(call.routes(), pairs, shards);
   auto assignments = std::make_shared<Assignments>();
-  assignments->Add(call.router(), pairs, shards);
+  assignments->Add(call.routes(), pairs, shards);
   SetOptions options;
   if (only_new) options.image = ImageKind::kCreate;
   SetReply said = co_await SetAll(call, std::move(assignments), std::move(options));

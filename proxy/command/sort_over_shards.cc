@@ -69,10 +69,9 @@ Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
   HeldLocks locks(call.context().locks);
   const std::string not_had = co_await LockAndPlace(call, locks, keys);
   if (!not_had.empty()) co_return not_had;
-  const uint32_t executing = ExecutingShard(keys);
   std::string error;
   const std::vector<std::string> elements =
-      co_await ReadElements(call, call.router().ShardOf(call.args()[1]), &error);
+      co_await ReadElements(call, call.routes().ShardOf(call.args()[1]), &error);
   if (!error.empty()) co_return error;
   std::set<std::string> names = {keys[0].key};
   EachSortPattern(call.args(), [&](Bytes pattern) {
@@ -86,9 +85,11 @@ Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
   const std::vector<Bytes> needed(names.begin(), names.end());
   error = co_await call.Bring(needed);
   if (!error.empty()) co_return error;
+  Place(call.routes(), keys);  // numbers of shards are new
+  const uint32_t executing = ExecutingShard(keys);
   std::vector<ForeignKey> foreign;
   for (const std::string& name : names) {
-    const uint32_t shard = call.router().ShardOf(name);
+    const uint32_t shard = call.routes().ShardOf(name);
     if (shard != executing) foreign.push_back({name, shard, {}, 0});
   }
   error = co_await FetchForeign(call, call.database(), foreign);

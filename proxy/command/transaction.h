@@ -17,13 +17,16 @@
 
 #include "base/block.h"
 #include "base/bytes.h"
+#include "command/client_state.h"
 #include "command/table.h"
+#include "coro/task.h"
 
 namespace ringmaster {
 
 struct AclUser;
 class Backend;
 class Connection;
+class RecipeCall;
 struct Call;
 
 struct Transaction {
@@ -64,6 +67,24 @@ struct Transaction {
   std::shared_ptr<const AclUser> checked_for;
   bool rights_changed = false;
   std::vector<Watcher> watchers;
+};
+
+// Whom an EXEC's commands are served for: the client while it is there, then one like it. Lives in
+// the recipe's frame.
+class ExecClient {
+ public:
+  explicit ExecClient(RecipeCall& call);
+  ExecClient(const ExecClient&) = delete;
+  ExecClient& operator=(const ExecClient&) = delete;
+
+  // Until the next suspension.
+  ClientState& state();
+  // Serves one of the queue by itself, as the proxy does outside of EXEC; its reply.
+  Task<std::string> Run(const Transaction::Queued& queued);
+
+ private:
+  RecipeCall& call_;
+  ClientState like_it_;
 };
 
 // For a client with a transaction: queues the call and answers it. False when it is to run now.

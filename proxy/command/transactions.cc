@@ -96,14 +96,11 @@ std::string Discarded(Bytes error) {
 class Execution {
  public:
   Execution(RecipeCall& call, std::shared_ptr<Transaction> transaction)
-      : call_(call), transaction_(std::move(transaction)), absent_(call.StandIn()) {}
+      : call_(call), transaction_(std::move(transaction)), client_(call) {}
 
   Task<std::string> Run() {
     client().exec_log_id = call_.context().proxy.slow_log().next_id();
-    std::vector<Stretch> stretches = Cut(call_.context(), transaction_->queue);
-    if (const std::optional<uint32_t> shard = OnlyShard(stretches)) {
-      stretches = {{0, transaction_->queue.size(), shard}};
-    }
+    std::vector<Stretch> stretches = CutByNewRoutes();
     Transaction::Watcher* own = nullptr;
     if (stretches.size() == 1 && stretches[0].shard) own = WatcherOf(stretches[0].shard);
     std::optional<PlacedTransaction> placed;
@@ -117,7 +114,8 @@ class Execution {
       std::vector<LockKey> wanted = LocksFor(placed->keys);
       const bool locked = co_await locks.Acquire(std::move(wanted));
       if (!locked) co_return LocksNotHad(call_, placed->keys[0].key);
-      placed = PlaceTransaction(call_, transaction_->queue);  // owners may have changed
+      stretches = CutByNewRoutes();  // owners may have changed
+      placed = PlaceTransaction(call_, transaction_->queue);
     }
     if (!Untouched()) co_return Reply(call_, &ReplyWriter::NullArray);
     for (Transaction::Watcher& watcher : transaction_->watchers) {
@@ -133,12 +131,21 @@ class Execution {
       co_return co_await WithOwnAnswers(std::move(reply));
     }
     if (placed && call_.context().sagas != nullptr) {
-      co_return co_await RunPlaced(call_, transaction_->queue, *placed, locks, client());
+      co_return co_await RunPlaced(call_, transaction_->queue, *placed, locks, client_);
     }
     co_return co_await OneAfterTheOther(stretches);
   }
 
  private:
+  std::vector<Stretch> CutByNewRoutes() {
+    call_.TakeNewRoutes();
+    std::vector<Stretch> stretches = Cut(call_.context(), transaction_->queue);
+    if (const std::optional<uint32_t> shard = OnlyShard(stretches)) {
+      stretches = {{0, transaction_->queue.size(), shard}};
+    }
+    return stretches;
+  }
+
   static constexpr char kEmptyTransaction[] = "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n";
 
   // What one shard and the proxy answer, such as GET and PING, needs no saga: nothing where it
@@ -179,10 +186,7 @@ class Execution {
         if (child) whole += child->raw;
         continue;
       }
-      std::vector<Bytes> args = queued.views();
-      client().in_exec = true;
-      whole += co_await call_.Run(*queued.command, std::move(args), client());
-      client().in_exec = false;
+      whole += co_await client_.Run(queued);
     }
     co_return whole;
   }
@@ -191,7 +195,7 @@ class Execution {
   bool Untouched() const {
     if (transaction_->touched) return false;
     if (transaction_->watchers.empty()) return true;
-    if (transaction_->routes != call_.router().version()) return false;
+    if (transaction_->routes != call_.context().router.version()) return false;
     for (const Transaction::Watcher& watcher : transaction_->watchers) {
       const Connection& connection = *watcher.connection;
       if (!connection.ready() || connection.generation() != watcher.generation) return false;
@@ -273,7 +277,7 @@ class Execution {
       const Transaction::Queued& queued = transaction_->queue[i];
       if (!queued.command->Is(kRunsScript)) continue;
       script = true;
-      call_.router().backend(shard).ExpectScript(client().database, client().resp);
+      call_.routes().backend(shard).ExpectScript(client().database, client().resp);
       const std::vector<Bytes> args = queued.views();
       TellScript(call_.context(), *queued.command, args, connection);
     }
@@ -296,11 +300,7 @@ class Execution {
     std::string elements;
     for (const Stretch& stretch : stretches) {
       if (!stretch.shard) {
-        const Transaction::Queued& queued = transaction_->queue[stretch.begin];
-        std::vector<Bytes> args = queued.views();
-        client().in_exec = true;
-        elements += co_await call_.Run(*queued.command, std::move(args), client());
-        client().in_exec = false;
+        elements += co_await client_.Run(transaction_->queue[stretch.begin]);
         continue;
       }
       const std::string reply = co_await Native(stretch, nullptr);
@@ -319,14 +319,11 @@ class Execution {
            std::string(ReadReply(reply).text) + "\r\n";
   }
 
-  ClientState& client() {
-    ClientState* client = call_.client();
-    return client != nullptr ? *client : absent_;
-  }
+  ClientState& client() { return client_.state(); }
 
   RecipeCall& call_;
   const std::shared_ptr<Transaction> transaction_;
-  ClientState absent_;  // stands for a client that left meanwhile
+  ExecClient client_;
 };
 
 // What the user may not do any more is left out of the queue. The errors in its place, by the
@@ -410,7 +407,7 @@ Task<std::string> ExecRecipe(RecipeCall& call) {
                   [](const auto& queued) { return queued.command->Is(kEveryKey); });
   if (flushes && call.context().moving) {
     const Result<Proxy::Resume> held = co_await call.HoldTransfers();
-    if (!held) co_return errors::NotApplied(call.router().shard_name(0), held.error().text);
+    if (!held) co_return errors::NotApplied(call.routes().shard_name(0), held.error().text);
     resume = *held;
   }
   Execution execution(call, transaction);
@@ -429,12 +426,12 @@ Task<std::string> WatchRecipe(RecipeCall& call) {
   if (client->transaction == nullptr) client->transaction = std::make_shared<Transaction>();
   const std::shared_ptr<Transaction> transaction = client->transaction;
   if (transaction->open) co_return "-ERR WATCH inside MULTI is not allowed\r\n";
-  if (transaction->watchers.empty()) transaction->routes = call.router().version();
-  if (transaction->routes != call.router().version()) transaction->touched = true;
+  if (transaction->watchers.empty()) transaction->routes = call.routes().version();
+  if (transaction->routes != call.routes().version()) transaction->touched = true;
   if (transaction->touched) co_return "+OK\r\n";
   for (size_t i = 1; i < call.args().size(); ++i) {
     const Bytes key = call.args()[i];
-    const uint32_t shard = call.router().ShardOf(key);
+    const uint32_t shard = call.routes().ShardOf(key);
     size_t at = 0;
     const auto& watchers = transaction->watchers;
     while (at < watchers.size() &&
@@ -442,10 +439,10 @@ Task<std::string> WatchRecipe(RecipeCall& call) {
       ++at;
     }
     if (at == watchers.size()) {
-      Backend& backend = call.router().backend(shard);
+      Backend& backend = call.routes().backend(shard);
       Connection* connection = backend.Borrow(call.database(), call.resp());
       if (connection == nullptr) {
-        co_return errors::NotApplied(call.router().shard_name(shard),
+        co_return errors::NotApplied(call.routes().shard_name(shard),
                                      "all connections to it are lent out; watch fewer keys");
       }
       transaction->watchers.push_back(
@@ -545,7 +542,7 @@ Task<std::string> QueuedWithinMemoryRecipe(RecipeCall& call) {
   std::vector<uint32_t> keys;
   uint32_t shard = 0;
   if (FindKeys(*call.command().row, call.args(), keys) && !keys.empty()) {
-    shard = call.router().ShardOf(call.args()[keys[0]]);
+    shard = call.routes().ShardOf(call.args()[keys[0]]);
   }
   std::string request = MakeRequest({"MULTI"});
   request += call.wire();
@@ -563,6 +560,22 @@ Task<std::string> QueuedWithinMemoryRecipe(RecipeCall& call) {
 }
 
 }  // namespace
+
+ExecClient::ExecClient(RecipeCall& call) : call_(call), like_it_(call.StandIn()) {}
+
+ClientState& ExecClient::state() {
+  ClientState* client = call_.client();
+  return client != nullptr ? *client : like_it_;
+}
+
+Task<std::string> ExecClient::Run(const Transaction::Queued& queued) {
+  std::vector<Bytes> args = queued.views();
+  state().in_exec = true;
+  std::string reply = co_await call_.Run(*queued.command, std::move(args), state());
+  state().in_exec = false;
+  like_it_.database = state().database;  // SELECT
+  co_return reply;
+}
 
 void Transaction::ForgetWatchers() {
   for (const Watcher& watcher : std::exchange(watchers, {})) {

@@ -43,7 +43,7 @@ Task<Result<Proxy::TurnOver>> MyTurn(RecipeCall& call) {
 }
 
 // Counts a page's keys. No cursor: the reply is no page.
-Seen TakePage(Router& router, uint32_t shard, int database, Bytes reply, Found& found) {
+Seen TakePage(const Routes& routes, uint32_t shard, int database, Bytes reply, Found& found) {
   Seen seen;
   const std::vector<ReplyElement> parts = ReadArray(reply);
   if (parts.size() != 2 || !parts[1].is_aggregate()) return seen;
@@ -54,15 +54,15 @@ Seen TakePage(Router& router, uint32_t shard, int database, Bytes reply, Found& 
       continue;
     }
     ++found.keys;
-    if (ShowsKey(router, shard, key->text)) {
+    if (ShowsKey(routes, shard, key->text)) {
       seen.keys.emplace_back(key->text);
       continue;
     }
     if (found.misplaced++ >= kShownKeys) continue;
     found.examples +=
         fmt::format("misplaced_key: {} in database {} on shard {} belongs to {}\n",
-                    key->text.substr(0, kShownKey), database, router.shard_name(shard),
-                    router.shard_name(router.ShardOf(key->text)));
+                    key->text.substr(0, kShownKey), database, routes.shard_name(shard),
+                    routes.shard_name(routes.ShardOf(key->text)));
   }
   seen.cursor = parts[0].text;
   return seen;
@@ -71,13 +71,12 @@ Seen TakePage(Router& router, uint32_t shard, int database, Bytes reply, Found& 
 // A page a turn. An error is what went wrong.
 Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, bool digest,
                             Found& found) {
-  Router& router = call.router();
-  const uint64_t version = router.version();
+  const Routes& routes = call.routes();
   std::string cursor = "0";
   do {
     const Result<Proxy::TurnOver> over = co_await MyTurn(call);
     if (!over) co_return over.error();
-    if (call.client_gone() || router.version() != version) {
+    if (call.client_gone() || call.routes_changed()) {
       (*over)();
       co_return Error{ErrorCode::kRefused, "the ring changed meanwhile; ask again"};
     }
@@ -86,11 +85,11 @@ Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, bool
     const AskOptions options{.read_only = true};
     const Answer answer =
         co_await call.AskOver(call.Shared(shard, database), std::move(request), options);
-    if (router.version() != version) {
+    if (call.routes_changed()) {
       (*over)();
       continue;
     }
-    const Seen seen = TakePage(router, shard, database, answer.reply, found);
+    const Seen seen = TakePage(routes, shard, database, answer.reply, found);
     cursor = seen.cursor;
     if (digest && !seen.keys.empty()) {
       const Result<uint64_t> sum = co_await DigestKeys(call, shard, database, seen.keys);
@@ -104,7 +103,7 @@ Task<Status> VerifyDatabase(RecipeCall& call, uint32_t shard, int database, bool
     if (cursor.empty()) {
       const Bytes said = ReadReply(answer.reply).text;
       co_return Error{ErrorCode::kUnavailable,
-                      "shard " + router.shard_name(shard) + " says: " + std::string(said)};
+                      "shard " + routes.shard_name(shard) + " says: " + std::string(said)};
     }
   } while (cursor != "0");
   co_return Done();
@@ -117,12 +116,11 @@ Task<std::string> ProxyVerify(RecipeCall& call) {
   if (call.args().size() > 2 && !digest) co_return "-ERR say PROXY VERIFY [DIGEST]\r\n";
   std::string text;
   Found all;
-  const uint64_t version = call.router().version();
-  for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
+  for (uint32_t shard = 0; shard < call.routes().shard_count(); ++shard) {
     Found found;
     for (int database = 0; database < call.context().proxy.facts().databases; ++database) {
       Status looked = co_await VerifyDatabase(call, shard, database, digest, found);
-      if (looked.ok() && call.router().version() != version) {
+      if (looked.ok() && call.routes_changed()) {
         looked = Error{ErrorCode::kRefused, "the ring changed meanwhile; ask again"};
       }
       if (looked.ok()) continue;
@@ -131,14 +129,14 @@ Task<std::string> ProxyVerify(RecipeCall& call) {
       co_return reply;
     }
     text += fmt::format("shard: name={},keys={},own={},misplaced={}\n",
-                        call.router().shard_name(shard), found.keys, found.own, found.misplaced);
+                        call.routes().shard_name(shard), found.keys, found.own, found.misplaced);
     all.keys += found.keys;
     all.misplaced += found.misplaced;
     all.examples += found.examples;
     all.digest += found.digest;
   }
   if (digest) text += fmt::format("digest: {:016x}\n", all.digest);
-  const char* moving = call.router().move() != nullptr ? "yes" : "no";
+  const char* moving = call.routes().move() != nullptr ? "yes" : "no";
   std::string reply;
   ReplyWriter(reply, call.resp())
       .Verbatim("txt", fmt::format("moving: {}\nkeys: {}\nmisplaced: {}\n{}{}", moving, all.keys,

@@ -90,8 +90,8 @@ std::string WaitRequest(int64_t replicas, int64_t millis) {
 }
 
 Task<Acknowledged> WaitForShard(RecipeCall& call, uint32_t shard, WaitArguments wait) {
-  Backend& backend = call.router().backend(shard);
-  const std::string name = call.router().shard_name(shard);
+  Backend& backend = call.routes().backend(shard);
+  const std::string name = call.routes().shard_name(shard);
   LentConnection lent(backend, call.database(), call.resp());
   if (lent.get() == nullptr) {
     co_return Acknowledged{0, errors::NotApplied(name, "all connections to it are lent out")};
@@ -123,7 +123,7 @@ Task<std::string> WaitRecipe(RecipeCall& call) {
   const std::optional<WaitArguments> wait = ParseArguments(call, error);
   if (!wait) co_return error;
   std::vector<Task<Acknowledged>> tasks;
-  for (uint32_t shard = 0; shard < call.router().shard_count(); ++shard) {
+  for (uint32_t shard = 0; shard < call.routes().shard_count(); ++shard) {
     tasks.push_back(WaitForShard(call, shard, *wait));
   }
   const std::vector<Acknowledged> all = co_await All(std::move(tasks));

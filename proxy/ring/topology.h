@@ -37,6 +37,8 @@ struct ShardSpec {
   uint32_t weight = 1;
   // Known by its index, but owns nothing: a shard that joins or leaves while a move runs.
   bool absent = false;
+
+  bool operator==(const ShardSpec&) const = default;
 };
 
 struct TopologySpec {
@@ -45,6 +47,8 @@ struct TopologySpec {
   uint32_t virtual_nodes = 1024;  // kRing: per unit of weight
   std::string hash_tag = "{}";    // two characters, or empty: whole keys
   std::vector<ShardSpec> shards;
+
+  bool operator==(const TopologySpec&) const = default;
 };
 
 class Topology {

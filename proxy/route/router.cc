@@ -5,24 +5,27 @@
 namespace ringmaster {
 
 void Router::Use(std::shared_ptr<const RouteSnapshot> snapshot) {
-  std::vector<std::unique_ptr<Backend>> next;
+  std::vector<std::shared_ptr<Backend>> before;
+  if (routes_ != nullptr) before = routes_->backends_;
+  std::vector<std::shared_ptr<Backend>> next;
+  std::vector<Backend*> at_hand;
   for (const std::shared_ptr<ShardLink>& link : snapshot->links) {
-    std::unique_ptr<Backend> kept;
-    for (auto& backend : backends_) {
+    std::shared_ptr<Backend> kept;
+    for (auto& backend : before) {
       if (backend != nullptr && &backend->link() == link.get()) kept = std::move(backend);
     }
     if (kept == nullptr) {
-      kept = std::make_unique<Backend>(context_, link, MetricsOf(link->name()), databases_);
+      kept = std::make_shared<Backend>(context_, link, MetricsOf(link->name()), databases_);
     }
+    at_hand.push_back(kept.get());
     next.push_back(std::move(kept));
   }
-  for (auto& backend : backends_) {
+  for (auto& backend : before) {
     if (backend != nullptr) leaving_.push_back(std::move(backend));
   }
-  backends_ = std::move(next);
-  snapshot_ = std::move(snapshot);
-  topology_ = snapshot_->topology.get();
-  ++version_;
+  routes_ = std::make_shared<const Routes>(std::move(snapshot), std::move(next), ++version_);
+  backends_ = std::move(at_hand);
+  topology_ = &routes_->topology();
   ++context_.route_epoch;
 }
 
@@ -42,12 +45,14 @@ void Router::EachMetrics(
 }
 
 void Router::Tick(TimePoint now) {
-  for (const auto& backend : backends_) {
+  for (Backend* backend : backends_) {
     backend->Tick(now);
     backend->metrics().in_flight.Set(backend->queued());
   }
   for (const auto& backend : leaving_) backend->Tick(now);
-  std::erase_if(leaving_, [](const auto& backend) { return backend->idle(); });
+  // Nobody holds a number of it any more.
+  std::erase_if(leaving_,
+                [](const auto& backend) { return backend->idle() && backend.use_count() == 1; });
 }
 
 void Router::Greet() {
@@ -62,7 +67,7 @@ void Router::Greet() {
 }
 
 bool Router::idle() const {
-  for (const auto& backend : backends_) {
+  for (const Backend* backend : backends_) {
     if (!backend->idle()) return false;
   }
   return leaving_.empty();
@@ -70,7 +75,7 @@ bool Router::idle() const {
 
 void Router::Close(const std::string& why) {
   context_.stopping = true;
-  for (const auto& backend : backends_) backend->Close(why);
+  for (Backend* backend : backends_) backend->Close(why);
   for (const auto& backend : leaving_) backend->Close(why);
 }
 

@@ -122,16 +122,22 @@ void PoolWorker::Configure(const SessionLimits& limits, ProxyFacts facts) {
 }
 
 void PoolWorker::Use(std::shared_ptr<const RouteSnapshot> snapshot) {
+  const bool same = snapshot->topology->spec() == router_.topology().spec();
   router_.Use(std::move(snapshot));
   push_.TopologyChanged();
+  if (!same) SendWaitersAgain();
 }
 
-void PoolWorker::Freeze(std::shared_ptr<const RingMove> move, std::function<void()> drained) {
-  // Who waits for data on an old owner would wait for ever: it comes again when its keys are here.
+// Who waits for data on an old owner would wait for ever.
+void PoolWorker::SendWaitersAgain() {
   EachSession([](Session& session) {
     BlockedClient* blocked = session.view().state().blocked;
     if (blocked != nullptr) blocked->GiveWay();
   });
+}
+
+void PoolWorker::Freeze(std::shared_ptr<const RingMove> move, std::function<void()> drained) {
+  SendWaitersAgain();  // to come when their keys are here
   moves_.Freeze(std::move(move), worker_.loop_.Now(), std::move(drained));
   if (moves_.freezing()) freeze_poll_.StartEvery(std::chrono::milliseconds(1));
 }

@@ -113,6 +113,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   SagaSet* sagas() override { return &sagas_; }
 
  private:
+  void SendWaitersAgain();
   // A timer of After(), kept until it has run.
   struct Delayed {
     Delayed(Loop& loop, std::function<void()> callback);

@@ -209,8 +209,9 @@ void Session::UpdateReading() {
   if (closed_) return;
   if (draining_ && !closing_) Touch();  // its flush sees whether all is served
   const bool uploading = upload_ != nullptr && !upload_->complete();
-  const bool hangup = barrier_ && !closing_ && !queue_.empty() && state_.last_command != nullptr &&
-                      state_.last_command->Is(kWaits);
+  const bool waits = barrier_ && !queue_.empty() && state_.last_command != nullptr &&
+                     state_.last_command->Is(kWaits);
+  const bool hangup = !closing_ && (waits || held_by_pause_);
   if (hangup != hangup_) [[unlikely]] {
     hangup_ = hangup;
     stream_.WatchHangup(hangup);

@@ -213,7 +213,7 @@ class Session final : public TurnTaker,
   bool held_up_ = false;     // the next request must wait until nothing is under way
   bool needs_more_ = false;  // input_ ends within a request
   bool reading_ = true;
-  bool hangup_ = false;         // a command waits: the client's leaving is looked for
+  bool hangup_ = false;         // a command waits, or a pause: the client's leaving is looked for
   bool readable_ = false;       // the socket was, and it was not our turn
   bool writing_ = false;        // the socket does not take more; we are told when it does
   bool closing_ = false;        // reads no more; closes when the output is out

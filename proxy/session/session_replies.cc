@@ -334,6 +334,7 @@ void Session::Close(const std::string& why) {
     }
   }
   if (paused_ != nullptr) std::exchange(paused_, nullptr)->connection->SetPaused(false);
+  state_.refs.Forget();
   if (BlockedClient* blocked = std::exchange(state_.blocked, nullptr)) blocked->Leave();
   if (std::exchange(held_by_pause_, false)) context_.commands.metrics.paused.Subtract(1);
   if (state_.push != nullptr) context_.commands.push->Leave(state_);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -91,6 +93,7 @@ class FakeProxy final : public Proxy {
   SlowLog& slow_log() override { return slow; }
   Pause& pause() override { return paused; }
   void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) override {
+    if (before_visit) before_visit();
     std::vector<std::string> reports;
     for (const auto& worker : workers) {
       std::string report;
@@ -99,7 +102,18 @@ class FakeProxy final : public Proxy {
     }
     done(std::move(reports));
   }
-  void After(Duration, std::function<void()> then) override { then(); }
+  void After(Duration delay, std::function<void()> then) override {
+    timers.emplace(now + delay, std::move(then));
+  }
+  // Time passes, and what is due by then runs; what it asks for is for later.
+  void Advance(Duration time) {
+    now += time;
+    const auto end = timers.upper_bound(now);
+    std::vector<std::function<void()>> due;
+    for (auto at = timers.begin(); at != end; ++at) due.push_back(std::move(at->second));
+    timers.erase(timers.begin(), end);
+    for (const auto& then : due) then();
+  }
   void AwaitTurn(std::string name, Turn turn) override {
     waiting.emplace_back(std::move(name), std::move(turn));
   }
@@ -126,6 +140,8 @@ class FakeProxy final : public Proxy {
   Pause paused;
   TimePoint now{std::chrono::hours(1)};
   uint32_t most_clients = 10000;
+  std::multimap<TimePoint, std::function<void()>> timers;
+  std::function<void()> before_visit;
   std::vector<std::unique_ptr<FakeWorker>> workers;
   std::vector<std::pair<std::string, Turn>> waiting;  // for the background
   JobOrder ordered;
@@ -143,7 +159,7 @@ class CommandTest : public testing::Test, private Sink {
     proxy_.known.workers = 2;
     proxy_.known.listen = {Address{Address::kTcp, "127.0.0.1", 6380, ""}};
     proxy_.known.started_at = proxy_.now - std::chrono::hours(49) / 60;
-    router_.Use(Snapshot());
+    router_.Use(Snapshot(3));
     context_.push = &push_;
     for (size_t i = 0; i < 2; ++i) {
       proxy_.workers.push_back(std::make_unique<FakeWorker>(i, table_.size(), router_));
@@ -171,6 +187,16 @@ class CommandTest : public testing::Test, private Sink {
   }
   ClientState& client() { return me_.state(); }
   const CommandContext& context() const { return context_; }
+  CommandContext& context() { return context_; }
+  Router& router() { return router_; }
+  // Whatever is asked of the shards fails at once.
+  void FailShards() {
+    for (uint32_t shard = 0; shard < router_.shard_count(); ++shard) {
+      for (int i = 0; i < 10; ++i) router_.link(shard)->OnFailure(proxy_.now, "it is down");
+    }
+  }
+  // So many shards, the first of them those that were there.
+  void UseShards(size_t count) { router_.Use(Snapshot(count)); }
 
   FakeProxy proxy_;
   FakeClient me_{5};
@@ -182,21 +208,24 @@ class CommandTest : public testing::Test, private Sink {
   }
   void OnReplyPart(Exchange&, const Slice& part) override { reply_.append(part.bytes); }
 
-  static std::shared_ptr<const RouteSnapshot> Snapshot() {
+  std::shared_ptr<const RouteSnapshot> Snapshot(size_t count) {
     TopologySpec spec;
     auto snapshot = std::make_shared<RouteSnapshot>();
-    uint16_t port = 7001;
-    for (const char* name : {"a", "b", "c"}) {
+    for (size_t i = 0; i < count; ++i) {
       ShardAddress shard;
-      shard.name = name;
-      shard.address = Address{Address::kTcp, "127.0.0.1", port++, ""};
-      spec.shards.push_back({name, shard.address.ToString(), 1});
-      snapshot->links.push_back(std::make_shared<ShardLink>(shard, BackendLimits(), 1));
+      shard.name = std::string(1, static_cast<char>('a' + i));
+      shard.address = Address{Address::kTcp, "127.0.0.1", static_cast<uint16_t>(7001 + i), ""};
+      spec.shards.push_back({shard.name, shard.address.ToString(), 1});
+      if (links_.size() <= i) {
+        links_.push_back(std::make_shared<ShardLink>(shard, BackendLimits(), 1));
+      }
+      snapshot->links.push_back(links_[i]);
     }
     snapshot->topology = Topology::Build(spec, 1).value();
     return snapshot;
   }
 
+  std::vector<std::shared_ptr<ShardLink>> links_;
   const CommandTable table_;
   Loop loop_;
   BlockPool blocks_;

@@ -20,6 +20,23 @@ TEST_F(ServerCommandsTest, RingmasterSectionNeedsNoShard) {
   EXPECT_EQ(info.find("redis_version"), std::string::npos) << info;
 }
 
+// The workers are asked twice; a reload may come in between.
+TEST_F(ServerCommandsTest, RingmasterSectionIsOfOneRingWhateverIsReloadedMeanwhile) {
+  for (const size_t later : {5U, 1U}) {
+    UseShards(3);
+    int visits = 0;
+    proxy_.before_visit = [&] {
+      if (++visits == 2) UseShards(later);
+    };
+    const std::string info = Run({"INFO", "ringmaster"});
+    EXPECT_EQ(visits, 2);
+    EXPECT_NE(info.find("|shards:3|shard0:name=a,"), std::string::npos) << info;
+    EXPECT_NE(info.find("|shard2:name=c,"), std::string::npos) << info;
+    EXPECT_EQ(info.find("|shard3:"), std::string::npos) << info;
+    proxy_.before_visit = nullptr;
+  }
+}
+
 TEST_F(ServerCommandsTest, ProxySaysWhereAKeyLives) {
   const std::string shards = Run({"PROXY", "LOCATE", "x", "{x}y"});
   EXPECT_EQ(shards.substr(0, 5), "*2|$1");
