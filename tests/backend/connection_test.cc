@@ -207,7 +207,7 @@ TEST_F(ConnectionTest, GarbageIsNeverHandedOn) {
 
 // Whoever asked for it is told; those behind him notice nothing.
 TEST_F(ConnectionTest, AReplyThatNestsTooDeepIsToldToItsAskerOnly) {
-  TearDown();
+  backend.reset();
   BackendLimits limits;
   limits.nesting = 8;
   Make(limits);

@@ -58,11 +58,11 @@ TEST(RequestParserTest, TakesLittleOfWhoIsNotLoggedIn) {
   const std::string count = "bad: Protocol error: unauthenticated multibulk length\n";
   const std::string size = "bad: Protocol error: unauthenticated bulk length\n";
   EXPECT_EQ(Read("*11\r\n", guests), count);
-  EXPECT_EQ(Read("*011\r\n", guests), count);
+  EXPECT_EQ(Read("*011\r\n", guests), "bad: Protocol error: invalid multibulk length\n");
   EXPECT_EQ(Read("*2147483647\r\n", guests), count);
   EXPECT_EQ(Read("*2147483648\r\n", guests), "bad: Protocol error: invalid multibulk length\n");
   EXPECT_EQ(Read("*10\r\n$16385\r\n", guests), size);
-  EXPECT_EQ(Read("*1\r\n$016385\r\n", guests), size);
+  EXPECT_EQ(Read("*1\r\n$016385\r\n", guests), "bad: Protocol error: invalid bulk length\n");
   EXPECT_EQ(Read("*1\r\n$-1\r\n", guests), "bad: Protocol error: invalid bulk length\n");
   EXPECT_EQ(Read("*1\r\n$16384\r\n", guests), "more\n");
   EXPECT_EQ(Read("*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n", guests), "array <AUTH> <x>\n");
