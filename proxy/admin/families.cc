@@ -86,11 +86,12 @@ void CommandLatency(const Overview& all, Samples& out) {
 }
 // Clients' mistakes, the proxy's bounds and the shards' losses under one name.
 void Errors(const Overview& all, Samples& out) {
-  uint64_t replies = 0, protocol = 0, slow = 0, idle = 0, memory = 0;
+  uint64_t replies = 0, protocol = 0, slow = 0, still = 0, idle = 0, memory = 0;
   for (const auto& worker : all.workers) {
     replies += worker.error_replies;
     protocol += worker.protocol_errors;
     slow += worker.slow_readers;
+    still += worker.standstills;
     idle += worker.idle_closed;
     memory += worker.memory_refused;
   }
@@ -107,6 +108,7 @@ void Errors(const Overview& all, Samples& out) {
                                                     {"command_rejected", rejected},
                                                     {"protocol", protocol},
                                                     {"slow_reader_closed", slow},
+                                                    {"standstill", still},
                                                     {"idle_client_closed", idle},
                                                     {"client_refused", all.clients_refused},
                                                     {"memory_refused", memory},
@@ -311,6 +313,7 @@ std::string DescribeMetrics() {
       "\n`class` of a command is `write`, `read`, `script`, `pubsub`, `admin` or `other`.\n\n"
       "`kind` of `ringmaster_errors_total`: `error_reply` (any error that a client got), "
       "`command_rejected`, `protocol` (what a client\nsent is not RESP), `slow_reader_closed`, "
+      "`standstill` (shard connections waited for a client for seconds),\n"
       "`idle_client_closed`, `client_refused` (limits.clients), `memory_refused`\n(limits.memory), "
       "`shard_timeout`, `shard_connection_lost`, `not_applied`, `uncertain` "
       "([failures.md](failures.md)).\n\n"

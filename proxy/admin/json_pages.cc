@@ -83,6 +83,7 @@ std::string WorkersPage(const Overview& all) {
                     {"error_replies", worker.error_replies},
                     {"protocol_errors", worker.protocol_errors},
                     {"slow_readers_closed", worker.slow_readers},
+                    {"standstills", worker.standstills},
                     {"idle_clients_closed", worker.idle_closed},
                     {"memory_refused", worker.memory_refused},
                     {"buffer_bytes", worker.buffer_bytes},

@@ -28,6 +28,7 @@ struct WorkerOverview {
   uint64_t error_replies = 0;
   uint64_t protocol_errors = 0;
   uint64_t slow_readers = 0;
+  uint64_t standstills = 0;
   uint64_t idle_closed = 0;
   uint64_t memory_refused = 0;
   uint64_t buffer_bytes = 0;  // now

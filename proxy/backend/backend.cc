@@ -156,11 +156,15 @@ void Backend::Discard(Connection* connection) {
   if (!discard_timer_.active()) discard_timer_.StartOnce(Duration(0));
 }
 
-void Backend::OnLargeReply(Connection& connection) {
+// Large replies leave some of the connections to those who borrow.
+bool Backend::Seclude(Connection& connection) {
   auto& place = shared_[Index(connection.database(), connection.resp())];
-  if (place.get() != &connection || connections() >= link_->limits().max_connections) return;
+  if (place.get() != &connection) return true;
+  const size_t limit = link_->limits().max_connections;
+  if (connections() >= limit - limit / 4) return false;
   leaving_.push_back(std::move(place));
   ++context_.route_epoch;
+  return true;
 }
 
 // One at a time: a shard runs one script, and answers what comes meanwhile.

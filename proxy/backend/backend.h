@@ -71,6 +71,14 @@ class Backend final : public Connection::Owner {
   ShardLink& link() { return *link_; }
   ShardMetrics& metrics() { return metrics_; }
   size_t connections() const;
+  template <typename Visit>
+  void EachConnection(Visit&& visit) const {
+    for (const auto* group : {&shared_, &leaving_, &lent_}) {
+      for (const auto& connection : *group) {
+        if (connection != nullptr) visit(*connection);
+      }
+    }
+  }
   // Requests without a reply, on all connections.
   size_t queued() const;
   // Nothing waits for any reply and no connection is lent.
@@ -96,7 +104,8 @@ class Backend final : public Connection::Owner {
   Connection& MakeShared(int database, int resp);
   void ScriptOver(const Connection* connection);
   void LookAfterScripts();
-  void OnLargeReply(Connection& connection) override;
+  void OnLargeReply(Connection& connection) override { (void)Seclude(connection); }
+  bool Seclude(Connection& connection) override;
   void OnDrained(Connection& connection) override;
   void OnCrowded() override {
     if (!crowd_timer_.active()) crowd_timer_.StartOnce(kLookAfterCrowd);

@@ -40,7 +40,7 @@ Connection::Connection(BackendContext& context, ShardLink& link, ShardMetrics& m
 
 Connection::~Connection() {
   Close("the proxy closed the connection");
-  if (linked()) IntrusiveList<Connection>::Remove(*this);
+  if (ListHook<>::linked()) IntrusiveList<Connection>::Remove(*this);
 }
 
 void Connection::Push(Exchange& exchange) {
@@ -63,7 +63,7 @@ Exchange* Connection::Pop() {
 }
 
 void Connection::Touch() {
-  if (!linked()) context_.to_flush.PushBack(*this);
+  if (!ListHook<>::linked()) context_.to_flush.PushBack(*this);
 }
 
 void Connection::Send(Exchange& exchange) {
@@ -130,7 +130,11 @@ void Connection::Flush() {
   const IoStatus status = output.Flush(*stream_);
   if (needed && output.accepted() != before) progress_ = context_.loop.Now();
   if (status == IoStatus::kError) {
-    Lose("write failed: " + stream_->error(), true);
+    const std::string why = "write failed: " + stream_->error();
+    // It may have said why it does not read on.
+    while (!paused() && ReadOnce()) {
+    }
+    if (stream_ != nullptr) Lose(why, true);
     return;
   }
   stream_->WatchWrites(status == IoStatus::kAgain || unread_);
@@ -141,19 +145,40 @@ void Connection::OnWritable() {
   if (unread_) {
     unread_ = false;
     stream_->WatchWrites(!output_.empty());
-    if (!paused_ && stream_->HasBuffered()) OnReadable();
+    if (!paused() && stream_->HasBuffered()) OnReadable();
   }
   Flush();
 }
 
-void Connection::SetPaused(bool paused) {
-  if (paused == paused_ || stream_ == nullptr) return;
-  paused_ = paused;
+void Connection::Pause(IntrusiveList<Connection, PausedTag>& paused) {
+  if (this->paused() || stream_ == nullptr) return;
+  paused.PushBack(*this);
+  stream_->WatchReads(false);
+}
+
+void Connection::Resume() {
+  if (!paused()) return;
+  IntrusiveList<Connection, PausedTag>::Remove(*this);
   progress_ = context_.loop.Now();
-  stream_->WatchReads(!paused);
+  stream_->WatchReads(true);
   // What TLS holds decrypted no event announces: being writable is one that comes at once.
-  unread_ = !paused && stream_->HasBuffered();
+  unread_ = stream_->HasBuffered();
   if (unread_) stream_->WatchWrites(true);
+}
+
+bool Connection::KeptFor(const Sink& asker) {
+  for (const Exchange* at = head_; at != nullptr; at = at->next) {
+    const Exchange* root = at->sink->Root(*at);
+    if (root != nullptr && root->sink != &asker) return false;
+  }
+  return owner_ != nullptr && owner_->Seclude(*this);
+}
+
+bool Connection::Carries(const Exchange& root) const {
+  for (const Exchange* at = head_; at != nullptr; at = at->next) {
+    if (at->sink->Root(*at) == &root) return true;
+  }
+  return false;
 }
 
 // --- coming up ---
@@ -296,26 +321,32 @@ void Connection::BecomeReady() {
 // --- replies ---
 
 void Connection::OnReadable() {
-  do {
-    BlockRef& block = context_.read_block;
-    if (!block || !block.unique()) block = context_.blocks.Allocate(BlockPool::kLarge);
-    size_t read = 0;
-    switch (stream_->Read(block.data(), block.capacity(), &read)) {
-      case IoStatus::kOk:
-        break;
-      case IoStatus::kAgain:
-        // A TLS handshake may have gone on and can take our bytes now.
-        if (stream_->tls()) Touch();
-        return;
-      case IoStatus::kEnd:
-        return Lose("it closed the connection", true);
-      case IoStatus::kError:
-        return Lose("read failed: " + stream_->error(), true);
-    }
-    metrics_.bytes_in.Add(read);
-    progress_ = context_.loop.Now();
-    if (!Consume(Bytes(block.data(), read), block)) return;
-  } while (!paused_ && stream_->HasBuffered());
+  while (ReadOnce() && !paused() && stream_->HasBuffered()) {
+  }
+}
+
+// False when there was nothing to read, or the connection is gone.
+bool Connection::ReadOnce() {
+  BlockRef& block = context_.read_block;
+  if (!block || !block.unique()) block = context_.blocks.Allocate(BlockPool::kLarge);
+  size_t read = 0;
+  switch (stream_->Read(block.data(), block.capacity(), &read)) {
+    case IoStatus::kOk:
+      break;
+    case IoStatus::kAgain:
+      // A TLS handshake may have gone on and can take our bytes now.
+      if (stream_->tls()) Touch();
+      return false;
+    case IoStatus::kEnd:
+      Lose("it closed the connection", true);
+      return false;
+    case IoStatus::kError:
+      Lose("read failed: " + stream_->error(), true);
+      return false;
+  }
+  metrics_.bytes_in.Add(read);
+  progress_ = context_.loop.Now();
+  return Consume(Bytes(block.data(), read), block);
 }
 
 // False when the connection is gone.
@@ -354,6 +385,15 @@ bool Connection::TakeOdd(ReplyScanner::Status status) {
   return Deliver(Slice{told, {}}, true);
 }
 
+// Whether a reply makes sense before the request is out to its last byte. Of several requests sent
+// as one the first are answered while the last are on their way. Otherwise a shard answers before
+// it has the whole request only to refuse it, and then hangs up.
+bool Connection::MayAnswerEarly(const Slice& reply) const {
+  if (streaming_ && head_ == tail_) return true;
+  if (!HasBegun(*head_)) return false;
+  return head_->replies_before > 0 || part_bytes_ > 0 || reply.bytes.starts_with('-');
+}
+
 // False when the connection is gone.
 bool Connection::Deliver(const Slice& reply, bool complete) {
   if (scanner_.type() == '>') [[unlikely]] {
@@ -366,9 +406,8 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
     Lose("it sent a reply that nobody asked for", true);
     return false;
   }
-  // A shard answers before it has the whole request only to refuse it, and then hangs up.
   const bool early = !WasSent(*head_) || streaming_;
-  if (early && !(head_ == tail_ && streaming_)) {
+  if (early && !MayAnswerEarly(reply)) [[unlikely]] {
     Lose("it answered a request that it was not sent yet", true);
     return false;
   }
@@ -379,8 +418,15 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
   if (part_bytes_ == 0 && reply.bytes.starts_with('-')) [[unlikely]]
     NoteRefusal(reply.bytes);
   if (head_->replies_before > 0) [[unlikely]] {
+    if (early && reply.bytes.starts_with("-ERR Protocol error")) {
+      const Bytes said = reply.bytes.substr(1, reply.bytes.find('\r') - 1);
+      Lose("it refused a request before its end: " + std::string(said), false);
+      return false;
+    }
     --head_->replies_before;
     head_->in_parts = true;
+    large_reported_ = false;
+    part_bytes_ = 0;
     head_->sink->OnReplyPart(*head_, reply);
     return stream_ != nullptr;
   }
@@ -391,7 +437,8 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
   metrics_.replies.Add();
   metrics_.latency.Record(context_.loop.Now() - exchange->queued_at);
   exchange->sink->OnReply(*exchange, reply);
-  if (early) Lose("it refused a request before its end", true);
+  // Whoever sends what a shard refuses must not open its breaker for all.
+  if (early) Lose("it refused a request before its end", false);
   if (head_ == nullptr && owner_ != nullptr) owner_->OnDrained(*this);
   return stream_ != nullptr;
 }
@@ -424,7 +471,8 @@ void Connection::DeliverPart(const Slice& part) {
 
 bool Connection::MaySurvive(const Exchange& exchange) const {
   if (exchange.streamed || exchange.in_parts || exchange.bound) return false;
-  if (!WasSent(exchange)) return true;
+  // One that costs its connection before it is out, twice, is what costs it.
+  if (!WasSent(exchange)) return !HasBegun(exchange) || !exchange.resent;
   return exchange.read_only && !exchange.resent && !exchange.no_timeout;
 }
 
@@ -438,7 +486,7 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
   scanner_ = ReplyScanner(link_.limits().nesting);
   handshake_.Clear();
   handshake_reply_.clear();
-  paused_ = false;
+  if (paused()) IntrusiveList<Connection, PausedTag>::Remove(*this);
   unread_ = false;
   large_reported_ = false;
   part_bytes_ = 0;
@@ -457,6 +505,7 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
   for (Exchange* at = head_; at != nullptr;) {
     Exchange* next = std::exchange(at->next, nullptr);
     Exchange**& end = MaySurvive(*at) ? survivors_end : lost_end;
+    if (HasBegun(*at) && !WasSent(*at)) at->resent = true;
     at->outcome =
         WasSent(*at) && !(streaming_ && at == tail_) ? Outcome::kUncertain : Outcome::kNotApplied;
     *end = at;
@@ -550,7 +599,7 @@ void Connection::Tick(TimePoint now) {
     // While a request's end is still to come and all before it is out, it is our client that is
     // slow.
     const bool asker_slow = streaming_ && head_ == tail_ && output_.empty();
-    const bool waiting = head_ != nullptr && !paused_ && !head_->no_timeout && !asker_slow;
+    const bool waiting = head_ != nullptr && !paused() && !head_->no_timeout && !asker_slow;
     if (waiting && limits.command_timeout > Duration(0) &&
         now - std::max(head_->queued_at, progress_) > limits.command_timeout) {
       metrics_.timeouts.Add();

@@ -31,6 +31,8 @@ class Loop;
 class Connection;
 class ConnectionLane;
 
+struct PausedTag;
+
 // What the connections of one worker share.
 struct BackendContext {
   Loop& loop;
@@ -47,12 +49,14 @@ struct BackendContext {
   bool stopping = false;
 };
 
-class Connection : public ListHook<> {
+class Connection : public ListHook<>, public ListHook<PausedTag> {
  public:
   enum class State : uint8_t { kIdle, kWaiting, kConnecting, kHandshake, kReady };
   struct Owner {
     virtual void OnLargeReply(Connection& connection) = 0;  // a reply of over kLargeReply began
-    virtual void OnDrained(Connection& connection) = 0;     // its FIFO became empty
+    // Nobody else shall send over it; true when it is so.
+    virtual bool Seclude(Connection& connection) = 0;
+    virtual void OnDrained(Connection& connection) = 0;  // its FIFO became empty
     // It has to wait until fewer are on their way to the shard; Retry() it.
     virtual void OnCrowded() = 0;
 
@@ -99,10 +103,20 @@ class Connection : public ListHook<> {
   // One write for all that was queued in this turn. Called by the worker.
   void Flush();
 
-  // A slow reader of a large reply holds back its shard connection. REQUIRES: the reply under way
-  // is its only one, that is, alone().
-  void SetPaused(bool paused);
+  // Whoever has no room for the reply under way stops reading it, and links it into a list of its
+  // own until Resume() or a loss. REQUIRES: called from a part of that reply.
+  void Pause(IntrusiveList<Connection, PausedTag>& paused);
+  void Resume();
+  bool paused() const { return ListHook<PausedTag>::linked(); }
+  // The exchange whose reply is next or under way; nullptr: none.
+  const Exchange* head() const { return head_; }
   bool alone() const { return head_ != nullptr && head_ == tail_; }
+  // Nobody waits for a reply on it but for the sake of `asker`, nor ever will.
+  bool KeptFor(const Sink& asker);
+  // Something on it is a part of `root`, or that itself.
+  bool Carries(const Exchange& root) const;
+  // What is known of the reply under way: bytes that came and, of its last element, are to come.
+  uint64_t reply_size() const { return part_bytes_ + scanner_.content_left(); }
 
   // A script was sent at least `age` ago and is not answered. It need not be the first in line: a
   // shard writes what it answered in the same turn only when the script is over.
@@ -115,9 +129,12 @@ class Connection : public ListHook<> {
   }
 
   bool idle() const { return head_ == nullptr; }
-  // Whatever was sent until then is answered; of what was sent in the same turn that is not known.
+  // Whatever was sent until then was carried out; of what was sent in the same turn that is not
+  // known. A shard whose reply has begun has done what it was asked: its reader may be slow.
   bool AnsweredUpTo(TimePoint time) const {
-    return head_ == nullptr || head_->endless || head_->queued_at > time;
+    const bool begun = part_bytes_ > 0 && head_ != nullptr && head_->replies_before == 0;
+    const Exchange* first = begun ? head_->next : head_;
+    return first == nullptr || first->endless || first->queued_at > time;
   }
   // What is asked first may wait for data without an end.
   bool waits_for_data() const { return head_ != nullptr && head_->no_timeout; }
@@ -171,13 +188,19 @@ class Connection : public ListHook<> {
   void TurnAway(const std::string& answer);
   void BecomeReady();
   void OnReadable();
+  bool ReadOnce();
   void OnWritable();
   bool Consume(Bytes input, const BlockRef& block);
   bool Deliver(const Slice& reply, bool complete);
   bool TakeOdd(ReplyScanner::Status status);
+  bool MayAnswerEarly(const Slice& reply) const;
   void DeliverPart(const Slice& part);
   void NoteRefusal(Bytes error);
   bool WasSent(const Exchange& exchange) const { return exchange.end <= output_.accepted(); }
+  // Some of its bytes are out.
+  bool HasBegun(const Exchange& exchange) const {
+    return output_.accepted() + exchange.request.bytes.size() > exchange.end;
+  }
   bool MaySurvive(const Exchange& exchange) const;
   void Lose(const std::string& why, bool shard_fault);
   void Requeue(Exchange* survivors);
@@ -196,7 +219,6 @@ class Connection : public ListHook<> {
   const int database_;
   const int resp_;
   State state_ = State::kIdle;
-  bool paused_ = false;
   bool held_ = false;
   bool unread_ = false;  // TLS holds bytes that came while we were paused
   bool large_reported_ = false;

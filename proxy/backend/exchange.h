@@ -33,6 +33,15 @@ class Sink {
   // A reply too large for one read arrives in parts, and OnReply brings its end.
   virtual void OnReplyPart(Exchange& exchange, const Slice& part) = 0;
 
+  // Whose reply `exchange`, one of ours, is needed for in the end: itself, or what it is a part of.
+  // nullptr: nobody waits for it any more.
+  virtual const Exchange* Root(const Exchange& exchange) const { return &exchange; }
+  // Of the reply to `exchange` so many bytes were collected on the way to us, just now those that
+  // `connection` brought. Negative, and no connection: as many are handed over.
+  virtual void OnCollected(Exchange& exchange, Connection* connection, int64_t bytes) {
+    (void)exchange, (void)connection, (void)bytes;
+  }
+
  protected:
   ~Sink() = default;
 };

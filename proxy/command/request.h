@@ -29,8 +29,9 @@ struct Request final : Exchange, ListHook<> {
   bool close_after = false;
   bool barrier = false;
   uint8_t inline_size = 0;
-  size_t held = 0;  // bytes held in reply and parts
-  Slice reply;      // the whole reply or the last part, if it did not fit inline
+  size_t held = 0;       // bytes that wait for their turn: in reply and parts, and collected
+  size_t collected = 0;  // of them on their way here, by whoever merges the reply
+  Slice reply;           // the whole reply or the last part, if it did not fit inline
   std::unique_ptr<std::vector<Slice>> parts;  // earlier parts
   char inline_reply[kInlineReply];
 

@@ -38,6 +38,7 @@ class Ahead final : private Sink {
     exchange_.sink = this;
     exchange_.read_only = true;  // twice does no harm
   }
+  const Exchange* Root(const Exchange&) const override { return nullptr; }
   void OnReplyPart(Exchange&, const Slice&) override {}
   void OnReply(Exchange&, const Slice& reply) override {
     const bool has_it = reply.bytes.find("already exists") != Bytes::npos;

@@ -138,6 +138,7 @@ struct WorkerMetrics {
   Counter protocol_errors;
   Counter error_replies;
   Counter slow_readers;  // clients closed because they did not read
+  Counter standstills;   // times that shard connections waited for a client for seconds
   Counter idle_closed;
   Counter refused;         // clients turned away: limits.clients
   Counter memory_refused;  // requests turned away: limits.memory

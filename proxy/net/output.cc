@@ -2,9 +2,44 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <utility>
 
 namespace ringmaster {
+
+Output::Segment& Output::Add(const char* data, size_t size, size_t room, BlockRef block) {
+  if (!list_ || count_ == list_.capacity() / sizeof(Segment)) [[unlikely]]
+    MakeRoom();
+  return *new (segments() + count_++) Segment{data, size, room, std::move(block)};
+}
+
+// What is out makes room if it is much, otherwise a larger block.
+void Output::MakeRoom() {
+  static_assert(alignof(Segment) <= alignof(Block) && sizeof(Block) % alignof(Segment) == 0);
+  if (!list_) {
+    list_ = pool_.Allocate(BlockPool::kSmall);
+    return;
+  }
+  const BlockRef old = list_;
+  auto* from = reinterpret_cast<Segment*>(old.data());
+  if (head_ * 2 <= count_) list_ = pool_.Allocate(2 * old.capacity());
+  const uint32_t begin = head_;
+  const uint32_t end = count_;
+  for (uint32_t i = 0; i < begin; ++i) std::destroy_at(from + i);
+  head_ = count_ = 0;
+  for (uint32_t i = begin; i < end; ++i, ++count_) {
+    Segment moved = std::move(from[i]);
+    std::destroy_at(from + i);
+    new (segments() + count_) Segment(std::move(moved));
+  }
+}
+
+void Output::Drop() {
+  for (uint32_t i = 0; i < count_; ++i) std::destroy_at(segments() + i);
+  list_.Reset();
+  head_ = count_ = 0;
+}
 
 Slice Output::AppendToTail(Segment& tail, Bytes bytes) {
   char* at = const_cast<char*>(tail.data) + tail.size;
@@ -19,15 +54,14 @@ Slice Output::AppendToNewBlock(Bytes bytes) {
   BlockRef block = pool_.Allocate(std::max(bytes.size(), BlockPool::kSmall));
   const char* start = block.data();
   const size_t room = block.capacity();
-  segments_.push_back(Segment{start, 0, room, std::move(block)});
-  return AppendToTail(segments_.back(), bytes);
+  return AppendToTail(Add(start, 0, room, std::move(block)), bytes);
 }
 
 void Output::Put(Bytes bytes) {
   if (bytes.empty()) [[unlikely]]
     return;  // no block for nothing
-  if (!segments_.empty() && segments_.back().room >= bytes.size()) [[likely]] {
-    Segment& tail = segments_.back();
+  if (count_ > 0 && segments()[count_ - 1].room >= bytes.size()) [[likely]] {
+    Segment& tail = segments()[count_ - 1];
     std::memcpy(const_cast<char*>(tail.data) + tail.size, bytes.data(), bytes.size());
     tail.size += bytes.size();
     tail.room -= bytes.size();
@@ -43,7 +77,7 @@ void Output::Append(const Slice& slice) {
     Put(slice.bytes);
     return;
   }
-  segments_.push_back(Segment{slice.bytes.data(), slice.bytes.size(), 0, slice.block});
+  Add(slice.bytes.data(), slice.bytes.size(), 0, slice.block);
   size_ += slice.bytes.size();
 }
 
@@ -53,10 +87,10 @@ IoStatus Output::Flush(Stream& stream, size_t most) {
     iovec parts[kMaxParts];
     int count = 0;
     size_t offered = 0;
-    for (size_t i = head_; i < segments_.size() && count < kMaxParts && offered < most;
-         ++i, ++count) {
-      parts[count] = {const_cast<char*>(segments_[i].data), segments_[i].size};
-      offered += segments_[i].size;
+    const Segment* all = segments();
+    for (uint32_t i = head_; i < count_ && count < kMaxParts && offered < most; ++i, ++count) {
+      parts[count] = {const_cast<char*>(all[i].data), all[i].size};
+      offered += all[i].size;
     }
     size_t written = 0;
     const IoStatus status = stream.Write(parts, count, &written);
@@ -70,30 +104,19 @@ IoStatus Output::Flush(Stream& stream, size_t most) {
 void Output::Consume(size_t bytes) {
   accepted_ += bytes;
   size_ -= bytes;
-  if (size_ == 0) {
-    segments_.clear();
-    head_ = 0;
-    // A burst's list of segments does not stay with a connection that is idle later.
-    if (segments_.capacity() > 16) segments_.shrink_to_fit();
-    return;
-  }
-  while (bytes >= segments_[head_].size) {
-    bytes -= segments_[head_].size;
-    segments_[head_].block.Reset();
+  if (size_ == 0) return Drop();
+  Segment* all = segments();
+  while (bytes >= all[head_].size) {
+    bytes -= all[head_].size;
+    all[head_].block.Reset();
     ++head_;
   }
-  segments_[head_].data += bytes;
-  segments_[head_].size -= bytes;
-  if (head_ > 64 && head_ * 2 > segments_.size()) {
-    segments_.erase(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(head_));
-    head_ = 0;
-  }
+  all[head_].data += bytes;
+  all[head_].size -= bytes;
 }
 
 void Output::Clear() {
-  segments_.clear();
-  segments_.shrink_to_fit();
-  head_ = 0;
+  Drop();
   size_ = 0;
   accepted_ = 0;
 }

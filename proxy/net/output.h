@@ -1,12 +1,11 @@
 // Bytes on their way to one socket: small ones are packed into blocks, large ones are referenced
-// where they lie, and a flush is one gathering write. Empty, it holds no block.
+// where they lie, and a flush is one gathering write. Empty, it holds no block and no list.
 //
 // Owner: a session or a connection to a shard, on their worker's thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "base/block.h"
 #include "net/stream.h"
@@ -16,11 +15,14 @@ namespace ringmaster {
 class Output {
  public:
   explicit Output(BlockPool& pool) : pool_(pool) {}
+  ~Output() { Drop(); }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
 
   // Copies. The slice is where the bytes now lie.
   Slice Append(Bytes bytes) {
-    if (!segments_.empty()) [[likely]] {
-      Segment& tail = segments_.back();
+    if (count_ > 0) [[likely]] {
+      Segment& tail = segments()[count_ - 1];
       if (tail.room >= bytes.size()) [[likely]] {
         return AppendToTail(tail, bytes);
       }
@@ -53,13 +55,18 @@ class Output {
   };
   static constexpr int kMaxParts = 64;
 
+  Segment* segments() const { return reinterpret_cast<Segment*>(list_.data()); }
+  Segment& Add(const char* data, size_t size, size_t room, BlockRef block);
+  void MakeRoom();
+  void Drop();
   Slice AppendToTail(Segment& tail, Bytes bytes);
   Slice AppendToNewBlock(Bytes bytes);
   void Consume(size_t bytes);
 
   BlockPool& pool_;
-  std::vector<Segment> segments_;
-  size_t head_ = 0;  // segments before it are out
+  BlockRef list_;       // of the segments; none while there are none, as in all that are idle
+  uint32_t head_ = 0;   // segments before it are out, and hold nothing
+  uint32_t count_ = 0;  // of segments, those before the head included
   size_t size_ = 0;
   uint64_t accepted_ = 0;
 };

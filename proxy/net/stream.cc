@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -20,37 +21,38 @@
 
 namespace ringmaster {
 
-// Outlives the stream until libuv has forgotten it.
+// Outlives the stream until libuv has forgotten it. `poll.data` is the stream, or nullptr.
 struct Stream::Watcher {
   uv_poll_t poll;
-  Stream* stream;
   void* owner = nullptr;
   Callback readable = nullptr;
   Callback writable = nullptr;
 
   static void OnEvent(uv_poll_t* poll, int status, int events) {
-    auto* watcher = static_cast<Watcher*>(poll->data);
-    if (watcher->stream == nullptr) return;
+    auto* watcher = reinterpret_cast<Watcher*>(poll);
+    auto* stream = static_cast<Stream*>(poll->data);
+    if (stream == nullptr) return;
     Loop::Note(poll->loop, Pulse::At::kSocket);
     if (status < 0) {
-      // libuv has stopped watching; a read will tell the owner why, when it wants to read.
-      watcher->stream->armed_ = 0;
-      events = UV_READABLE;
+      // libuv has stopped watching; a read or write will tell the owner why, when it wants to.
+      stream->armed_ = 0;
+      events = UV_READABLE | (stream->wanted_ & UV_WRITABLE);
+      if (stream->hangup_) events |= UV_DISCONNECT;
     }
-    if ((events & UV_READABLE) != 0 && !watcher->stream->WantsReads()) {
-      watcher->stream->Arm(watcher->stream->armed_ & ~UV_READABLE);
+    if ((events & UV_READABLE) != 0 && !stream->WantsReads()) {
+      stream->Disarm();
       events &= ~UV_READABLE;
     }
     if ((events & UV_WRITABLE) != 0) {
-      watcher->stream->tls_wants_write_ = false;
+      stream->tls_wants_write_ = false;
       watcher->writable(watcher->owner);
-      if (watcher->stream == nullptr) return;
-      watcher->stream->Update();
+      if (poll->data == nullptr) return;
+      stream->Update();
     }
     if ((events & (UV_READABLE | UV_DISCONNECT)) != 0) {
-      watcher->stream->tls_wants_read_ = false;
+      stream->tls_wants_read_ = false;
       watcher->readable(watcher->owner);
-      if (watcher->stream != nullptr) watcher->stream->Update();
+      if (poll->data != nullptr) stream->Update();
     }
   }
 };
@@ -58,15 +60,14 @@ struct Stream::Watcher {
 Stream::Stream(Loop& loop, int fd) : loop_(loop), watcher_(new Watcher), fd_(fd) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // Unix sockets refuse it: no matter
-  watcher_->stream = this;
   RM_CHECK(uv_poll_init(loop.raw(), &watcher_->poll, fd) == 0);
-  watcher_->poll.data = watcher_;
+  watcher_->poll.data = this;
 }
 
 Stream::~Stream() {
-  watcher_->stream = nullptr;
+  watcher_->poll.data = nullptr;
   uv_close(reinterpret_cast<uv_handle_t*>(&watcher_->poll),
-           [](uv_handle_t* handle) { delete static_cast<Watcher*>(handle->data); });
+           [](uv_handle_t* handle) { delete reinterpret_cast<Watcher*>(handle); });
   if (tls_ != nullptr) SSL_shutdown(tls_->ssl);
   if (fd_ >= 0) close(fd_);
 }
@@ -89,8 +90,15 @@ void Stream::WatchWrites(bool on) {
 }
 
 void Stream::WatchHangup(bool on) {
-  wanted_ = on ? wanted_ | UV_DISCONNECT : wanted_ & ~UV_DISCONNECT;
+  hangup_ = on;
   Update();
+}
+
+Stream::Peer Stream::LookAtPeer() const {
+  pollfd look{fd_, POLLRDHUP, 0};
+  if (poll(&look, 1, 0) <= 0) return Peer::kThere;
+  if ((look.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) return Peer::kGone;
+  return (look.revents & POLLRDHUP) != 0 ? Peer::kHalfClosed : Peer::kThere;
 }
 
 bool Stream::WantsReads() const { return (wanted_ & UV_READABLE) != 0 || tls_wants_read_; }
@@ -100,8 +108,16 @@ void Stream::Update() {
   // Else a peer that is slow to answer the TLS handshake would keep the loop turning.
   if (tls_wants_read_) events = (events | UV_READABLE) & ~UV_WRITABLE;
   // Reads stay armed until something comes that nobody wants: who sends one request at a time sends
-  // nothing until reads are wanted again, and two system calls are saved.
-  Arm(events | (armed_ & UV_READABLE));
+  // nothing until reads are wanted again, and two system calls are saved. Whoever is read sees the
+  // peer's end anyway.
+  events |= armed_ & UV_READABLE;
+  if (hangup_ && (events & UV_READABLE) == 0) events |= UV_DISCONNECT;
+  Arm(events);
+}
+
+// Something came that nobody wants.
+void Stream::Disarm() {
+  if (armed_ != 0) Arm((armed_ & ~UV_READABLE) | (hangup_ ? UV_DISCONNECT : 0));
 }
 
 void Stream::Arm(int events) {
@@ -115,7 +131,7 @@ void Stream::Arm(int events) {
 }
 
 IoStatus Stream::Fail(const char* what) {
-  error_ = what;
+  error_ = std::make_unique<std::string>(what);
   return IoStatus::kError;
 }
 

@@ -44,6 +44,10 @@ class Stream {
   void WatchWrites(bool on);
   // Calls `readable` when the peer closes its side, also while reads are not watched.
   void WatchHangup(bool on);
+  // What has become of the peer. One that closed its sending side may still read, and over TCP one
+  // that left altogether looks the same until we send or it had left bytes of ours unread.
+  enum class Peer : uint8_t { kThere, kHalfClosed, kGone };
+  Peer LookAtPeer() const;
 
   IoStatus Read(char* to, size_t capacity, size_t* read);
   // Writes as much as the socket takes; *written may be less than the sum, with kOk.
@@ -68,12 +72,13 @@ class Stream {
   void AdoptTls(std::unique_ptr<TlsState> tls);
 
   int fd() const { return fd_; }
-  const std::string& error() const { return error_; }
+  std::string error() const { return error_ == nullptr ? std::string() : *error_; }
 
  private:
   struct Watcher;
   void Update();
   void Arm(int events);
+  void Disarm();
   bool WantsReads() const;
   IoStatus Fail(const char* what);
   IoStatus TlsResult(int result, bool reading);
@@ -83,10 +88,11 @@ class Stream {
   int fd_;
   int wanted_ = 0;
   int armed_ = 0;
+  bool hangup_ = false;
   bool tls_wants_write_ = false;
   bool tls_wants_read_ = false;  // a write waits for bytes of the peer: being writable is no news
   std::unique_ptr<TlsState> tls_;
-  std::string error_;
+  std::unique_ptr<std::string> error_;  // few ever have one
 };
 
 }  // namespace ringmaster

@@ -74,6 +74,12 @@ class Router {
   Backend& backend(uint32_t shard) { return *backends_[shard]; }
   const std::shared_ptr<ShardLink>& link(uint32_t shard) const { return routes_->link(shard); }
   const std::string& shard_name(uint32_t shard) const { return routes_->shard_name(shard); }
+  // Also those of shards that left the ring.
+  template <typename Visit>
+  void EachConnection(Visit&& visit) const {
+    for (const auto& backend : backends_) backend->EachConnection(visit);
+    for (const auto& backend : leaving_) backend->EachConnection(visit);
+  }
   // Counts the topologies taken so far: what was computed under an older one is stale.
   uint64_t version() const { return version_; }
 

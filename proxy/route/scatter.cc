@@ -85,6 +85,7 @@ void Scatter::Begin(Router& router, const Plan& plan, int resp, Exchange& parent
   resp_ = resp;
   part_count_ = 0;
   too_large_ = false;
+  collected_ = 0;
   merged_.clear();
   key_parts_.clear();
   shard_parts_.assign(router.shard_count(), -1);
@@ -194,9 +195,16 @@ void Scatter::SendParts(int database, int resp) {
 }
 
 void Scatter::OnReplyPart(Exchange& exchange, const Slice& bytes) {
-  Part& part = PartOf(exchange);
-  if (part.collected.size() + bytes.bytes.size() > pool_.max_reply()) too_large_ = true;
-  if (!too_large_) part.collected.append(bytes.bytes);
+  Collect(PartOf(exchange), bytes.bytes);
+  if (too_large_) return;
+  collected_ += static_cast<int64_t>(bytes.bytes.size());
+  parent_->sink->OnCollected(*parent_, exchange.connection,
+                             static_cast<int64_t>(bytes.bytes.size()));
+}
+
+void Scatter::Collect(Part& part, Bytes bytes) {
+  if (part.collected.size() + bytes.size() > pool_.max_reply()) too_large_ = true;
+  if (!too_large_) part.collected.append(bytes);
 }
 
 void Scatter::OnReply(Exchange& exchange, const Slice& reply) {
@@ -207,7 +215,7 @@ void Scatter::OnReply(Exchange& exchange, const Slice& reply) {
     part.kept = reply;
     part.bytes = reply.bytes;
   } else {
-    OnReplyPart(exchange, reply);
+    Collect(part, reply.bytes);
     part.bytes = part.collected;
   }
   const char type = part.bytes.empty() ? '-' : part.bytes[0];
@@ -216,6 +224,8 @@ void Scatter::OnReply(Exchange& exchange, const Slice& reply) {
 }
 
 void Scatter::Finish() {
+  if (collected_ > 0) [[unlikely]]
+    parent_->sink->OnCollected(*parent_, nullptr, -collected_);
   std::string error;
   if (too_large_) {
     merged_ = errors::ReplyTooLarge(pool_.max_reply());

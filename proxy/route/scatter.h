@@ -82,6 +82,8 @@ class Scatter final : private Sink {
   Part& AddPart(uint32_t shard);
   void OnReply(Exchange& exchange, const Slice& reply) override;
   void OnReplyPart(Exchange& exchange, const Slice& part) override;
+  const Exchange* Root(const Exchange&) const override { return parent_->sink->Root(*parent_); }
+  void Collect(Part& part, Bytes bytes);
   void Finish();
   bool FindError(std::string* text);
   void MergeReplies();
@@ -102,6 +104,7 @@ class Scatter final : private Sink {
   size_t waiting_ = 0;
   bool sending_ = false;
   bool too_large_ = false;
+  int64_t collected_ = 0;             // bytes that the parent's asker was told of
   std::vector<uint32_t> key_parts_;   // part of each key, in key order
   std::vector<int32_t> shard_parts_;  // shard -> part, -1: none
   std::string merged_;

@@ -3,6 +3,13 @@
 #include <cmath>
 
 namespace ringmaster {
+namespace {
+
+uint32_t Short(Duration trip) {
+  return static_cast<uint32_t>(std::clamp<Duration::rep>(trip.count(), 0, UINT32_MAX));
+}
+
+}  // namespace
 
 bool WindowGroup::Contended(const Window* self, TimePoint now) const {
   const TimePoint at = std::max(latest_ == self ? others_at_ : latest_at_, elsewhere_at_);
@@ -23,6 +30,18 @@ uint32_t WindowGroup::Epoch(TimePoint now) {
     epoch_end_ = now + rule_.relearn;
   }
   return epoch_;
+}
+
+// A trip that brings the average down opens it again.
+void Window::OnLarger(uint64_t bytes) {
+  bytes_each_ = bytes;
+  size_ = std::min(size_, Cap());
+}
+
+uint32_t Window::Cap() const {
+  const WindowRule& rule = group_.rule();
+  const uint64_t fit = rule.cap_bytes / std::max<uint64_t>(bytes_each_, 1);
+  return static_cast<uint32_t>(std::clamp<uint64_t>(fit, 1, std::max<uint32_t>(1, rule.cap)));
 }
 
 // With values so large that the floor's worth of them would fill the way, fewer.
@@ -58,18 +77,17 @@ void Window::Learn(Duration trip, TimePoint now) {
   if (least_since_ == TimePoint::min()) least_since_ = now;
   if (now - least_since_ >= group_.rule().relearn) {
     least_before_ = least_;
-    least_ = Duration::max();
+    least_ = UINT32_MAX;
     least_since_ = now;
   }
-  least_ = std::min(least_, trip);
+  least_ = std::min(least_, Short(trip));
 }
 
 void Window::Adapt(Duration trip, bool used_up, TimePoint now) {
-  const WindowRule& rule = group_.rule();
   const bool was_contended = contended_;
   contended_ = group_.Contended(this, now);
   if (!contended_) {
-    size_ = std::min(rule.cap, std::max<uint32_t>(1, size_) * 2);
+    size_ = std::min(Cap(), std::max<uint32_t>(1, size_) * 2);
     return;
   }
   const uint32_t epoch = group_.Epoch(now);
@@ -80,19 +98,19 @@ void Window::Adapt(Duration trip, bool used_up, TimePoint now) {
     long_trips_ = 0;
     return;
   }
-  const Duration allowed = std::min(least_, least_before_) + Target();
+  const Duration allowed = Duration(std::min(least_, least_before_)) + Target();
   if (trip > allowed) return OnLongTrip(trip, allowed);
   long_trips_ = 0;
-  if (used_up) size_ = std::min(rule.cap, doubling_ ? size_ * 2 : size_ + 2);
+  size_ = std::min(Cap(), !used_up ? size_ : doubling_ ? size_ * 2 : size_ + 2);
 }
 
 void Window::OnLongTrip(Duration trip, Duration allowed) {
   doubling_ = false;
-  shortest_long_ = long_trips_ == 0 ? trip : std::min(shortest_long_, trip);
+  shortest_long_ = long_trips_ == 0 ? Short(trip) : std::min(shortest_long_, Short(trip));
   if (++long_trips_ < kLongTrips) return;
   long_trips_ = 0;
-  const double factor = static_cast<double>(allowed.count()) /
-                        static_cast<double>(std::max(shortest_long_, Duration(1)).count());
+  const double factor =
+      static_cast<double>(allowed.count()) / static_cast<double>(std::max(shortest_long_, 1U));
   const auto shrunk = static_cast<uint32_t>(static_cast<double>(size_) * std::max(factor, 0.5));
   size_ = std::max(Floor(), std::min(shrunk, size_));
 }

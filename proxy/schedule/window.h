@@ -18,6 +18,7 @@
 // - Every `relearn` all windows go to the floor together, so that the least trip is measured
 // without
 //   each other's queue.
+// - Once a large request or reply is under way, no more of them than fit into `cap_bytes`.
 // A client is interactive when in four trips in a row it neither used its window nor had more than
 // the floor under way. Deep clients are so not throttled for each other's sake.
 //
@@ -35,6 +36,7 @@ struct WindowRule {
   uint32_t cap = 512;
   uint32_t floor = 4;
   uint64_t floor_bytes = 64U << 10;  // requests and replies; of larger ones the floor is fewer
+  uint64_t cap_bytes = 2U << 20;     // the same of the cap
   Duration target = std::chrono::microseconds(100);
   Duration hold = std::chrono::seconds(1);
   Duration relearn = std::chrono::seconds(10);
@@ -94,6 +96,11 @@ class Window {
   uint64_t bytes_each() const { return bytes_each_; }
   bool interactive() const { return calm_trips_ >= kCalmTrips; }
 
+  // A request or reply of so many bytes, as far as is known, is under way.
+  void OnSize(uint64_t bytes) {
+    if (bytes > bytes_each_) OnLarger(bytes);
+  }
+
   // `in_flight` includes these. Best once for all that a turn sent.
   void OnSent(uint32_t commands, uint32_t in_flight, TimePoint now) {
     sent_ += commands;
@@ -120,6 +127,8 @@ class Window {
   void Learn(Duration trip, TimePoint now);
   void Adapt(Duration trip, bool used_up, TimePoint now);
   void OnLongTrip(Duration trip, Duration allowed);
+  void OnLarger(uint64_t bytes);
+  uint32_t Cap() const;
   uint32_t Floor() const;
   Duration Target() const;
 
@@ -134,9 +143,10 @@ class Window {
   uint64_t bytes_each_ = 0;  // of a command, on the last trip
   TimePoint sent_at_{};
   TimePoint least_since_ = TimePoint::min();
-  Duration least_ = Duration::max();         // since least_since_
-  Duration least_before_ = Duration::max();  // in the `relearn` before
-  Duration shortest_long_ = Duration::max();
+  // In nanoseconds, up to 4 s: thousands of windows lie idle.
+  uint32_t least_ = UINT32_MAX;         // since least_since_
+  uint32_t least_before_ = UINT32_MAX;  // in the `relearn` before
+  uint32_t shortest_long_ = UINT32_MAX;
   uint32_t epoch_ = 0;
   uint8_t calm_trips_ = 0;
   uint8_t long_trips_ = 0;  // in a row

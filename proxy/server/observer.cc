@@ -68,6 +68,7 @@ WorkerOverview Read(const WorkerMetrics& metrics) {
   out.error_replies = metrics.error_replies.value();
   out.protocol_errors = metrics.protocol_errors.value();
   out.slow_readers = metrics.slow_readers.value();
+  out.standstills = metrics.standstills.value();
   out.idle_closed = metrics.idle_closed.value();
   out.memory_refused = metrics.memory_refused.value();
   out.buffer_bytes = metrics.memory.value();

@@ -32,6 +32,18 @@ void ReplyQueue::Part(Request& request, const Slice& part, Output& output) {
   held_ += part.bytes.size();
 }
 
+void ReplyQueue::Collected(Request& request, int64_t bytes) {
+  if (bytes < 0) {
+    held_ -= request.collected;
+    request.held -= request.collected;
+    request.collected = 0;
+  } else if (&request != list_.front()) {
+    held_ += static_cast<size_t>(bytes);
+    request.held += static_cast<size_t>(bytes);
+    request.collected += static_cast<size_t>(bytes);
+  }
+}
+
 void ReplyQueue::Hold(Request& request, const Slice& reply) {
   if (request.silent) return;
   if (reply.bytes.size() <= Request::kInlineReply) {
@@ -57,7 +69,7 @@ void ReplyQueue::Emit(Request& request, Output& output) {
     request.reply = Slice();
   }
   held_ -= request.held;
-  request.held = 0;
+  request.held = request.collected = 0;
 }
 
 void ReplyQueue::Abandon(Sink& reaper) {

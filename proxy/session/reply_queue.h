@@ -50,7 +50,9 @@ class ReplyQueue {
     }
   }
 
-  // Bytes of replies that wait for earlier ones.
+  // Of the request's reply so many bytes are collected elsewhere; negative: no longer.
+  void Collected(Request& request, int64_t bytes);
+  // Bytes of replies that wait for earlier ones, those that are still being collected included.
   size_t held() const { return held_; }
 
   // The client left: what is under way goes to `reaper`, which frees it; the rest is freed now.
@@ -81,6 +83,7 @@ class Reaper final : public Sink {
   void OnReply(Exchange& exchange, const Slice&) override {
     requests_.Delete(&Request::Of(exchange));
   }
+  const Exchange* Root(const Exchange&) const override { return nullptr; }
   void OnReplyPart(Exchange&, const Slice&) override {}
 
  private:

@@ -63,6 +63,7 @@ Session::Session(SessionContext& context, int fd, uint64_t id, TlsContext* tls)
   stream_.Attach(
       this, [](void* self) { static_cast<Session*>(self)->OnReadable(); },
       [](void* self) { static_cast<Session*>(self)->OnWritable(); });
+  stream_.WatchHangup(true);
   if (tls != nullptr && !stream_.StartTls(*tls, "")) Close("TLS could not be started");
 }
 
@@ -72,9 +73,9 @@ Session::~Session() {
 }
 
 void Session::OnReadable() {
-  // Nobody waits for what it asked, as in Redis, which reads on while a client is blocked.
-  if (hangup_ && !reading_) return Close("");
   readable_ = true;
+  if (!reading_) [[unlikely]]
+    return OnHangup();
   if (context_.line.Enter(*this)) ReadAll();
 }
 
@@ -101,6 +102,7 @@ bool Session::ReadOnce() {
       return false;
     case IoStatus::kEnd:
       // It may only have closed its sending side: what it asked for is still answered.
+      ToldOfEnd();
       if (upload_ != nullptr) {
         Close("");
       } else {
@@ -209,13 +211,6 @@ void Session::UpdateReading() {
   if (closed_) return;
   if (draining_ && !closing_) Touch();  // its flush sees whether all is served
   const bool uploading = upload_ != nullptr && !upload_->complete();
-  const bool waits = barrier_ && !queue_.empty() && state_.last_command != nullptr &&
-                     state_.last_command->Is(kWaits);
-  const bool hangup = !closing_ && (waits || held_by_pause_);
-  if (hangup != hangup_) [[unlikely]] {
-    hangup_ = hangup;
-    stream_.WatchHangup(hangup);
-  }
   const bool read = !closing_ && (uploading ? !upload_->full() : !draining_ && !Blocked());
   if (read == reading_) return;
   reading_ = read;
@@ -257,7 +252,10 @@ size_t Session::Understand(const Slice& input) {
     } else if (status == RequestParser::Status::kNeedMore) {
       const size_t passed_on = HandlePartial(parser, rest);
       used += passed_on;
-      if (passed_on == 0) break;
+      if (passed_on > 0) continue;
+      // Whoever takes long to say it does not hold up others meanwhile.
+      if (queue_.empty() && output_.empty() && context_.gate.Inside(*this)) LeaveGate();
+      break;
     } else {
       const std::string reply = errors::Protocol(parser.error());
       parser.Reset();
@@ -293,7 +291,10 @@ bool Session::HandleRequest(RequestParser& parser, const Slice& input, size_t* u
       Slice wire;
       if (!parser.is_inline()) {
         wire.bytes = input.bytes.substr(0, parser.consumed());
-        if (wire.bytes.size() > kCopyLimit) wire.block = input.block;
+        if (wire.bytes.size() > kCopyLimit) {
+          wire.block = input.block;
+          window_.OnSize(wire.bytes.size());
+        }
       }
       StartCommand(*command, args, wire);
     }

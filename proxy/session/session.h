@@ -34,7 +34,7 @@ class Session;
 
 struct FlushTag;
 struct StalledTag;
-struct ClosedTag;
+using ClosedTag = StalledTag;  // nobody is in both lists
 struct AllTag;
 
 struct SessionLimits {
@@ -62,14 +62,13 @@ struct SessionContext {
   WindowGroup& windows;
   TransferGate<Session>& gate;  // for large values
   IntrusiveList<Session, FlushTag>& to_flush;
-  IntrusiveList<Session, StalledTag>& stalled;  // their client does not take its replies
+  IntrusiveList<Session, StalledTag>& stalled;  // their client or their shards are looked after
   IntrusiveList<Session, ClosedTag>& closed;    // to be freed at the end of the turn
 };
 
 class Session final : public TurnTaker,
                       public ListHook<FlushTag>,
                       public ListHook<StalledTag>,
-                      public ListHook<ClosedTag>,
                       public ListHook<AllTag>,
                       private Sink,
                       private ClientView {
@@ -87,8 +86,9 @@ class Session final : public TurnTaker,
   void PassGate();
   // One write for what was collected in this turn; a long output takes several turns.
   void Flush();
-  // For stalled sessions, several times a second, and for all of them once a second.
+  // For those in SessionContext::stalled several times a second.
   void CheckStalled(TimePoint now);
+  // For all of them, once a second.
   void CheckIdle(TimePoint now);
   // Stops reading, except for the end of a value under way; closes when the replies of what was
   // read are out. For a draining proxy.
@@ -122,6 +122,16 @@ class Session final : public TurnTaker,
     size_t end = 0;
     bool empty() const { return begin == end; }
     Bytes bytes() const { return Bytes(block.data() + begin, end - begin); }
+  };
+
+  // Of one that somebody waits for, as long as it is in SessionContext::stalled.
+  struct Waits {
+    IntrusiveList<Connection, PausedTag> paused;  // until there is room for their replies
+    TimePoint stalled_since{};                    // the client takes nothing
+    uint64_t stalled_at = 0;                      // after so many bytes
+    TimePoint moved_on{};                         // when the request in front was last answered
+    size_t excused = 0;  // bytes that came into the output at once: no fault of the client's
+    bool told = false;   // the log was, of this standstill
   };
 
   // Reading and understanding (session.cc).
@@ -159,18 +169,35 @@ class Session final : public TurnTaker,
   // Replies and the client's side of the socket (session_replies.cc).
   void OnReply(Exchange& exchange, const Slice& reply) override;
   void OnReplyPart(Exchange& exchange, const Slice& part) override;
+  void OnCollected(Exchange& exchange, Connection* connection, int64_t bytes) override;
   void OnFinished(Request& request);
   std::string ShardsOfLogged(const Command& command, const std::vector<std::string>& args) const;
   void LogSlow(const Request& request, Duration took);
   void Continue();
-  void HoldBack(Exchange& exchange);
-  void LetGo();
   void OnWritable() { Flush(); }
-  void Stalled();
   void Account(uint64_t written);
   void Touch();
   void Close(const std::string& why);
   void Detach();
+
+  // Who waits for whom (session_waits.cc).
+  void HoldBack(const Request& request, Connection& connection);
+  void Hold(Connection& connection);
+  void LetGo();
+  bool StaysPaused(Connection& connection);
+  bool MayHold(Connection& connection);
+  bool LeadsTo(const Connection& held, int steps) const;
+  template <typename Visit>
+  bool AnyWay(const Request& request, Visit&& visit) const;
+  void MovedOn(size_t emitted);
+  bool Overdrawn() const;
+  void SlowReader(const char* why);
+  void Watch();
+  void StopWatching();
+  void TellOfStandstill(TimePoint now);
+  bool WaitsForData() const;
+  void OnHangup();
+  void ToldOfEnd();
 
   ClientState& state() override { return state_; }
   std::string address() const override;
@@ -178,16 +205,21 @@ class Session final : public TurnTaker,
   int fd() const override { return stream_.fd(); }
   size_t in_flight() const override { return queue_.size(); }
   size_t query_buffer() const override { return input_.end - input_.begin; }
-  size_t output_buffer() const override { return output_.size() + queue_.held() + pushed_bytes_; }
+  size_t output_buffer() const override { return output_.size() + queue_.held() + pushed_bytes(); }
   void Kill(bool after_reply) override;
   void Push(const Slice& message, PushOrder order) override;
   void SendPushed(const Request& request);
 
-  // A message and the request behind whose reply it goes out.
+  // Messages, each with the request behind whose reply it goes out.
   struct Pushed {
     const Request* behind;
     Slice message;
   };
+  struct PushedMessages {
+    std::vector<Pushed> list;  // in their order
+    size_t bytes = 0;
+  };
+  size_t pushed_bytes() const { return pushed_ == nullptr ? 0 : pushed_->bytes; }
 
   SessionContext& context_;
   Stream stream_;
@@ -204,16 +236,13 @@ class Session final : public TurnTaker,
   uint64_t exchanged_ = 0;  // bytes of them
   uint32_t cost_ = 0;
   uint64_t route_epoch_ = 0;
-  std::unique_ptr<std::vector<Pushed>> pushed_;  // in their order; usually nullptr
-  size_t pushed_bytes_ = 0;
-  Exchange* paused_ = nullptr;  // a large reply whose shard connection waits for our client
-  TimePoint stalled_since_{};
-  uint64_t stalled_at_ = 0;
-  bool barrier_ = false;     // a barrier request is under way
-  bool held_up_ = false;     // the next request must wait until nothing is under way
-  bool needs_more_ = false;  // input_ ends within a request
+  std::unique_ptr<PushedMessages> pushed_;  // usually nullptr
+  std::unique_ptr<Waits> waits_;            // usually nullptr
+  bool barrier_ = false;                    // a barrier request is under way
+  bool held_up_ = false;                    // the next request must wait until nothing is under way
+  bool needs_more_ = false;                 // input_ ends within a request
   bool reading_ = true;
-  bool hangup_ = false;         // a command waits, or a pause: the client's leaving is looked for
+  bool half_closed_ = false;    // the client sends no more, and may have left
   bool readable_ = false;       // the socket was, and it was not our turn
   bool writing_ = false;        // the socket does not take more; we are told when it does
   bool closing_ = false;        // reads no more; closes when the output is out

@@ -25,6 +25,7 @@ Session::Session(SessionContext& context, MovedClient& client)
   stream_.Attach(
       this, [](void* self) { static_cast<Session*>(self)->OnReadable(); },
       [](void* self) { static_cast<Session*>(self)->OnWritable(); });
+  stream_.WatchHangup(true);
   if (!client.input.empty()) {
     BlockRef block = context.blocks.Allocate(std::max(client.input.size(), BlockPool::kSmall));
     std::memcpy(block.data(), client.input.data(), client.input.size());

@@ -18,17 +18,10 @@
 namespace ringmaster {
 namespace {
 
-// A shard connection whose reply waits for our client goes on when this little is left.
-constexpr size_t kResumeOutput = 256 * 1024;
-constexpr size_t kPauseOutput = 1024 * 1024;
 // What one write of one turn takes at most, so that a long output does not hold up the others'.
 constexpr size_t kFlushAtOnce = 256 * 1024;
 // So many bytes are about as much work as a command.
 constexpr uint64_t kBytesOfACommand = 8192;
-// A client that takes nothing for so long while this much waits is closed.
-constexpr Duration kStalledFor = std::chrono::seconds(10);
-constexpr size_t kStalledBytes = 64 * 1024;
-
 std::string Describe(const sockaddr_storage& name) {
   char text[INET6_ADDRSTRLEN] = "";
   if (name.ss_family == AF_INET) {
@@ -70,7 +63,6 @@ void NoteMemoryLimit(Router& router) {
 
 void Session::OnReply(Exchange& exchange, const Slice& reply) {
   Request& request = Request::Of(exchange);
-  if (&exchange == paused_) paused_ = nullptr;
   const bool cut_short = exchange.in_parts && exchange.outcome != Outcome::kReplied;
   if (cut_short && &request == queue_.front()) {
     // Part of the reply is out: the only honest end is to hang up.
@@ -88,16 +80,37 @@ void Session::OnReply(Exchange& exchange, const Slice& reply) {
     }
   }
   if (upload_ != nullptr) upload_->OnAnswered();
+  const bool due = &request == queue_.front();
+  const size_t held = queue_.held();
   queue_.End(request, reply, output_, [this](Request& done) { OnFinished(done); });
+  if (waits_ != nullptr && due) [[unlikely]]
+    MovedOn(held - queue_.held());
   if (upload_ != nullptr && upload_->complete()) upload_.reset();
   Touch();
   Continue();
 }
 
 void Session::OnReplyPart(Exchange& exchange, const Slice& part) {
-  queue_.Part(Request::Of(exchange), part, output_);
+  Request& request = Request::Of(exchange);
+  queue_.Part(request, part, output_);
   Touch();
-  HoldBack(exchange);
+  if (exchange.connection == nullptr) return;  // a merged reply: all of it is here
+  window_.OnSize(exchange.connection->reply_size());
+  HoldBack(request, *exchange.connection);
+}
+
+void Session::OnCollected(Exchange& exchange, Connection* connection, int64_t bytes) {
+  Request& request = Request::Of(exchange);
+  queue_.Collected(request, bytes);
+  if (connection == nullptr) {
+    // All of it comes now, and some of it may have been collected while it was due.
+    if (&request != queue_.front()) return;
+    Watch();
+    waits_->excused += static_cast<size_t>(-bytes);
+    return;
+  }
+  window_.OnSize(connection->reply_size());
+  HoldBack(request, *connection);
 }
 
 void Session::OnFinished(Request& request) {
@@ -194,31 +207,10 @@ void Session::Continue() {
   if (waits && !closing_ && !Blocked()) context_.line.Wake(*this);
 }
 
-// A client that reads slower than its shard writes: the shard waits if that harms nobody else,
-// otherwise the bytes are collected up to the limit.
-void Session::HoldBack(Exchange& exchange) {
-  const size_t waiting = output_.size() + queue_.held();
-  if (waiting > context_.limits.reply_buffer) {
-    context_.commands.metrics.slow_readers.Add();
-    Close("it does not read its replies: limits.reply_buffer is reached");
-    return;
-  }
-  if (waiting <= kPauseOutput || paused_ != nullptr || exchange.connection == nullptr) return;
-  if (!exchange.connection->alone()) return;
-  paused_ = &exchange;
-  exchange.connection->SetPaused(true);
-}
-
-void Session::LetGo() {
-  if (paused_ == nullptr || output_.size() + queue_.held() > kResumeOutput) return;
-  std::exchange(paused_, nullptr)->connection->SetPaused(false);
-}
-
 void Session::Flush() {
   if (closed_) return;
   if (overflowed_) [[unlikely]] {
-    context_.commands.metrics.slow_readers.Add();
-    return Close("it does not read its messages: limits.reply_buffer is reached");
+    return SlowReader("it does not read its messages: limits.reply_buffer is reached");
   }
   const uint64_t before = output_.accepted();
   const IoStatus status = output_.Flush(stream_, kFlushAtOnce);
@@ -232,13 +224,10 @@ void Session::Flush() {
     stream_.WatchWrites(waiting);
   }
   if (waiting) {
-    Stalled();
-    if (output_.size() > context_.limits.reply_buffer) {
-      context_.commands.metrics.slow_readers.Add();
-      return Close("it does not read its replies: limits.reply_buffer is reached");
+    Watch();
+    if (Overdrawn()) {
+      return SlowReader("it does not read its replies: limits.reply_buffer is reached");
     }
-  } else if (ListHook<StalledTag>::linked()) {
-    IntrusiveList<Session, StalledTag>::Remove(*this);
   }
   if (!waiting && !output_.empty()) Touch();
   if (draining_) EndOfDrain();
@@ -265,23 +254,6 @@ void Session::Account(uint64_t written) {
   cost_ += finished_ + static_cast<uint32_t>(exchanged_ / kBytesOfACommand);
   finished_ = 0;
   exchanged_ = 0;
-}
-
-// Notes since when the client takes nothing.
-void Session::Stalled() {
-  if (!ListHook<StalledTag>::linked()) {
-    context_.stalled.PushBack(*this);
-  } else if (stalled_at_ == output_.accepted()) {
-    return;
-  }
-  stalled_at_ = output_.accepted();
-  stalled_since_ = context_.loop.Now();
-}
-
-void Session::CheckStalled(TimePoint now) {
-  if (output_.size() < kStalledBytes || now - stalled_since_ < kStalledFor) return;
-  context_.commands.metrics.slow_readers.Add();
-  Close("it took none of its replies for ten seconds");
 }
 
 void Session::CheckIdle(TimePoint now) {
@@ -333,7 +305,7 @@ void Session::Close(const std::string& why) {
               why, held);
     }
   }
-  if (paused_ != nullptr) std::exchange(paused_, nullptr)->connection->SetPaused(false);
+  StopWatching();
   state_.refs.Forget();
   if (BlockedClient* blocked = std::exchange(state_.blocked, nullptr)) blocked->Leave();
   if (std::exchange(held_by_pause_, false)) context_.commands.metrics.paused.Subtract(1);
@@ -357,14 +329,14 @@ void Session::Detach() {
   LeaveGate();
   context_.windows.Forget(&window_);
   if (ListHook<FlushTag>::linked()) IntrusiveList<Session, FlushTag>::Remove(*this);
-  if (ListHook<StalledTag>::linked()) IntrusiveList<Session, StalledTag>::Remove(*this);
+  StopWatching();
 }
 
 void Session::Push(const Slice& message, PushOrder order) {
   if (closed_ || closing_ || overflowed_) return;
   const size_t limit = context_.limits.reply_buffer;
   const auto fits = [&] {
-    return output_.size() + queue_.held() + pushed_bytes_ + message.bytes.size() <= limit;
+    return output_.size() + queue_.held() + pushed_bytes() + message.bytes.size() <= limit;
   };
   // Much may come in one turn: the socket has its chance before the client is called slow.
   if (!fits() && !writing_) {
@@ -384,24 +356,25 @@ void Session::Push(const Slice& message, PushOrder order) {
     }
   }
   if (behind == nullptr) return output_.Append(message);
-  if (pushed_ == nullptr) pushed_ = std::make_unique<std::vector<Pushed>>();
-  pushed_->push_back({behind, message.block ? message : context_.blocks.Copy(message.bytes)});
-  pushed_bytes_ += message.bytes.size();
+  if (pushed_ == nullptr) pushed_ = std::make_unique<PushedMessages>();
+  pushed_->list.push_back({behind, message.block ? message : context_.blocks.Copy(message.bytes)});
+  pushed_->bytes += message.bytes.size();
 }
 
 // The request's reply is in the output, and so may be what came behind it.
 void Session::SendPushed(const Request& request) {
+  std::vector<Pushed>& list = pushed_->list;
   size_t sent = 0;
-  for (; sent < pushed_->size() && (*pushed_)[sent].behind == &request; ++sent) {
-    pushed_bytes_ -= (*pushed_)[sent].message.bytes.size();
-    output_.Append((*pushed_)[sent].message);
+  for (; sent < list.size() && list[sent].behind == &request; ++sent) {
+    pushed_->bytes -= list[sent].message.bytes.size();
+    output_.Append(list[sent].message);
   }
-  pushed_->erase(pushed_->begin(), pushed_->begin() + static_cast<ptrdiff_t>(sent));
-  if (pushed_->empty()) pushed_.reset();
+  list.erase(list.begin(), list.begin() + static_cast<ptrdiff_t>(sent));
+  if (list.empty()) pushed_.reset();
 }
 
 size_t Session::memory() const {
-  return sizeof(Session) + output_.size() + queue_.held() + pushed_bytes_ +
+  return sizeof(Session) + output_.size() + queue_.held() + pushed_bytes() +
          (input_.block ? input_.block.capacity() : 0);
 }
 

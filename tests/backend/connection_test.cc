@@ -248,6 +248,112 @@ TEST_F(ConnectionTest, AnEarlyRefusalOfAStreamedRequestIsItsReply) {
   EXPECT_EQ(lent->unsent(), 0U);
 }
 
+// Larger than any socket's buffer: its end is still here when the shard answers its beginning.
+std::string LargeTransaction() {
+  return MakeRequest({"MULTI"}) + MakeRequest({"SET", "k", std::string(8U << 20, 'v')}) +
+         MakeRequest({"EXEC"});
+}
+
+TEST_F(ConnectionTest, TheFirstOfSeveralRequestsSentAsOneAreAnsweredBeforeTheLastAreOut) {
+  Asker& asker = askers.emplace_back(LargeTransaction(), false);
+  asker.replies_before = 2;
+  Asker& next = askers.emplace_back(Get("b"));
+  shard().answer = [](const std::string& request) {
+    return request == "EXEC" ? "*1\r\n+OK\r\n" : request == "MULTI" ? "+OK\r\n" : "+QUEUED\r\n";
+  };
+  shared().Send(asker);
+  shared().Send(next);
+  for (int i = 0; i < 20; ++i) loop.RunOnce();
+  shard().frozen = true;
+  Turns();
+  shard().frozen = false;
+  for (int i = 0; i < 2000 && next.answers == 0; ++i) Turn();
+  EXPECT_EQ(asker.told(), "+OK|+QUEUED|*1|+OK|");
+  EXPECT_EQ(next.told(), "+QUEUED|");
+  EXPECT_EQ(shard().peers.size(), 1U);
+}
+
+TEST_F(ConnectionTest, TheLastReplyOfAGroupThatIsNotOutYetIsNotBelieved) {
+  Asker& asker = askers.emplace_back(LargeTransaction(), false);
+  asker.replies_before = 2;
+  shard().frozen = true;
+  shared().Prepare();
+  Turns();
+  shard().frozen = false;
+  Turns();
+  shard().frozen = true;
+  shared().Send(asker);
+  Turns();
+  shard().Send("+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+  Turns();
+  EXPECT_THAT(asker.told(),
+              testing::HasSubstr("NOTAPPLIED shard a: it answered a request that it"));
+}
+
+TEST_F(ConnectionTest, ARefusalOfPartOfAGroupSaysWhyAndCostsOthersNothing) {
+  Asker& asker = askers.emplace_back(LargeTransaction(), false);
+  asker.replies_before = 2;
+  Asker& next = askers.emplace_back(Get("b"));
+  shared().Prepare();
+  Turns();
+  shard().frozen = true;
+  shared().Send(asker);
+  shared().Send(next);
+  Turns();
+  shard().Send("+OK\r\n-ERR Protocol error: invalid bulk length\r\n");
+  shard().Drop();
+  shard().frozen = false;
+  Turns();
+  EXPECT_THAT(asker.told(), testing::HasSubstr("-NOTAPPLIED shard a: it refused a request before"));
+  EXPECT_THAT(asker.told(), testing::HasSubstr("invalid bulk length"));
+  EXPECT_EQ(asker.outcome, Outcome::kNotApplied);
+  EXPECT_EQ(link->failures(), 0U);
+  shared().Tick(loop.Now() + std::chrono::seconds(1));
+  Turns();
+  ASSERT_EQ(shard().peers.size(), 2U);
+  EXPECT_EQ(shard().peers[1]->requests, std::vector<std::string>{"GET b"});
+}
+
+TEST_F(ConnectionTest, ALargeRequestThatIsRefusedBeforeItsEndIsAnsweredByTheRefusal) {
+  Asker& asker = askers.emplace_back(MakeRequest({"SET", "k", std::string(8U << 20, 'v')}), false);
+  Asker& next = askers.emplace_back(Get("b"));
+  shared().Prepare();
+  Turns();
+  shard().frozen = true;
+  shared().Send(asker);
+  shared().Send(next);
+  Turns();
+  shard().Send("-ERR Protocol error: invalid bulk length\r\n");
+  shard().Drop();
+  shard().frozen = false;
+  Turns();
+  EXPECT_EQ(asker.told(), "-ERR Protocol error: invalid bulk length|");
+  shared().Tick(loop.Now() + std::chrono::seconds(1));
+  Turns();
+  EXPECT_EQ(next.answers, 0);
+  EXPECT_EQ(shard().peers.at(1)->requests, std::vector<std::string>{"GET b"});
+}
+
+TEST_F(ConnectionTest, ARequestThatCostsItsConnectionTwiceBeforeItIsOutIsGivenUp) {
+  Asker& asker = askers.emplace_back(MakeRequest({"SET", "k", std::string(8U << 20, 'v')}), false);
+  Asker& next = askers.emplace_back(Get("b"));
+  shared().Send(asker);
+  shared().Send(next);
+  for (size_t peer = 0; peer < 2; ++peer) {
+    Turns();
+    shard().frozen = true;
+    Turns();
+    EXPECT_EQ(asker.answers, 0);
+    shard().frozen = false;
+    shard().Drop(peer);
+    Turns();
+    shared().Tick(loop.Now() + std::chrono::seconds(1));
+  }
+  EXPECT_THAT(asker.told(), testing::StartsWith("-NOTAPPLIED shard a: "));
+  Turns();
+  EXPECT_EQ(shard().peers.at(2)->requests, std::vector<std::string>{"GET b"});
+}
+
 TEST_F(ConnectionTest, ALargeReplyLeavesTheSharedPlaceToOthers) {
   Asker& large = askers.emplace_back(Get("large"));
   Asker& small = askers.emplace_back(Get("small"));

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -92,6 +93,19 @@ class TestClient {
     if (got == 0 || errno == ECONNRESET) all += " closed";
     return all;
   }
+  // At most so many bytes; `closed` is set at the end of what comes.
+  std::string ReadSome(size_t most, bool* closed) {
+    std::string some;
+    char buffer[65536];
+    while (some.size() < most) {
+      const ssize_t got = recv(fd_, buffer, std::min(sizeof(buffer), most - some.size()), 0);
+      *closed = *closed || got == 0 || (got < 0 && errno != EAGAIN);
+      if (got <= 0) break;
+      some.append(buffer, static_cast<size_t>(got));
+    }
+    return some;
+  }
+  void HalfClose() { shutdown(fd_, SHUT_WR); }
   std::string Line() { return OnOneLine(Read()); }
   void Leave() {
     if (fd_ >= 0) close(fd_);

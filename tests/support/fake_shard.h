@@ -7,7 +7,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -29,6 +31,7 @@ class FakeShard {
   struct Peer {
     int fd = -1;
     std::string input;
+    std::string output;                 // answers that the socket has yet to take
     std::vector<std::string> requests;  // "GET k", those of the handshake left out
     bool gone = false;                  // the proxy closed it
   };
@@ -75,6 +78,7 @@ class FakeShard {
     }
     if (frozen) return;
     for (const auto& peer : peers) Read(*peer);
+    for (const auto& peer : peers) Write(*peer);
   }
 
   // Sends bytes, all of which must fit the socket's buffer.
@@ -109,6 +113,7 @@ class FakeShard {
   std::map<std::string, std::string> handshake;
   std::vector<std::string> handshakes;  // all such commands, as received
   bool frozen = false;                  // accepts, but neither reads nor answers
+  size_t pace = SIZE_MAX;               // bytes of answers that a connection gets in one Poll
 
  private:
   std::string path() const { return folder_ + "/shard.sock"; }
@@ -154,7 +159,15 @@ class FakeShard {
       if (answer) reply = answer(request);
       peer.requests.push_back(std::move(request));
     }
-    if (!reply.empty()) send(peer.fd, reply.data(), reply.size(), MSG_NOSIGNAL);
+    peer.output += reply;
+    Write(peer);
+  }
+
+  void Write(Peer& peer) {
+    if (peer.fd < 0 || peer.output.empty()) return;
+    const size_t most = std::min(pace, peer.output.size());
+    const ssize_t sent = send(peer.fd, peer.output.data(), most, MSG_NOSIGNAL);
+    if (sent > 0) peer.output.erase(0, static_cast<size_t>(sent));
   }
 
   RequestLimits limits_;
