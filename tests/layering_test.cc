@@ -60,7 +60,7 @@ const std::vector<Library> kLibraries = {
     {"yaml-cpp/", {"config"}},
     {"hiredis", {"control"}},
     {"sqlite3", {"base"}},
-    {"nlohmann/", {"admin"}},
+    {"nlohmann/", {"admin", "server"}},
     {"xxhash.h", {"ring", "saga"}},
     {"CLI/", {"server"}},
     {"spdlog/", {"base"}},

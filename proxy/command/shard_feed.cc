@@ -119,7 +119,8 @@ void ShardFeed::Submit(PushKind kind, bool subscribe, std::vector<std::string> n
   if (connection == nullptr) {
     return Answered(request, false,
                     "-NOTAPPLIED all connections to shard '" + backend_.link().name() +
-                        "' are in use; raise max_connections\r\n");
+                        "' that a worker may have are in use; close clients that subscribe, track "
+                        "or block, or raise 'workers' and restart\r\n");
   }
   std::string bytes;
   if (words.size() > 1) AppendRequest(bytes, words);

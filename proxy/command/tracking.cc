@@ -102,7 +102,8 @@ void Tracking::Start(const TrackingOptions& options, int database, int resp, Don
     ++round->left;
     if (lane == nullptr) {
       arrive("-NOTAPPLIED all connections to shard '" + router_.shard_name(shard) +
-             "' are in use; raise max_connections\r\n");
+             "' that a worker may have are in use; close clients that subscribe, track or block, "
+             "or raise 'workers' and restart\r\n");
     }
   }
   for (const auto& lane : lanes_) {

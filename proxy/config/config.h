@@ -101,7 +101,9 @@ enum class FsyncPolicy : uint8_t { kAlways, kEverySecond, kNo };
 enum class CommandMode : uint8_t { kSaga, kFanout, kReject };
 
 struct SagaConfig {
-  std::string journal = "/var/lib/ringmaster/state.db";
+  // The state database. Empty: none, on purpose. Not said: a place of the system's or the user's,
+  // which the server chooses (server/state_place.h).
+  std::optional<std::string> journal;
   FsyncPolicy fsync = FsyncPolicy::kEverySecond;
   std::map<std::string, CommandMode> modes;  // by command, in capitals; others: as their row says
   bool isolated_reads = false;               // reads over several shards see no write half done
@@ -183,8 +185,8 @@ struct Config {
 enum class NamedFiles : uint8_t { kLookAt, kLeaveAlone };
 Result<Config> ParseConfig(std::string_view text, std::string_view file_name,
                            NamedFiles files = NamedFiles::kLookAt);
-// kAnyKind: pipes and devices as well, which may keep the caller waiting.
-enum class ConfigFile : uint8_t { kRegular, kAnyKind };
-Result<Config> LoadConfig(const std::string& path, ConfigFile kind = ConfigFile::kRegular);
+// kAnyKind: pipes and devices as well, which may keep the caller waiting, for some seconds.
+enum class FileKind : uint8_t { kRegular, kAnyKind };
+Result<Config> LoadConfig(const std::string& path, FileKind kind = FileKind::kRegular);
 
 }  // namespace ringmaster

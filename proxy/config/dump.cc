@@ -186,9 +186,9 @@ class Dumper {
       modes += (modes.empty() ? "" : ", ") + Quoted(command) + ": ";
       modes += kModes[static_cast<size_t>(mode)];
     }
-    Line("saga: {{journal: {}, fsync: {}, isolated_reads: {}, modes: {{{}}}}}",
-         Quoted(saga.journal), kFsync[static_cast<size_t>(saga.fsync)],
-         saga.isolated_reads ? "true" : "false", modes);
+    Line("saga: {{{}fsync: {}, isolated_reads: {}, modes: {{{}}}}}",
+         saga.journal ? "journal: " + Quoted(*saga.journal) + ", " : "",
+         kFsync[static_cast<size_t>(saga.fsync)], saga.isolated_reads ? "true" : "false", modes);
   }
 
   void Command(const CommandConfig& command) {

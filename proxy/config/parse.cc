@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
+#include <utility>
 
-#include "base/file.h"
+#include "config/config_file.h"
 
 namespace ringmaster {
 namespace {
@@ -87,12 +84,7 @@ std::map<std::string, CommandMode> ParseModes(const YamlValue* value, Problems& 
 SagaConfig ParseSaga(Section& root) {
   SagaConfig saga;
   Section section(root.Find("saga"), "saga", root.problems());
-  if (const YamlValue* journal = section.FindText("journal")) {
-    section.Read("journal", saga.journal);
-    if (saga.journal.empty()) {
-      section.Complain(*journal, "journal", "the file name is missing");
-    }
-  }
+  if (section.FindText("journal") != nullptr) section.Read("journal", saga.journal.emplace());
   section.ReadEnum("fsync", kFsyncPolicies, saga.fsync);
   saga.modes = ParseModes(section.Find("modes"), root.problems());
   section.Read("isolated_reads", saga.isolated_reads);
@@ -127,7 +119,8 @@ LimitsConfig ParseLimits(Section& root) {
   section.ReadSize("memory", kKiB * kKiB, kTiB, limits.memory, true);
   section.ReadInteger("max_args", 1, INT32_MAX, limits.max_args);
   section.ReadSize("max_bulk", kKiB, kTiB, limits.max_bulk);
-  section.ReadInteger("nesting", 1, 1024, limits.nesting);
+  // What the proxy itself asks its shards nests up to six levels.
+  section.ReadInteger("nesting", 8, 1024, limits.nesting);
   return limits;
 }
 
@@ -251,51 +244,46 @@ std::span<const YamlValue> ListElements(const YamlValue& value, size_t max, cons
   return {};
 }
 
-Result<Config> ParseConfig(std::string_view text, std::string_view file_name, NamedFiles files) {
-  Problems problems;
+ConfigFile ConfigFile::Parse(std::string_view text, std::string name, NamedFiles files) {
+  ConfigFile file;
+  file.name_ = std::move(name);
+  Problems& problems = file.problems_;
   if (files == NamedFiles::kLeaveAlone) problems.LeaveFilesAlone();
-  Config config;
-  const std::optional<YamlValue> tree = ParseYaml(text, problems);
-  if (tree) {
-    ListenClaims claims(problems);
-    std::vector<PlacedAddress> shards;
-    Section root(&*tree, "", problems);
-    config.pools = ParsePools(root, claims, shards);
-    root.ReadInteger("workers", 0, 1024, config.workers);
-    config.balance = ParseBalance(root);
-    config.schedule = ParseSchedule(root);
-    config.saga = ParseSaga(root);
-    config.commands = ParseCommands(root);
-    config.rebalance = ParseRebalance(root);
-    config.timeouts = ParseTimeouts(root);
-    config.limits = ParseLimits(root);
-    config.admin = ParseAdmin(root, claims);
-    root.ReadDuration("watchdog", seconds(0), hours(1), config.watchdog);
-    config.log = ParseLog(root);
-    for (const PlacedAddress& shard : shards) {
-      claims.RefuseLoop(shard.address, shard.at, shard.path);
-    }
+  Config& config = file.config_;
+  file.tree_ = ParseYaml(text, problems);
+  if (!file.tree_) return file;
+  ListenClaims claims(problems);
+  std::vector<PlacedAddress> shards;
+  Section root(&*file.tree_, "", problems);
+  config.pools = ParsePools(root, claims, shards);
+  root.ReadInteger("workers", 0, 1024, config.workers);
+  config.balance = ParseBalance(root);
+  config.schedule = ParseSchedule(root);
+  config.saga = ParseSaga(root);
+  config.commands = ParseCommands(root);
+  config.rebalance = ParseRebalance(root);
+  config.timeouts = ParseTimeouts(root);
+  config.limits = ParseLimits(root);
+  config.admin = ParseAdmin(root, claims);
+  root.ReadDuration("watchdog", seconds(0), hours(1), config.watchdog);
+  config.log = ParseLog(root);
+  for (const PlacedAddress& shard : shards) {
+    claims.RefuseLoop(shard.address, shard.at, shard.path);
   }
-  if (!problems.empty()) return problems.ToError(file_name);
-  return config;
+  return file;
 }
 
-Result<Config> LoadConfig(const std::string& path, ConfigFile kind) {
-  const auto failed = [&path](const std::string& why) {
-    return Error{ErrorCode::kIo, fmt::format("{}: cannot read the configuration: {}", path, why)};
-  };
-  // One byte more than may be, so that ParseYaml sees what is too large.
-  if (kind == ConfigFile::kRegular) {
-    const Result<std::string> text = ReadRegularFile(path, kMaxYamlText);
-    return text ? ParseConfig(*text, path) : failed(text.error().text);
-  }
-  const auto close = [](std::FILE* file) { std::fclose(file); };
-  const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "re"), close);
-  if (file == nullptr) return failed(std::strerror(errno));
-  std::string text(kMaxYamlText + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return failed(std::strerror(errno));
-  return ParseConfig(text, path);
+Result<Config> ParseConfig(std::string_view text, std::string_view file_name, NamedFiles files) {
+  const ConfigFile file = ConfigFile::Parse(text, std::string(file_name), files);
+  if (!file.problems().empty()) return file.problems().ToError(file_name);
+  return file.config();
+}
+
+Result<Config> LoadConfig(const std::string& path, FileKind kind) {
+  const Result<ConfigFile> file = ConfigFile::Load(path, kind);
+  if (!file) return file.error();
+  if (!file->problems().empty()) return file->problems().ToError(path);
+  return file->config();
 }
 
 }  // namespace ringmaster

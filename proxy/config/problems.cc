@@ -9,6 +9,11 @@ void Problems::Add(Position at, std::string what) {
   if (kept_.size() < kKept) kept_.push_back({at, std::move(what)});
 }
 
+bool Problems::Has(Position at) const {
+  return std::any_of(kept_.begin(), kept_.end(),
+                     [&](const Problem& problem) { return problem.at == at; });
+}
+
 Error Problems::ToError(Bytes file_name) const {
   RM_CHECK(!empty());
   std::vector<const Problem*> ordered;

@@ -14,6 +14,7 @@ namespace ringmaster {
 struct Position {
   int line = 1;
   int column = 1;
+  bool operator==(const Position& other) const = default;
   bool operator<(const Position& other) const {
     return line != other.line ? line < other.line : column < other.column;
   }
@@ -32,6 +33,8 @@ class Problems {
   void LeaveFilesAlone() { looks_at_files_ = false; }
 
   bool empty() const { return total_ == 0; }
+  // Something is said of this very place.
+  bool Has(Position at) const;
   // One "file:line:column: what" a line, in the order of the file; the first kShown of them and how
   // many more there are. REQUIRES: !empty().
   Error ToError(Bytes file_name) const;

@@ -8,12 +8,16 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "config/yaml_mistakes.h"
+
 namespace ringmaster {
 namespace {
 
 Position At(const YAML::Mark& mark) {
   return {std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1};
 }
+
+constexpr char kSecondDocument[] = "a second document starts here: one file holds one document";
 
 // Ours, thrown through yaml-cpp's parser to end it: good YAML, but more than we take.
 struct Refused : YAML::ParserException {
@@ -51,7 +55,7 @@ class Builder : public YAML::EventHandler {
   YamlValue TakeRoot() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0) Stop(mark, "a second document starts here: one file holds one document");
+    if (documents_++ > 0) Stop(mark, kSecondDocument);
   }
   void OnDocumentEnd() override {}
 
@@ -230,10 +234,16 @@ std::optional<YamlValue> ParseYaml(Bytes text, Problems& problems) {
     while (parser.HandleNextDocument(builder)) {
     }
     return builder.TakeRoot();
-  } catch (const Refused& e) {
-    problems.Add(At(e.mark), e.msg);
   } catch (const YAML::Exception& e) {
-    problems.Add(At(e.mark), "this is no YAML: " + Printable(e.msg, 256));
+    // A document that seems to end where a line is indented less than the first one, too.
+    const bool refused = dynamic_cast<const Refused*>(&e) != nullptr;
+    const bool look = !refused || e.msg.starts_with(kSecondDocument);
+    const auto mistake = look ? NameYamlMistake(text, At(e.mark)) : std::nullopt;
+    if (mistake) {
+      problems.Add(mistake->at, mistake->what);
+    } else {
+      problems.Add(At(e.mark), refused ? e.msg : "this is no YAML: " + Printable(e.msg, 256));
+    }
   } catch (const std::exception& e) {
     problems.Add({}, std::string("the file cannot be read as YAML: ") + Printable(e.what(), 256));
   }

@@ -103,7 +103,8 @@ Status ShardClient::Connect() {
                                        : redisConnectWithTimeout(at.host.c_str(), at.port, timeout);
   if (context_ == nullptr) return Failed("out of memory");
   if (context_->err != 0) return Failed(context_->errstr);
-  redisEnableKeepAlive(context_);
+  // Of a Unix socket it is an error, after which nothing works.
+  if (at.kind == Address::kTcp) redisEnableKeepAlive(context_);
   fd_ = context_->fd;
   if (target_.tls) {
     redisSetTimeout(context_, timeout);

@@ -9,9 +9,9 @@
 
 #include "base/descriptors.h"
 #include "base/log.h"
-#include "config/config.h"
+#include "config/config_file.h"
+#include "server/compile.h"
 #include "server/demo.h"
-#include "server/operator_commands.h"
 #include "server/server.h"
 
 namespace ringmaster {
@@ -23,25 +23,24 @@ int Fail(const std::string& text) {
 }
 
 int TestConfig(const std::string& path) {
-  const Result<Config> config = LoadConfig(path, ConfigFile::kAnyKind);
-  if (!config) return Fail(config.error().text);
+  Result<ConfigFile> file = ConfigFile::Load(path, FileKind::kAnyKind);
+  if (!file) return Fail(file.error().text);
   const CommandTable table;
-  const auto background = MakeBackgroundClass(table, config->schedule.background);
-  if (!background) return Fail(background.error().text);
-  const auto commands = OperatorCommandsOf(table, config->commands);
-  if (!commands) return Fail(commands.error().text);
-  for (const PoolConfig& pool : config->pools) {
+  const auto compiled = Compile(table, std::move(*file));
+  if (!compiled) return Fail(compiled.error().text);
+  for (const PoolConfig& pool : (*compiled)->config().pools) {
     fmt::print("pool {}: {} shards, {} with {}\n", pool.name, pool.shards.size(),
                pool.ring.distribution, pool.ring.hash);
   }
+  const std::string& state = (*compiled)->state.path;
+  fmt::print("state database: {}\n", state.empty() ? "none" : state);
+  for (const std::string& note : (*compiled)->notes) fmt::print("note: {}\n", note);
   fmt::print("{} is correct\n", path);
   return 0;
 }
 
-int Serve(Config config, const std::string& path) {
-  const Status logging = OpenLog(config.log);
-  if (!logging) return Fail(logging.error().text);
-  Result<std::unique_ptr<Server>> server = Server::Create(std::move(config), path);
+int Serve(ConfigFile file, const std::string& path) {
+  Result<std::unique_ptr<Server>> server = Server::Create(std::move(file), path);
   if (!server) return Fail(server.error().text);
   (*server)->Run();
   LogInfo("stopped");
@@ -53,7 +52,7 @@ int Demo(int count, uint16_t port) {
   if (!servers) return Fail(servers.error().text);
   fmt::print("{} redis-servers run behind 127.0.0.1:{}; try: redis-cli -p {}\n", count, port, port);
   std::fflush(stdout);
-  return Serve((*servers)->MakeConfig(port), "");
+  return Serve(ConfigFile::Of((*servers)->MakeConfig(port), "the demo"), "");
 }
 
 int Main(int argc, char** argv) {
@@ -76,7 +75,7 @@ int Main(int argc, char** argv) {
   if (!tested.empty()) return TestConfig(tested);
   if (demo > 0) return Demo(demo, port);
   if (config.empty()) return Fail("say --config FILE or --demo N; --help explains");
-  Result<Config> loaded = LoadConfig(config, ConfigFile::kAnyKind);
+  Result<ConfigFile> loaded = ConfigFile::Load(config, FileKind::kAnyKind);
   if (!loaded) return Fail(loaded.error().text);
   return Serve(std::move(*loaded), config);
 }

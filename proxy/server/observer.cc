@@ -213,7 +213,7 @@ std::vector<Observer::Reach> Observer::Reaches() const {
   if (server_.stopping_) return reaches;
   Overview all;
   FillShards(all);
-  for (const PoolConfig& pool : server_.config_.pools) {
+  for (const PoolConfig& pool : server_.config().pools) {
     Reach& reach = reaches.emplace_back();
     reach.pool = pool.name;
     for (const ShardOverview& shard : all.shards) {
@@ -231,7 +231,7 @@ std::vector<Observer::Reach> Observer::Reaches() const {
 }
 
 void Observer::Fill(Overview& out) const {
-  const ProxyFacts facts = server_.FactsOf(server_.config_.pools.front());
+  const ProxyFacts facts = server_.FactsOf(server_.config().pools.front());
   out.version = facts.version;
   out.run_id = facts.run_id;
   out.config_file = facts.config_file;
@@ -293,7 +293,7 @@ void Observer::FillShards(Overview& out) const {
     for (uint32_t i = 0; i < snapshot.links.size(); ++i) {
       const ShardLink& link = *snapshot.links[i];
       ShardOverview& each = out.shards.emplace_back();
-      each.pool = server_.config_.pools[pool].name;
+      each.pool = server_.config().pools[pool].name;
       each.name = link.name();
       each.address = link.shard().address.ToString();
       each.in_ring = !snapshot.topology->shards()[i].absent;
@@ -317,7 +317,7 @@ void Observer::FillSagas(Overview& out) const {
   for (size_t pool = 0; pool < server_.sagas_.size(); ++pool) {
     const SagaFigures& figures = server_.sagas_[pool]->figures;
     SagaOverview& each = out.sagas.emplace_back();
-    each.pool = server_.config_.pools[pool].name;
+    each.pool = server_.config().pools[pool].name;
     each.committed = figures.committed;
     each.undone = figures.undone;
     each.uncertain = figures.uncertain;
@@ -363,7 +363,7 @@ void Observer::AskForSagas(Overview overview, std::function<void(Overview)> done
   auto round =
       std::make_shared<Round>(Round{std::move(overview), server_.workers_.size(), std::move(done)});
   std::vector<std::string> pools;
-  for (const PoolConfig& pool : server_.config_.pools) pools.push_back(pool.name);
+  for (const PoolConfig& pool : server_.config().pools) pools.push_back(pool.name);
   for (const auto& worker : server_.workers_) {
     worker->mailbox().Post([this, at = worker.get(), pools, round] {
       std::vector<OpenSagaOverview> open;

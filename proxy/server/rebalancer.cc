@@ -11,6 +11,7 @@
 #include "server/pool_worker.h"
 #include "server/server.h"
 #include "server/snapshot.h"
+#include "server/stored_ring.h"
 
 namespace ringmaster {
 namespace {
@@ -70,49 +71,64 @@ void Rebalancer::Start() {
 
 // --- a reload ---
 
-Status Rebalancer::Check(const Config& next) {
-  const PoolConfig& wanted = next.pools[pool_];
+struct Rebalancer::Prepared {
+  std::shared_ptr<const CompiledConfig> next;
+  Ring ring, next_ring, next_from, next_to;  // with where the shards are now
+  std::shared_ptr<const RouteSnapshot> snapshot;
+  double share = 0;  // of the keys that change owner
+};
+
+Result<std::shared_ptr<Rebalancer::Prepared>> Rebalancer::Prepare(
+    std::shared_ptr<const CompiledConfig> next) const {
+  auto prepared = std::make_shared<Prepared>(
+      Prepared{std::move(next), ring_, next_, next_from_, next_to_, nullptr, 0});
+  const CompiledConfig& compiled = *prepared->next;
+  const PoolConfig& wanted = compiled.config().pools[pool_];
   const Ring& base = move_ != nullptr ? next_ : ring_;
   auto plan = RingMove::Plan(SpecOf(base.pool), SpecOf(wanted), base.epoch + 1);
   if (!plan) return plan.error();
-  if ((*plan)->empty() || database_ != nullptr) return Done();
-  return Error{ErrorCode::kInvalid,
-               fmt::format("pool '{}': {:.2f} % of the keys would change owner, and moving them "
-                           "needs the state database: {}. Set saga.journal to a file that can be "
-                           "written and restart",
-                           wanted.name, (*plan)->share() * 100, why_no_state_)};
+  prepared->share = (*plan)->share();
+  if (!(*plan)->empty() && database_ == nullptr) {
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("pool '{}': {:.2f} % of the keys would change owner, and moving them "
+                             "needs the state database: {}. Set saga.journal to a file that can be "
+                             "written and restart",
+                             wanted.name, prepared->share * 100, why_no_state_)};
+  }
+  for (Ring* ring :
+       {&prepared->ring, &prepared->next_ring, &prepared->next_from, &prepared->next_to}) {
+    RefreshShards(ring->pool, wanted);
+  }
+  if ((*plan)->empty() && !busy()) prepared->ring.pool = wanted;
+  auto snapshot = SnapshotOf(prepared->ring, prepared->next_ring, compiled);
+  if (!snapshot) return snapshot.error();
+  prepared->snapshot = std::move(*snapshot);
+  return prepared;
 }
 
-std::string Rebalancer::Use(const Config& next) {
-  config_ = next;
+std::string Rebalancer::Use(Prepared& prepared) {
+  compiled_ = std::move(prepared.next);
   abandoned_ = false;
   refused_.clear();
   retry_after_ = Duration(0);
   retry_timer_.Stop();
-  for (Ring* ring : {&ring_, &next_, &next_from_, &next_to_}) Refresh(ring->pool, Wanted());
-  const Ring& base = move_ != nullptr ? next_ : ring_;
-  const auto plan = RingMove::Plan(SpecOf(base.pool), SpecOf(Wanted()), base.epoch + 1);
-  const double share = plan.ok() ? (*plan)->share() : 0;
-  if (plan.ok() && (*plan)->empty() && move_ == nullptr && !busy()) {
-    ring_.pool = Wanted();
-    if (log_ != nullptr) {
-      log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
-    }
-  }
-  if (const Status made = MakeCurrent(); !made) {
-    LogError("pool {}: {}", Wanted().name, made.error().text);
-  }
+  ring_ = std::move(prepared.ring);
+  next_ = std::move(prepared.next_ring);
+  next_from_ = std::move(prepared.next_from);
+  next_to_ = std::move(prepared.next_to);
+  snapshot_ = std::move(prepared.snapshot);
+  KeepLoginsOfLeaving();
   PostSnapshot();
   if (movers_ != nullptr) {
-    movers_->context.max_keys_per_second = config_.rebalance.max_keys_per_second;
-    movers_->context.durable_move = config_.rebalance.durable_move;
-    movers_->context.pacer->set_floor(config_.schedule.background_share);
+    movers_->context.max_keys_per_second = config().rebalance.max_keys_per_second;
+    movers_->context.durable_move = config().rebalance.durable_move;
+    movers_->context.pacer->set_floor(config().schedule.background_share);
   }
   const bool under_way = busy();
   Consider();
   std::string text = fmt::format("pool {}: {} shards, {:.2f} % of the keys changed owner",
-                                 Wanted().name, Wanted().shards.size(), share * 100);
-  if (share > 0) {
+                                 Wanted().name, Wanted().shards.size(), prepared.share * 100);
+  if (prepared.share > 0) {
     text += under_way          ? ", their move follows the one under way"
             : refused_.empty() ? ", their move is being prepared (PROXY REBALANCE STATUS)"
                                : ", they do not move: " + refused_;
@@ -131,7 +147,7 @@ void Rebalancer::Consider() {
     return;
   }
   if ((*plan)->empty()) {
-    if (SameRing(ring_.pool, Wanted())) return;
+    if (ring_.pool.ring == Wanted().ring && ring_.pool.shards == Wanted().shards) return;
     ring_.pool = Wanted();
     log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
     if (MakeCurrent().ok()) PostSnapshot();
@@ -182,7 +198,7 @@ void Rebalancer::Do(MoveCoordinator::Action action) {
     case Action::kWritePlan:
       return WriteRing(EpochLog::State::kPlan, next_to_, &MoveCoordinator::OnPlanWritten);
     case Action::kPrepare:
-      return Prepare();
+      return CheckShards();
     case Action::kDiscardPlan:
       next_move_.reset();
       return log_->Discard(next_to_.epoch, [](bool) {});
@@ -218,7 +234,7 @@ void Rebalancer::Do(MoveCoordinator::Action action) {
   }
 }
 
-void Rebalancer::Prepare() {
+void Rebalancer::CheckShards() {
   const uint64_t attempt = ++attempt_;
   MoveCheckOptions options = CheckOptions();
   options.move = next_move_;
@@ -308,13 +324,13 @@ void Rebalancer::MakeMovers() {
   }
   context.client_name = NameOf("mover");
   context.databases = static_cast<int>(Wanted().databases);
-  context.connect_timeout = config_.timeouts.connect;
-  context.command_timeout = config_.timeouts.command;
-  context.batch = config_.rebalance.batch;
-  context.durable_move = config_.rebalance.durable_move;
-  context.max_keys_per_second = config_.rebalance.max_keys_per_second;
+  context.connect_timeout = config().timeouts.connect;
+  context.command_timeout = config().timeouts.command;
+  context.batch = config().rebalance.batch;
+  context.durable_move = config().rebalance.durable_move;
+  context.max_keys_per_second = config().rebalance.max_keys_per_second;
   context.pacer = std::make_shared<MovePacer>(
-      server_.client_figures(), config_.schedule.background_share, move_->donors().size());
+      server_.client_figures(), config().schedule.background_share, move_->donors().size());
   for (size_t i = 0; i < move_->donors().size(); ++i) {
     const auto swept = [this, i, epoch = move_->epoch()] {
       Post([this, i, epoch] {

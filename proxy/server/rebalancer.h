@@ -14,13 +14,13 @@
 
 #include "admin/overview.h"
 #include "base/executor.h"
-#include "config/config.h"
 #include "control/epoch_log.h"
 #include "control/move_checks.h"
 #include "control/move_coordinator.h"
 #include "control/mover.h"
 #include "net/timer.h"
 #include "route/router.h"
+#include "server/compile.h"
 
 namespace ringmaster {
 
@@ -39,16 +39,18 @@ class Rebalancer {
   ShardClientName NameOf(const std::string& what) const;
   // Before the workers are made: the ring that serves, from the epoch log or else `config`'s. A
   // move that was cut short goes on.
-  Status Begin(const Config& config);
+  Status Begin(std::shared_ptr<const CompiledConfig> compiled);
   const std::shared_ptr<const RouteSnapshot>& snapshot() const { return snapshot_; }
   std::shared_ptr<MoverSet> movers() const { return movers_; }
   // The workers run: what the configuration asks for may begin.
   void Start();
 
-  // A reload. Check says what is wrong with it, before anything has changed; Use takes it, posts
-  // the new snapshot to the workers and says what happens to the keys.
-  Status Check(const Config& next);
-  std::string Use(const Config& next);
+  // A reload. Prepare says what is wrong with it and changes nothing; Use takes it, posts the new
+  // snapshot to the workers and says what happens to the keys. It cannot fail. REQUIRES: nothing
+  // happened since Prepare.
+  struct Prepared;
+  Result<std::shared_ptr<Prepared>> Prepare(std::shared_ptr<const CompiledConfig> next) const;
+  std::string Use(Prepared& prepared);
 
   // PROXY REBALANCE.
   Result<std::string> Order(const std::vector<std::string>& words);
@@ -70,8 +72,6 @@ class Rebalancer {
   };
   using Actions = MoveCoordinator::Actions;
 
-  // Where shards are and how to log in may change at any time; what they own may not.
-  static void Refresh(PoolConfig& pool, const PoolConfig& from);
   static std::string DigestOf(const PoolConfig& pool);
   void TellOfMissing() const;
   std::string WorkersName() const;
@@ -79,12 +79,15 @@ class Rebalancer {
   MoveCheckOptions CheckOptions() const;
   void MarkShards();
   std::string Write(const PoolConfig& pool) const;
-  static Result<PoolConfig> Read(const std::string& text);
-  bool SameRing(const PoolConfig& a, const PoolConfig& b) const;
-  const PoolConfig& Wanted() const;
+  Result<PoolConfig> Read(const std::string& text) const;
+  const Config& config() const { return compiled_->config(); }
+  const PoolConfig& Wanted() const { return config().pools[pool_]; }
   static std::vector<ShardConfig> ShardsOf(const RingMove& move, const PoolConfig& from,
                                            const PoolConfig& to);
+  Result<std::shared_ptr<const RouteSnapshot>> SnapshotOf(const Ring& ring, const Ring& next,
+                                                          const CompiledConfig& compiled) const;
   Status MakeCurrent();
+  void KeepLoginsOfLeaving();
   void PostSnapshot();
   void Consider();
   void RetryLater(const std::string& why);
@@ -96,7 +99,7 @@ class Rebalancer {
   void WriteSettled();
   void PostSwitch();
   void PostSettle();
-  void Prepare();
+  void CheckShards();
   void EndPrepare(uint64_t attempt, const Status& result);
   void PostFreeze();
   void MakeMovers();
@@ -125,7 +128,7 @@ class Rebalancer {
   const std::string why_no_state_;
   std::unique_ptr<EpochLog> log_;
   std::string identity_;
-  Config config_;                              // the last one taken
+  std::shared_ptr<const CompiledConfig> compiled_;  // the last one taken
   Ring ring_;                                  // in force; while keys move: where they come from
   Ring next_;                                  // while keys move: where they go
   std::shared_ptr<const RingMove> move_;       // in force; empty: none

@@ -6,24 +6,13 @@
 
 #include "base/log.h"
 #include "base/planted.h"
-#include "config/dump.h"
 #include "server/pool_worker.h"
 #include "server/rebalancer.h"
 #include "server/server.h"
 #include "server/snapshot.h"
+#include "server/stored_ring.h"
 
 namespace ringmaster {
-
-void Rebalancer::Refresh(PoolConfig& pool, const PoolConfig& from) {
-  for (ShardConfig& shard : pool.shards) {
-    for (const ShardConfig& known : from.shards) {
-      if (known.name != shard.name) continue;
-      const uint32_t weight = shard.weight;
-      shard = known;
-      shard.weight = weight;
-    }
-  }
-}
 
 ShardClientName Rebalancer::NameOf(const std::string& what) const {
   const std::string family = "rm:" + identity_ + ":";
@@ -32,28 +21,44 @@ ShardClientName Rebalancer::NameOf(const std::string& what) const {
   return {own + what, family, own};
 }
 
-const PoolConfig& Rebalancer::Wanted() const { return config_.pools[pool_]; }
-
-// As a configuration of its own, so that it is read by the same rules.
 std::string Rebalancer::Write(const PoolConfig& pool) const {
-  Config kept;
-  PoolConfig ring;
-  ring.name = pool.name;
-  ring.listen = {ListenConfig{Address{Address::kTcp, "127.0.0.1", 6380, ""}, {}}};  // never opened
-  ring.ring = pool.ring;
-  ring.shards = pool.shards;
-  kept.pools.push_back(std::move(ring));
-  return DumpConfig(kept, Secrets::kShown);
+  return WriteStoredRing(pool, Wanted());
 }
 
-Result<PoolConfig> Rebalancer::Read(const std::string& text) {
-  Result<Config> config = ParseConfig(text, "the state database");
-  if (!config) return config.error();
-  return config->pools.front();
+// The files that were stored for TLS with a shard that left may be gone by now; then those of
+// another shard may do.
+Result<PoolConfig> Rebalancer::Read(const std::string& text) const {
+  Result<PoolConfig> pool = ReadStoredRing(text, Wanted());
+  if (!pool) return pool;
+  for (ShardConfig& shard : pool->shards) {
+    if (!shard.tls.enabled || compiled_->shard_tls.For(shard.tls)) continue;
+    const auto other = std::find_if(Wanted().shards.begin(), Wanted().shards.end(),
+                                    [](const ShardConfig& each) { return each.tls.enabled; });
+    LogWarning(
+        "pool {}: the files for TLS with shard {}, which is not in the configuration, cannot "
+        "be read any more: {}",
+        Wanted().name, shard.name,
+        other == Wanted().shards.end() ? "only the system's authorities are trusted"
+                                       : "those of shard " + other->name + " are used");
+    TlsConfig tls;
+    tls.enabled = true;
+    tls.verify = shard.tls.verify;
+    if (other != Wanted().shards.end()) tls = other->tls;
+    tls.server_name = shard.tls.server_name;
+    shard.tls = std::move(tls);
+  }
+  return pool;
 }
 
-bool Rebalancer::SameRing(const PoolConfig& a, const PoolConfig& b) const {
-  return Write(a) == Write(b);
+// A shard that is not in the configuration any more is needed until its keys are gone, also after a
+// restart.
+void Rebalancer::KeepLoginsOfLeaving() {
+  using Phase = MoveCoordinator::Phase;
+  // A ring that is being settled is written as it is to stay.
+  if (log_ == nullptr || coordinator_.phase() == Phase::kSettling) return;
+  log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
+  if (move_ == nullptr) return;
+  log_->Write(EpochLog::State::kBarrier, {next_.epoch, Write(next_.pool)}, [](bool) {});
 }
 
 std::vector<ShardConfig> Rebalancer::ShardsOf(const RingMove& move, const PoolConfig& from,
@@ -71,20 +76,23 @@ std::vector<ShardConfig> Rebalancer::ShardsOf(const RingMove& move, const PoolCo
   return shards;
 }
 
-Status Rebalancer::MakeCurrent() {
+// While keys move, `ring` is where they come from and `next` where they go.
+Result<std::shared_ptr<const RouteSnapshot>> Rebalancer::SnapshotOf(
+    const Ring& ring, const Ring& next, const CompiledConfig& compiled) const {
   if (move_ != nullptr) {
-    auto made = MakeSnapshot(ShardsOf(*move_, ring_.pool, next_.pool), config_, snapshot_,
-                             move_->to(), move_, WorkersName());
-    if (!made) return made.error();
-    snapshot_ = *made;
-    return Done();
+    return MakeSnapshot(ShardsOf(*move_, ring.pool, next.pool), compiled.config(),
+                        compiled.shard_tls, snapshot_, move_->to(), move_, WorkersName());
   }
-  auto topology = Topology::Build(SpecOf(ring_.pool), ring_.epoch);
+  auto topology = Topology::Build(SpecOf(ring.pool), ring.epoch);
   if (!topology) return topology.error();
-  auto made =
-      MakeSnapshot(ring_.pool.shards, config_, snapshot_, *topology, nullptr, WorkersName());
+  return MakeSnapshot(ring.pool.shards, compiled.config(), compiled.shard_tls, snapshot_, *topology,
+                      nullptr, WorkersName());
+}
+
+Status Rebalancer::MakeCurrent() {
+  auto made = SnapshotOf(ring_, next_, *compiled_);
   if (!made) return made.error();
-  snapshot_ = *made;
+  snapshot_ = std::move(*made);
   return Done();
 }
 
@@ -92,8 +100,8 @@ void Rebalancer::PostSnapshot() {
   server_.PostToPool(pool_, [snapshot = snapshot_](PoolWorker& worker) { worker.Use(snapshot); });
 }
 
-Status Rebalancer::Begin(const Config& config) {
-  config_ = config;
+Status Rebalancer::Begin(std::shared_ptr<const CompiledConfig> compiled) {
+  compiled_ = std::move(compiled);
   ring_ = {1, Wanted()};
   identity_ = server_.run_id().substr(0, 16);
   if (database_ == nullptr) return MakeCurrent();
@@ -127,18 +135,20 @@ Status Rebalancer::Begin(const Config& config) {
     log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
     return MakeCurrent();
   }
-  Refresh(ring_.pool, Wanted());
   TellOfMissing();
-  if (!loaded->moving || Planted("barrier-forgotten")) return MakeCurrent();
+  if (!loaded->moving || Planted("barrier-forgotten")) {
+    KeepLoginsOfLeaving();
+    return MakeCurrent();
+  }
   const Result<PoolConfig> target = Read(loaded->moving->ring);
   if (!target) return target.error();
   next_ = {loaded->moving->epoch, *target};
-  Refresh(next_.pool, Wanted());
   auto move = RingMove::Plan(SpecOf(ring_.pool), SpecOf(next_.pool), next_.epoch);
   if (!move) return move.error();
   move_ = *move;
   LogInfo("pool {}: the move to epoch {} goes on", Wanted().name, next_.epoch);
   if (const Status made = MakeCurrent(); !made) return made;
+  KeepLoginsOfLeaving();
   Actions actions;
   coordinator_.Resume(move_->donors().size(), actions);
   CarryOut(actions);
@@ -189,10 +199,10 @@ MoveCheckOptions Rebalancer::CheckOptions() const {
   MoveCheckOptions options;
   options.client_name = NameOf("check");
   options.databases = static_cast<int>(Wanted().databases);
-  options.connect_timeout = config_.timeouts.connect;
-  options.command_timeout = config_.timeouts.command;
+  options.connect_timeout = config().timeouts.connect;
+  options.command_timeout = config().timeouts.command;
   options.clients = server_.client_figures();
-  options.background_share = config_.schedule.background_share;
+  options.background_share = config().schedule.background_share;
   return options;
 }
 

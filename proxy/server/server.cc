@@ -14,10 +14,9 @@
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "resp/errors.h"
-#include "server/operator_commands.h"
 #include "server/pool_worker.h"
+#include "server/shard_survey.h"
 #include "server/snapshot.h"
-#include "server/users.h"
 
 #ifndef RINGMASTER_VERSION
 #define RINGMASTER_VERSION "0.1.0"
@@ -33,30 +32,17 @@ std::string NewRunId() {
   return id;
 }
 
-Result<std::shared_ptr<const SagaRules>> SagaRulesOf(const CommandTable& table,
-                                                     const SagaConfig& config) {
-  std::vector<std::pair<std::string, SagaMode>> modes;
-  for (const auto& [command, mode] : config.modes) {
-    const SagaMode as = mode == CommandMode::kSaga     ? SagaMode::kSaga
-                        : mode == CommandMode::kFanout ? SagaMode::kFanout
-                                                       : SagaMode::kReject;
-    modes.emplace_back(command, as);
-  }
-  return MakeSagaRules(table, modes, config.isolated_reads);
-}
-
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::Create(Config config, std::string config_file) {
-  std::unique_ptr<Server> server(new Server(std::move(config), std::move(config_file)));
-  const Status started = server->Start();
+Result<std::unique_ptr<Server>> Server::Create(ConfigFile file, std::string config_file) {
+  std::unique_ptr<Server> server(new Server(std::move(config_file)));
+  const Status started = server->Start(std::move(file));
   if (!started) return started.error();
   return server;
 }
 
-Server::Server(Config config, std::string config_file)
-    : config_(std::move(config)),
-      config_file_(std::move(config_file)),
+Server::Server(std::string config_file)
+    : config_file_(std::move(config_file)),
       run_id_(NewRunId()),
       started_at_(MonotonicNow()),
       mailbox_(loop_),
@@ -66,13 +52,11 @@ Server::Server(Config config, std::string config_file)
       evener_(*this, loop_),
       jobs_(*this, loop_),
       observer_(*this),
-      heartbeat_(loop_, [] {}) {
-  SetMaxClients(config_.limits.clients);
-  worker_count_ =
-      config_.workers != 0 ? config_.workers : std::max(1U, std::thread::hardware_concurrency());
-}
+      heartbeat_(loop_, [] {}) {}
 
 Server::~Server() {
+  stopping_errands_ = true;
+  errands_.Stop();
   listeners_.CloseAll();
   observer_.Stop();
   watchdog_.Stop();
@@ -104,11 +88,11 @@ ProxyFacts Server::FactsOf(const PoolConfig& pool) const {
   for (const ListenConfig& listen : pool.listen) facts.listen.push_back(listen.address);
   facts.databases = static_cast<int>(pool.databases);
   facts.workers = worker_count_;
-  facts.max_bulk = config_.limits.max_bulk;
-  facts.query_buffer = config_.limits.query_buffer;
-  facts.reply_buffer = config_.limits.reply_buffer;
-  facts.client_memory = config_.limits.memory;
-  facts.idle_timeout = config_.timeouts.idle_client;
+  facts.max_bulk = config().limits.max_bulk;
+  facts.query_buffer = config().limits.query_buffer;
+  facts.reply_buffer = config().limits.reply_buffer;
+  facts.client_memory = config().limits.memory;
+  facts.idle_timeout = config().timeouts.idle_client;
   facts.started_at = started_at_;
   facts.started_unix = std::chrono::duration_cast<std::chrono::seconds>(
                            std::chrono::system_clock::now().time_since_epoch())
@@ -119,53 +103,57 @@ ProxyFacts Server::FactsOf(const PoolConfig& pool) const {
 std::unique_ptr<PoolWorker> Server::MakePoolWorker(Worker& worker, size_t pool) {
   const Rebalancer& rebalancer = *rebalancers_[pool];
   return std::make_unique<PoolWorker>(
-      worker, *this, pool, FactsOf(config_.pools[pool]), rebalancer.snapshot(), rebalancer.movers(),
-      MakeSessionLimits(config_, worker_count_), push_counts_[pool]);
+      worker, *this, pool, FactsOf(config().pools[pool]), rebalancer.snapshot(),
+      rebalancer.movers(), MakeSessionLimits(config(), worker_count_), push_counts_[pool]);
 }
 
-Status Server::Start() {
+Status Server::Start(ConfigFile file) {
+  auto compiled = Compile(table_, std::move(file));
+  if (!compiled) return compiled.error();
+  compiled_ = std::move(*compiled);
+  if (const Status logging = OpenLog(config().log); !logging) return logging;
+  worker_count_ =
+      config().workers != 0 ? config().workers : std::max(1U, std::thread::hardware_concurrency());
+  SetMaxClients(config().limits.clients);
   CheckClientLimit();
-  auto background = MakeBackgroundClass(table_, config_.schedule.background);
-  if (!background) return background.error();
-  background_ = *background;
+  if (const Status opened = OpenState(); !opened) return opened;
+  const ShardSurvey survey = SurveyShards(*compiled_, table_, stopping_errands_);
+  if (!survey.mistakes.empty()) {
+    return Error{ErrorCode::kInvalid, fmt::format("{}", fmt::join(survey.mistakes, "\n"))};
+  }
+  for (const auto* notes : {&compiled_->notes, &survey.notes}) {
+    for (const std::string& note : *notes) LogWarning("{}", note);
+  }
   SetBackgroundRule();
-  auto rules = SagaRulesOf(table_, config_.saga);
-  if (!rules) return rules.error();
-  saga_rules_ = *rules;
-  auto commands = OperatorCommandsOf(table_, config_.commands);
-  if (!commands) return commands.error();
-  table_.Replace(*commands);
-  OpenState();
-  for (size_t pool = 0; pool < config_.pools.size(); ++pool) {
+  table_.Replace(compiled_->commands);
+  for (size_t pool = 0; pool < config().pools.size(); ++pool) {
     rebalancers_.push_back(
         std::make_unique<Rebalancer>(*this, loop_, pool, state_.get(), why_no_state_));
-    if (const Status begun = rebalancers_.back()->Begin(config_); !begun) return begun.error();
-    auto users = MakeUsers(table_, config_.pools[pool]);
-    if (!users) return users.error();
+    if (const Status begun = rebalancers_.back()->Begin(compiled_); !begun) return begun.error();
     pool_states_.push_back(std::make_unique<PoolState>(table_));
-    pool_states_.back()->modules.Take(*commands);
-    pool_states_.back()->access.Replace(std::move(*users));
+    pool_states_.back()->modules.Take(compiled_->commands);
+    pool_states_.back()->access.Replace(compiled_->pools[pool].users);
     push_counts_.push_back(std::make_shared<PushCounts>());
     locks_.push_back(MakeLocks(pool));
     sagas_.push_back(MakeSagas(pool));
   }
   for (size_t i = 0; i < worker_count_; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, table_));
-    workers_.back()->SetSchedule(config_.schedule);
-    for (size_t pool = 0; pool < config_.pools.size(); ++pool) {
+    workers_.back()->SetSchedule(config().schedule);
+    for (size_t pool = 0; pool < config().pools.size(); ++pool) {
       PoolWorker& made = workers_.back()->AddPool(pool);
-      made.SetBackground(background_);
-      made.SetSagaRules(saga_rules_);
+      made.SetBackground(compiled_->background);
+      made.SetSagaRules(compiled_->saga_rules);
     }
   }
   workers_made_ = true;
   for (const auto& worker : workers_) worker->Start();
   if (const Status recovered = Recover(); !recovered) return recovered.error();
-  auto listeners = PrepareListeners(config_);
+  auto listeners = PrepareListeners(*compiled_);
   if (!listeners) return listeners.error();
-  CommitListeners(std::move(*listeners), config_.admin);
+  CommitListeners(std::move(*listeners), config().admin);
   for (const auto& rebalancer : rebalancers_) rebalancer->Start();
-  evener_.Configure(config_.balance);
+  evener_.Configure(config().balance);
   StartWatchdog();
   return Done();
 }
@@ -181,7 +169,7 @@ void Server::StartWatchdog() {
     watchdog_.Watch(fmt::format("worker {}", worker->index()), worker->loop().pulse(),
                     last_command);
   }
-  watchdog_.Start(config_.watchdog);
+  watchdog_.Start(config().watchdog);
 }
 
 // Writes that a former process left half done are settled before anybody can see them, as far as
@@ -190,18 +178,18 @@ Status Server::Recover() {
   if (journal_ == nullptr) return Done();
   auto open = journal_->Load();
   if (!open) return open.error();
-  std::vector<std::vector<OpenSaga>> by_pool(config_.pools.size());
+  std::vector<std::vector<OpenSaga>> by_pool(config().pools.size());
   for (OpenSaga& saga : *open) {
     const auto at =
-        std::find_if(config_.pools.begin(), config_.pools.end(),
+        std::find_if(config().pools.begin(), config().pools.end(),
                      [&](const PoolConfig& pool) { return pool.name == saga.plan.pool; });
-    if (at == config_.pools.end()) {
+    if (at == config().pools.end()) {
       return Error{ErrorCode::kInvalid,
                    fmt::format("the state database {} has a write over several shards of pool '{}' "
                                "that is half done, and there is no such pool; start once with it",
                                state_->path(), saga.plan.pool)};
     }
-    by_pool[static_cast<size_t>(at - config_.pools.begin())].push_back(std::move(saga));
+    by_pool[static_cast<size_t>(at - config().pools.begin())].push_back(std::move(saga));
   }
   if (!open->empty()) {
     LogWarning("{} writes over several shards were left open by a former process: settling them",
@@ -247,50 +235,43 @@ std::unique_ptr<SagaPool> Server::MakeSagas(size_t pool) {
   return sagas;
 }
 
-// Without the state database the proxy serves; what needs it is refused and says why.
-void Server::OpenState() {
-  if (config_.saga.journal.empty()) {
+// Without it the proxy would serve, but for what it is there for: that is for the operator to say.
+Status Server::OpenState() {
+  const StatePlace& place = compiled_->state;
+  if (place.path.empty()) {
     why_no_state_ = "saga.journal is empty";
-    return;
+    return Done();
   }
+  if (const Status made = MakeStateFolder(place); !made) return made;
   Database::Options options;
-  options.path = config_.saga.journal;
-  options.fsync = config_.saga.fsync == FsyncPolicy::kAlways        ? Database::Fsync::kAlways
-                  : config_.saga.fsync == FsyncPolicy::kEverySecond ? Database::Fsync::kEverySecond
-                                                                    : Database::Fsync::kNo;
-  // It holds the shards' passwords.
+  options.path = place.path;
+  options.fsync = config().saga.fsync == FsyncPolicy::kAlways        ? Database::Fsync::kAlways
+                  : config().saga.fsync == FsyncPolicy::kEverySecond ? Database::Fsync::kEverySecond
+                                                                     : Database::Fsync::kNo;
+  // It holds keys of clients on their way, and passwords of shards that leave.
   const mode_t before = umask(077);
   auto opened = Database::Open(std::move(options));
   umask(before);
-  if (opened) {
-    auto journal = SagaJournal::Open(**opened);
-    if (journal) {
-      state_ = std::move(*opened);
-      journal_ = std::move(*journal);
-      return;
-    }
-    why_no_state_ = journal.error().text;
-    LogWarning("there is no state database: {}", why_no_state_);
-    return;
+  if (!opened) {
+    return Error{opened.error().code, "the state database (saga.journal): " + opened.error().text};
   }
-  why_no_state_ = opened.error().text;
-  LogWarning(
-      "there is no state database, so the owners of keys cannot change, and writes over "
-      "several shards are all or nothing only while the proxy is not killed: {}",
-      why_no_state_);
+  auto journal = SagaJournal::Open(**opened);
+  if (!journal) {
+    return Error{journal.error().code,
+                 "the state database (saga.journal): " + journal.error().text};
+  }
+  state_ = std::move(*opened);
+  journal_ = std::move(*journal);
+  return Done();
 }
 
-// The certificates are read again: they may have been renewed under their names.
-Result<Listeners::Prepared> Server::PrepareListeners(const Config& config) {
+Result<Listeners::Prepared> Server::PrepareListeners(const CompiledConfig& compiled) {
+  const Config& config = compiled.config();
   std::vector<Door> doors;
   for (size_t pool = 0; pool < config.pools.size(); ++pool) {
-    for (const ListenConfig& listen : config.pools[pool].listen) {
-      Door& door = doors.emplace_back(Door{listen.address, pool, nullptr});
-      if (!listen.tls.enabled) continue;
-      auto made = TlsContext::Server(
-          {listen.tls.certificate, listen.tls.key, listen.tls.authorities, listen.tls.verify});
-      if (!made) return made.error();
-      door.tls = std::move(*made);
+    const auto& listen = config.pools[pool].listen;
+    for (size_t i = 0; i < listen.size(); ++i) {
+      doors.push_back({listen[i].address, pool, compiled.pools[pool].listen_tls[i]});
     }
   }
   if (config.admin.listen) {
@@ -329,12 +310,12 @@ uint32_t Server::possible_clients() {
 }
 
 void Server::CheckClientLimit() const {
-  if (config_.limits.clients <= possible_clients()) return;
+  if (config().limits.clients <= possible_clients()) return;
   LogWarning(
       "limits.clients is {}, but the process may have {} descriptors and keeps {} of them for "
       "shards, files and the admin pages: it takes {} clients at most; raise the limit of open "
       "files (ulimit -n, LimitNOFILE)",
-      config_.limits.clients, DescriptorLimit(), KeptDescriptors(), possible_clients());
+      config().limits.clients, DescriptorLimit(), KeptDescriptors(), possible_clients());
 }
 
 void Server::TurnAway(int fd, bool plain, const std::string& why) {
@@ -370,115 +351,10 @@ void Server::Accept(const Door& door, int fd) {
   });
 }
 
-void Server::ReloadFor(size_t worker, std::function<void(Result<std::string>)> done) {
-  Worker* home = workers_[worker].get();
-  mailbox_.Post([this, home, done = std::move(done)] {
-    const Result<std::string> result = Reload();
-    home->mailbox().Post([done, result] { done(result); });
-  });
-}
-
 void Server::SetBackgroundRule() {
   BackgroundRule rule;
-  rule.share = config_.schedule.background_share;
+  rule.share = config().schedule.background_share;
   jobs_.background().set_rule(rule);
-}
-
-// What cannot change while the process runs.
-Status Server::CheckReload(const Config& next) const {
-  if (next.pools.size() != config_.pools.size()) {
-    return Error{ErrorCode::kInvalid, "pools cannot be added or removed by a reload; restart"};
-  }
-  for (size_t i = 0; i < next.pools.size(); ++i) {
-    if (next.pools[i].name != config_.pools[i].name) {
-      return Error{ErrorCode::kInvalid,
-                   fmt::format("pool '{}' was '{}'; pools keep their names and order in a reload",
-                               next.pools[i].name, config_.pools[i].name)};
-    }
-    if (next.pools[i].databases != config_.pools[i].databases) {
-      return Error{ErrorCode::kInvalid, "'databases' cannot change in a reload; restart"};
-    }
-  }
-  if (next.workers != config_.workers) {
-    return Error{ErrorCode::kInvalid, "'workers' cannot change in a reload; restart"};
-  }
-  return Done();
-}
-
-Result<std::string> Server::Reload() {
-  const Result<std::string> taken = TakeReload();
-  ++(taken ? reloads_ : reloads_refused_);
-  return taken;
-}
-
-Result<std::string> Server::TakeReload() {
-  if (config_file_.empty()) {
-    return Error{ErrorCode::kInvalid, "there is no configuration file to read again"};
-  }
-  Result<Config> next = LoadConfig(config_file_);
-  if (!next) return next.error();
-  if (const Status fits = CheckReload(*next); !fits) return fits.error();
-  auto background = MakeBackgroundClass(table_, next->schedule.background);
-  if (!background) return background.error();
-  auto rules = SagaRulesOf(table_, next->saga);
-  if (!rules) return rules.error();
-  auto commands = OperatorCommandsOf(table_, next->commands);
-  if (!commands) return commands.error();
-  for (const auto& rebalancer : rebalancers_) {
-    if (const Status fits = rebalancer->Check(*next); !fits) return fits.error();
-  }
-  // Users that ACL SETUSER changed stay so unless the file's have changed as well.
-  std::vector<std::vector<std::shared_ptr<const AclUser>>> users(next->pools.size());
-  std::vector<bool> new_users(next->pools.size());
-  for (size_t i = 0; i < next->pools.size(); ++i) {
-    auto made = MakeUsers(table_, next->pools[i]);
-    if (!made) return made.error();
-    users[i] = std::move(*made);
-    new_users[i] = next->pools[i].users != config_.pools[i].users;
-  }
-  auto log = PreparedLog::Open(next->log);
-  if (!log) return log.error();
-  auto listeners = PrepareListeners(*next);
-  if (!listeners) return listeners.error();
-  // Nothing can fail any more.
-  CommitListeners(std::move(*listeners), next->admin);
-  UseLog(std::move(*log));
-  ++epoch_;
-  std::string changes;
-  if (next->commands != config_.commands) {
-    table_.Replace(*commands);
-    for (const auto& pool : pool_states_) pool->modules.Take(*commands);
-  }
-  config_ = std::move(*next);
-  SetMaxClients(config_.limits.clients);
-  CheckClientLimit();
-  background_ = *background;
-  saga_rules_ = *rules;
-  SetBackgroundRule();
-  evener_.Configure(config_.balance);
-  watchdog_.SetPatience(config_.watchdog);
-  const SessionLimits limits = MakeSessionLimits(config_, worker_count_);
-  {
-    const std::lock_guard lock(moves_);
-    for (const auto& worker : workers_) {
-      Worker* at = worker.get();
-      at->mailbox().Post([at, schedule = config_.schedule] { at->SetSchedule(schedule); });
-    }
-  }
-  for (size_t i = 0; i < rebalancers_.size(); ++i) {
-    const ProxyFacts facts = FactsOf(config_.pools[i]);
-    if (new_users[i]) pool_states_[i]->access.Replace(std::move(users[i]));
-    PostToPool(i,
-               [limits, facts, background = background_, rules = saga_rules_](PoolWorker& worker) {
-                 worker.Configure(limits, facts);
-                 worker.SetBackground(background);
-                 worker.SetSagaRules(rules);
-                 worker.RenewUsers();
-               });
-    changes += (changes.empty() ? "" : "; ") + rebalancers_[i]->Use(config_);
-  }
-  LogInfo("configuration {} read again: {}", config_file_, changes);
-  return changes;
 }
 
 void Server::Run() {
@@ -488,21 +364,22 @@ void Server::Run() {
   on(SIGTERM, [this] { OnTerminate(); });
   on(SIGINT, [this] { OnTerminate(); });
   on(SIGHUP, [this] {
-    const Result<std::string> changed = Reload();
-    if (!changed) LogError("reload refused, nothing changed: {}", changed.error().text);
+    Reload([](const Result<std::string>& changed) {
+      if (!changed) LogError("reload refused, nothing changed: {}", changed.error().text);
+    });
   });
   on(SIGUSR1, [] {
     const Status reopened = ReopenLog();
     if (!reopened) LogError("{}", reopened.error().text);
   });
-  for (size_t i = 0; i < config_.pools.size(); ++i) {
-    for (const ListenConfig& listen : config_.pools[i].listen) {
-      LogInfo("pool {} listens on {}{}, {} shards, {} workers", config_.pools[i].name,
+  for (size_t i = 0; i < config().pools.size(); ++i) {
+    for (const ListenConfig& listen : config().pools[i].listen) {
+      LogInfo("pool {} listens on {}{}, {} shards, {} workers", config().pools[i].name,
               listen.address.ToString(), listen.tls.enabled ? " (TLS)" : "",
               rebalancers_[i]->snapshot()->links.size(), worker_count_);
     }
   }
-  if (config_.admin.listen) LogInfo("admin pages at {}", config_.admin.listen->ToString());
+  if (config().admin.listen) LogInfo("admin pages at {}", config().admin.listen->ToString());
   loop_.Run();
   signals_.clear();
 }
@@ -514,7 +391,7 @@ void Server::OnTerminate() {
     return;
   }
   LogInfo("stopping: clients have {} ms to get their replies",
-          Milliseconds(config_.timeouts.drain));
+          Milliseconds(config().timeouts.drain));
   Stop(false);
 }
 
@@ -529,7 +406,7 @@ void Server::Stop(bool now) {
     Worker* at = worker.get();
     at->mailbox().Post([at, now] { at->Drain(now); });
   }
-  if (!now) drain_deadline_.StartOnce(config_.timeouts.drain);
+  if (!now) drain_deadline_.StartOnce(config().timeouts.drain);
   if (waiter_.joinable()) return;
   waiter_ = std::thread([this] {
     for (const auto& worker : workers_) worker->Join();

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "base/database.h"
-#include "command/background.h"
+#include "base/executor.h"
+#include "base/log.h"
 #include "command/proxy.h"
 #include "command/push_counts.h"
 #include "command/table.h"
-#include "config/config.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/signal.h"
@@ -24,6 +24,7 @@
 #include "saga/journal.h"
 #include "saga/lock_service.h"
 #include "saga/saga_set.h"
+#include "server/compile.h"
 #include "server/evener.h"
 #include "server/jobs.h"
 #include "server/listeners.h"
@@ -40,7 +41,7 @@ class PoolWorker;
 class Server {
  public:
   // `config_file` may be empty (the demo): then there is nothing to reload.
-  static Result<std::unique_ptr<Server>> Create(Config config, std::string config_file);
+  static Result<std::unique_ptr<Server>> Create(ConfigFile file, std::string config_file);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -101,30 +102,43 @@ class Server {
 
  private:
   friend class Observer;  // reads what it shows
-  Server(Config config, std::string config_file);
-  Status Start();
+  // A configuration read again: compiled, and what the shards say about it.
+  using Read = Result<std::pair<std::shared_ptr<const CompiledConfig>, std::vector<std::string>>>;
+  // All parts of a reload, ready to be taken; dropped, they leave nothing changed.
+  struct Prepared {
+    std::shared_ptr<const CompiledConfig> next;
+    std::vector<std::shared_ptr<Rebalancer::Prepared>> rings;  // by pool
+    PreparedLog log;
+    Listeners::Prepared listeners;
+  };
+
+  explicit Server(std::string config_file);
+  const Config& config() const { return compiled_->config(); }
+  Status Start(ConfigFile file);
   void StartWatchdog();
-  void OpenState();
+  Status OpenState();
   Status Recover();
   std::string DescribeState() const;
   std::unique_ptr<LockService> MakeLocks(size_t pool);
   std::unique_ptr<SagaPool> MakeSagas(size_t pool);
-  Result<Listeners::Prepared> PrepareListeners(const Config& config);
+  Result<Listeners::Prepared> PrepareListeners(const CompiledConfig& compiled);
   void CommitListeners(Listeners::Prepared prepared, const AdminConfig& admin);
   void CheckClientLimit() const;
   void TurnAway(int fd, bool plain, const std::string& why);
   void Accept(const Door& door, int fd);
   Worker& LeastLoaded();
-  Result<std::string> Reload();
-  Result<std::string> TakeReload();
-  Status CheckReload(const Config& next) const;
+  void Reload(std::function<void(const Result<std::string>&)> done);
+  Read ReadAgain() const;
+  Result<Prepared> PrepareReload(std::shared_ptr<const CompiledConfig> next);
+  Result<std::string> TakeReload(const Read& read);
+  std::string Commit(Prepared prepared);
   ProxyFacts FactsOf(const PoolConfig& pool) const;
   void EndVisit();
   void SetBackgroundRule();
   void OnTerminate();
   void Stop(bool now);
 
-  Config config_;
+  std::shared_ptr<const CompiledConfig> compiled_;  // the one that serves
   const std::string config_file_;
   const std::string run_id_;
   const TimePoint started_at_;
@@ -148,8 +162,6 @@ class Server {
   Evener evener_;
   Jobs jobs_;
   std::vector<std::unique_ptr<Rebalancer>> rebalancers_;  // by pool
-  std::shared_ptr<const BackgroundClass> background_;     // empty: no command
-  std::shared_ptr<const SagaRules> saga_rules_;
   std::mutex moves_;
   size_t visits_ = 0;            // of all workers, under way; guarded by moves_
   bool stopping_moves_ = false;  // guarded by moves_
@@ -163,6 +175,8 @@ class Server {
   Observer observer_;
   Timer heartbeat_;  // so that the main loop turns, also while nothing happens
   Watchdog watchdog_;
+  std::atomic<bool> stopping_errands_{false};
+  Executor errands_;  // reloads, as far as they wait for files and shards
   // Waits for the workers, so that the main thread's loop still hears a second signal meanwhile.
   std::thread waiter_;
 };

@@ -5,15 +5,6 @@
 namespace ringmaster {
 namespace {
 
-TlsOptions OptionsOf(const TlsConfig& tls) {
-  return {tls.certificate, tls.key, tls.authorities, tls.verify};
-}
-
-Result<std::shared_ptr<TlsContext>> MakeTls(const TlsConfig& tls) {
-  if (!tls.enabled) return std::shared_ptr<TlsContext>();
-  return TlsContext::Client(OptionsOf(tls));
-}
-
 // Whose name the shard's certificate must bear; empty: nobody looks.
 std::string ExpectedName(const ShardConfig& shard) {
   if (!shard.tls.enabled || !shard.tls.verify) return "";
@@ -22,17 +13,21 @@ std::string ExpectedName(const ShardConfig& shard) {
 }
 
 bool SameLimits(const BackendLimits& a, const BackendLimits& b) {
-  return a.connect_timeout == b.connect_timeout && a.command_timeout == b.command_timeout;
+  return a.connect_timeout == b.connect_timeout && a.command_timeout == b.command_timeout &&
+         a.nesting == b.nesting;
 }
 
-// A link of before that does the same; certificates may have changed on disk, so TLS starts anew.
+// A link of before that does the same. Certificates may have changed on disk: `tls` of another
+// reload is another one.
 std::shared_ptr<ShardLink> Known(const std::shared_ptr<const RouteSnapshot>& previous,
-                                 const ShardConfig& shard, const BackendLimits& limits) {
-  if (previous == nullptr || shard.tls.enabled) return nullptr;
+                                 const ShardConfig& shard, const std::shared_ptr<TlsContext>& tls,
+                                 const BackendLimits& limits) {
+  if (previous == nullptr) return nullptr;
   for (const std::shared_ptr<ShardLink>& link : previous->links) {
     const ShardAddress& at = link->shard();
     if (at.name == shard.name && at.address == shard.address && at.username == shard.username &&
-        at.password == shard.password && at.tls == nullptr && SameLimits(link->limits(), limits)) {
+        at.password == shard.password && at.tls == tls &&
+        at.tls_server_name == ExpectedName(shard) && SameLimits(link->limits(), limits)) {
       return link;
     }
   }
@@ -55,15 +50,15 @@ TopologySpec SpecOf(const PoolConfig& pool) {
 }
 
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
-    const PoolConfig& pool, const Config& config,
+    const PoolConfig& pool, const Config& config, const ShardTls& tls,
     const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch) {
   auto topology = Topology::Build(SpecOf(pool), epoch);
   if (!topology) return topology.error();
-  return MakeSnapshot(pool.shards, config, previous, *topology, nullptr, "");
+  return MakeSnapshot(pool.shards, config, tls, previous, *topology, nullptr, "");
 }
 
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
-    const std::vector<ShardConfig>& shards, const Config& config,
+    const std::vector<ShardConfig>& shards, const Config& config, const ShardTls& shard_tls,
     const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
     std::shared_ptr<const RingMove> move, const std::string& client_name) {
   auto snapshot = std::make_shared<RouteSnapshot>();
@@ -73,11 +68,12 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
   BackendLimits limits;
   limits.connect_timeout = config.timeouts.connect;
   limits.command_timeout = config.timeouts.command;
+  limits.nesting = config.limits.nesting;
   for (const ShardConfig& shard : shards) {
-    std::shared_ptr<ShardLink> link = Known(previous, shard, limits);
+    Result<std::shared_ptr<TlsContext>> tls = shard_tls.For(shard.tls);
+    if (!tls) return Error{tls.error().code, "shard " + shard.name + ": " + tls.error().text};
+    std::shared_ptr<ShardLink> link = Known(previous, shard, *tls, limits);
     if (link == nullptr) {
-      Result<std::shared_ptr<TlsContext>> tls = MakeTls(shard.tls);
-      if (!tls) return Error{tls.error().code, "shard " + shard.name + ": " + tls.error().text};
       link = std::make_shared<ShardLink>(
           ShardAddress{shard.name, shard.address, shard.username, shard.password, *tls,
                        ExpectedName(shard), client_name},

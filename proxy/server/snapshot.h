@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "control/shard_client.h"
 #include "route/router.h"
+#include "server/shard_tls.h"
 #include "session/session.h"
 
 namespace ringmaster {
@@ -16,12 +17,12 @@ TopologySpec SpecOf(const PoolConfig& pool);
 // Shards that stay as they are keep their link, and with it their connections. `previous` may be
 // empty.
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
-    const PoolConfig& pool, const Config& config,
+    const PoolConfig& pool, const Config& config, const ShardTls& tls,
     const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch);
 // The same for a topology that is there already, `shards` at its indexes; `move` may be empty.
 // `client_name`: how connections to the shards are called there.
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
-    const std::vector<ShardConfig>& shards, const Config& config,
+    const std::vector<ShardConfig>& shards, const Config& config, const ShardTls& tls,
     const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
     std::shared_ptr<const RingMove> move, const std::string& client_name);
 

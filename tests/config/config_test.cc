@@ -74,7 +74,7 @@ workers: 0
 balance: {push: true, pull: true, interval: 100ms, threshold: 0.15, gather: 8}
 schedule: {quantum: 32, window: 512, background_share: 0.05}
 rebalance: {batch: 64, max_keys_per_second: 0, durable_move: aof}
-saga: {journal: /var/lib/ringmaster/state.db, fsync: everysec, isolated_reads: false, modes: {}}
+saga: {fsync: everysec, isolated_reads: false, modes: {}}
 timeouts: {connect: 1s, command: 5s, idle_client: 0s, drain: 10s}
 limits:
   clients: 10000
@@ -102,7 +102,7 @@ commands: {ft.get: {keys: 1, write: false, arity: -2}, KEYS: {serve: refuse, why
 rebalance: {batch: 7, max_keys_per_second: 8, durable_move: replica}
 timeouts: {connect: 10ms, command: 20ms, idle_client: 30s, drain: 0s}
 limits: {clients: 9, query_buffer: 1mb, reply_buffer: 2mb, memory: 1gb, max_args: 10,
-         max_bulk: 3mb, nesting: 4}
+         max_bulk: 3mb, nesting: 9}
 admin: {listen: /run/admin.sock, hosts: [Proxy.example., "::1"]}
 watchdog: 5s
 log: {level: debug, file: /tmp/log, format: json}

@@ -48,7 +48,7 @@ commands:
 rebalance: {batch: 1, max_keys_per_second: 1000, durable_move: off}
 timeouts: {connect: 1ms, command: 61s, idle_client: 1d, drain: 90m}
 limits: {clients: 1, query_buffer: 1025, reply_buffer: 1kb, memory: 3gb, max_args: 1, max_bulk: 2k,
-         nesting: 1}
+         nesting: 8}
 admin: {listen: "", hosts: [a.example, "*"]}
 watchdog: 0s
 log: {level: "off", file: "a: b", format: json}

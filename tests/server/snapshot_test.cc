@@ -24,7 +24,8 @@ Config TwoShards() {
 
 std::shared_ptr<const RouteSnapshot> Make(const Config& config,
                                           const std::shared_ptr<const RouteSnapshot>& previous) {
-  auto made = MakeSnapshot(config.pools[0], config, previous, previous == nullptr ? 1 : 2);
+  auto made =
+      MakeSnapshot(config.pools[0], config, ShardTls(), previous, previous == nullptr ? 1 : 2);
   EXPECT_TRUE(made.ok()) << made.error().text;
   return made.ok() ? *made : nullptr;
 }
@@ -61,7 +62,7 @@ TEST(SnapshotTest, BadCertificateIsAnErrorThatNamesTheShard) {
   Config config = TwoShards();
   config.pools[0].shards[1].tls.enabled = true;
   config.pools[0].shards[1].tls.authorities = "/no/such/ca.pem";
-  const auto made = MakeSnapshot(config.pools[0], config, nullptr, 1);
+  const auto made = MakeSnapshot(config.pools[0], config, ShardTls(), nullptr, 1);
   ASSERT_FALSE(made.ok());
   EXPECT_NE(made.error().text.find("shard b"), std::string::npos) << made.error().text;
 }

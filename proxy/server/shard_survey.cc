@@ -1,0 +1,142 @@
+#include "server/shard_survey.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+#include "config/section.h"
+#include "control/shard_client.h"
+#include "server/snapshot.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr Duration kEach = std::chrono::seconds(1);  // for connecting, and for each answer
+constexpr Duration kAll = std::chrono::seconds(3);
+constexpr size_t kThreads = 32;
+
+// One shard, and what it said.
+struct Asked {
+  size_t pool;
+  size_t shard;
+  bool answered = false;
+  std::string run_id = {};       // empty: it does not tell
+  std::vector<bool> knows = {};  // each of the commands
+};
+
+std::vector<std::string> AddedCommands(const CompiledConfig& compiled, const CommandTable& table) {
+  std::vector<std::string> names;
+  for (const CommandConfig& command : compiled.config().commands) {
+    if (table.BuiltIn(command.name) != nullptr) continue;
+    if (command.serve != CommandService::kRefuse) names.push_back(command.name);
+  }
+  return names;
+}
+
+void Ask(const CompiledConfig& compiled, const std::vector<std::string>& commands, Asked& asked) {
+  const Config& config = compiled.config();
+  ShardClient client(MakeTarget(config.pools[asked.pool].shards[asked.shard]), ShardClientName(),
+                     std::min(config.timeouts.connect, kEach),
+                     std::min(config.timeouts.command, kEach));
+  if (!client.Ready()) return;
+  asked.run_id = client.run_id();
+  if (!commands.empty()) {
+    ShardClient::Args words = {"COMMAND", "INFO"};
+    words.insert(words.end(), commands.begin(), commands.end());
+    const ShardReply infos = client.Ask(words);
+    if (!infos.is_array() || infos.size() != commands.size()) return;
+    for (size_t i = 0; i < commands.size(); ++i) {
+      asked.knows.push_back(infos.at(i).is_array() && infos.at(i).size() > 0);
+    }
+  }
+  asked.answered = true;
+}
+
+// All of them, some at a time.
+void AskAll(const CompiledConfig& compiled, const std::vector<std::string>& commands,
+            const std::atomic<bool>& stop, std::vector<Asked>& all) {
+  const TimePoint until = MonotonicNow() + kAll;
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t at = next++; at < all.size() && !stop && MonotonicNow() < until; at = next++) {
+      Ask(compiled, commands, all[at]);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(kThreads, all.size()); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+}
+
+void FindTwins(const CompiledConfig& compiled, const std::vector<Asked>& all,
+               std::vector<std::string>& mistakes) {
+  std::map<std::pair<size_t, std::string>, size_t> first;
+  for (const Asked& asked : all) {
+    if (asked.run_id.empty()) continue;
+    const auto [known, fresh] = first.emplace(std::pair(asked.pool, asked.run_id), asked.shard);
+    if (fresh) continue;
+    const auto& shards = compiled.config().pools[asked.pool].shards;
+    const ConfigFile::Path path = {"pools", std::to_string(asked.pool), "shards",
+                                   std::to_string(asked.shard)};
+    mistakes.push_back(compiled.file.Note(
+        path, fmt::format("shard {} ({}) and shard {} ({}) are one server (run id {}): its keys "
+                          "would be there twice; remove one of them",
+                          shards[known->second].name, shards[known->second].address.ToString(),
+                          shards[asked.shard].name, shards[asked.shard].address.ToString(),
+                          asked.run_id)));
+  }
+}
+
+void FindUnknown(const CompiledConfig& compiled, const CommandTable& table,
+                 const std::vector<std::string>& commands, const std::vector<Asked>& all,
+                 std::vector<std::string>& notes) {
+  std::vector<Bytes> built_in;
+  for (const auto& command : table.all()) {
+    if (command->full_name.find('|') == std::string::npos) built_in.push_back(command->full_name);
+  }
+  for (size_t i = 0; i < commands.size(); ++i) {
+    bool answered = false;
+    bool known = false;
+    for (const Asked& asked : all) {
+      answered = answered || asked.answered;
+      known = known || (asked.answered && asked.knows[i]);
+    }
+    if (!answered || known) continue;
+    const Bytes closest = ClosestName(Lowercase(commands[i]), built_in);
+    notes.push_back(compiled.file.Note(
+        {"commands", commands[i]},
+        "no shard knows this command" +
+            (closest.empty() ? std::string(": load its module there, or remove it")
+                             : fmt::format(": did you mean '{}'?", Uppercase(closest)))));
+  }
+}
+
+}  // namespace
+
+ShardSurvey SurveyShards(const CompiledConfig& compiled, const CommandTable& table,
+                         const std::atomic<bool>& stop) {
+  const std::vector<std::string> commands = AddedCommands(compiled, table);
+  std::vector<Asked> all;
+  const auto& pools = compiled.config().pools;
+  for (size_t pool = 0; pool < pools.size(); ++pool) {
+    // One alone is nobody's twin.
+    if (pools[pool].shards.size() < 2 && commands.empty()) continue;
+    for (size_t shard = 0; shard < pools[pool].shards.size(); ++shard) {
+      all.push_back({pool, shard});
+    }
+  }
+  ShardSurvey survey;
+  if (all.empty()) return survey;
+  AskAll(compiled, commands, stop, all);
+  FindTwins(compiled, all, survey.mistakes);
+  FindUnknown(compiled, table, commands, all, survey.notes);
+  return survey;
+}
+
+}  // namespace ringmaster
