@@ -200,7 +200,7 @@ Task<std::string> ScriptRights::Open(RecipeCall& call, Backend& backend, const A
 Task<std::string> ScriptRights::Run(RecipeCall& call, uint32_t shard,
                                     std::shared_ptr<const AclUser> user) {
   const std::vector<std::string> rules = MirrorRules(call.context().table, *user);
-  Backend& backend = router_.backend(shard);
+  Backend& backend = call.routes().backend(shard);
   const std::string mirror = MirrorName(call.context().proxy.facts().run_id, rules);
   Lane lane;
   if (!TakeIdle(backend, mirror, call.database(), call.resp(), lane)) {

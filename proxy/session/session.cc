@@ -27,6 +27,9 @@ constexpr size_t kSoftOutput = 1024 * 1024;
 // An unfinished request shorter than this is looked at anew when more of it comes: cheaper than
 // keeping the parser's state.
 constexpr size_t kReparse = 1024;
+// A request of up to this size is taken in whole whatever limits.memory says, so that it can be
+// refused rather than cut off.
+constexpr size_t kTakenWhole = 1024 * 1024;
 // Values up to this size MONITOR shows.
 constexpr size_t kShownWhole = 1024 * 1024;
 
@@ -136,8 +139,8 @@ bool Session::GrowInput() {
   const size_t capacity = std::min(std::max({BlockPool::kLarge, wanted, have * 2}),
                                    std::max(context_.limits.query_buffer, wanted));
   const size_t memory = context_.limits.memory;
-  if (memory != 0 && capacity > BlockPool::kLarge &&
-      context_.blocks.bytes_in_use() + capacity > memory) [[unlikely]] {
+  if (memory != 0 && capacity > kTakenWhole && context_.blocks.bytes_in_use() + capacity > memory)
+      [[unlikely]] {
     context_.commands.metrics.memory_refused.Add();
     BadProtocol(errors::OutOfMemory());
     return false;
