@@ -127,7 +127,7 @@ log: {level: debug, file: /tmp/log, format: json}
   expected.rebalance = {7, 8, DurableMove::kReplica};
   expected.timeouts = {std::chrono::milliseconds(10), std::chrono::milliseconds(20),
                        std::chrono::seconds(30), Duration(0)};
-  expected.limits = {9, 1 << 20, 2 << 20, 1 << 30, 10, 3 << 20, 4};
+  expected.limits = {9, 1 << 20, 2 << 20, 1 << 30, 10, 3 << 20, 9};
   expected.admin.listen = Address{Address::kUnix, "", 0, "/run/admin.sock"};
   expected.admin.hosts = {"proxy.example", "::1"};
   expected.watchdog = std::chrono::seconds(5);

@@ -61,7 +61,7 @@ commands:
   M.B: {serve: sum}
 )");
   for (const char* said :
-       {"f:2:45: pools[0].listen[0].tls: cannot use certificate",
+       {"f:2:44: pools[0].listen[0].tls: cannot use certificate",
         "f:4:35: unknown key 'wieght' in pools[0].shards[0]",
         "f:9:15: pools[0].users[1].keys: '~app:*': ",
         "f:10:31: schedule.background[1]: there is no command 'nothing'",
@@ -100,7 +100,7 @@ TEST_F(CompileTest, WhatHasNoEffectIsNoted) {
   ASSERT_TRUE(made.ok()) << made.error().text;
   ASSERT_EQ((*made)->notes.size(), 2U);
   EXPECT_TRUE((*made)->notes[0].starts_with("f:4:17: saga.journal: ")) << (*made)->notes[0];
-  EXPECT_TRUE((*made)->notes[1].starts_with("f:3:48: pools[0].shards[0].replicas: has no effect"))
+  EXPECT_TRUE((*made)->notes[1].starts_with("f:3:45: pools[0].shards[0].replicas: has no effect"))
       << (*made)->notes[1];
 }
 
