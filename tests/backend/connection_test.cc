@@ -369,6 +369,22 @@ TEST_F(ConnectionTest, ALargeReplyLeavesTheSharedPlaceToOthers) {
   EXPECT_EQ(backends.route_epoch, 2U);
 }
 
+// Whoever waits until a key is nobody's any more does not wait for a slow reader.
+TEST_F(ConnectionTest, ARequestWhoseReplyHasBegunIsCarriedOut) {
+  Asker& large = askers.emplace_back(Get("large"));
+  Asker& small = askers.emplace_back(Get("small"));
+  Send(large);
+  loop.RunOnce();
+  const TimePoint sent = loop.Now();
+  EXPECT_FALSE(backend->AnsweredUpTo(sent));
+  shard().Send("$1000000\r\nbegin");
+  Turns();
+  EXPECT_TRUE(backend->AnsweredUpTo(sent));
+  shared().Send(small);
+  Turns();
+  EXPECT_FALSE(backend->AnsweredUpTo(loop.Now()));
+}
+
 TEST_F(ConnectionTest, ADrainedLargeReplyConnectionIsLentNext) {
   Asker& large = askers.emplace_back(Get("large"));
   Send(large);

@@ -193,6 +193,21 @@ TEST_F(OutputTest, SmallAndLargeComeOutInTheOrderTheyWentIn) {
   EXPECT_EQ(output_.accepted(), expected.size());
 }
 
+// More pieces than one list holds, while some of them go out.
+TEST_F(OutputTest, AnyNumberOfPiecesComeOutInTheirOrder) {
+  std::string expected, heard;
+  for (int i = 0; i < 3000; ++i) {
+    const Slice piece = blocks_.Copy(std::string(1100, static_cast<char>('a' + i % 26)));
+    output_.Append(piece);
+    expected += piece.bytes;
+    if (i % 7 != 0) continue;
+    (void)output_.Flush(*stream_, i % 2 == 0 ? 2000 : 100000);
+    heard += PeerHears();
+  }
+  EXPECT_EQ(heard + FlushAll(), expected);
+  EXPECT_EQ(blocks_.bytes_in_use(), 0U);
+}
+
 TEST_F(OutputTest, LargeBytesAreReferencedAndLetGoWhenTheyAreOut) {
   const Slice held = blocks_.Copy(std::string(100000, 'x'));
   output_.Append(held);

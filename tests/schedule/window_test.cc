@@ -15,6 +15,26 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+TEST(WindowTest, LargeBytesShrinkItAtOnceAndTripsOfSmallOnesOpenItAgain) {
+  WindowGroup group;
+  Window window(group);
+  TimePoint now{};
+  window.OnSent(1, 1, now);
+  EXPECT_TRUE(window.Admits(100));
+  window.OnSize(1U << 20);
+  EXPECT_TRUE(window.Admits(1));
+  EXPECT_FALSE(window.Admits(2));
+  window.OnSize(1U << 30);
+  EXPECT_TRUE(window.Admits(0));
+  EXPECT_FALSE(window.Admits(1));
+  for (int trip = 0; trip < 12; ++trip) {
+    now += milliseconds(1);
+    window.OnReplies(1, 100, now);
+    window.OnSent(1, 1, now);
+  }
+  EXPECT_TRUE(window.Admits(100));
+}
+
 // A shard that serves in order of arrival behind a way of fixed length, deep clients that always
 // have more, and interactive ones with one command every ten milliseconds.
 class Model {

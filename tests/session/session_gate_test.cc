@@ -71,6 +71,18 @@ TEST_F(SessionGateTest, BesideInteractiveClientsOneLargeValuePassesAtATime) {
   EXPECT_EQ(second->Line(), "+OK|");
 }
 
+TEST_F(SessionGateTest, WhoeverIsLetInAndTakesLongToSayItHoldsUpNobody) {
+  SomebodyIsInteractive();
+  const auto first = plane_.Connect();
+  const auto second = plane_.Connect();
+  Write(*first, "a");
+  AnswerWrite("a");
+  first->Send("*2\r\n$3\r\nGE");
+  plane_.Turns();
+  Write(*second, "b");
+  EXPECT_TRUE(WasAsked("b"));
+}
+
 TEST_F(SessionGateTest, WithoutInteractiveClientsNobodyWaits) {
   const auto first = plane_.Connect();
   const auto second = plane_.Connect();
