@@ -153,7 +153,7 @@ struct LimitsConfig {
   uint64_t memory = 0;                         // of all clients; 0: unlimited
   uint32_t max_args = 1 << 20;
   uint64_t max_bulk = uint64_t{512} << 20;
-  uint32_t nesting = 32;
+  uint32_t nesting = 1024;
   bool operator==(const LimitsConfig&) const = default;
 };
 
