@@ -106,6 +106,11 @@ TEST_F(MemoryOfClientsTest, StreamedValuesAreRefusedAndKeptNowhere) {
   ASSERT_EQ(holder.Command({"MULTI"}), "OK");
   const std::string part(100'000, 'v');
   ASSERT_TRUE(RefusedWithin(200, [&] { return holder.Command({"SET", "k", part}); }));
+  // What the last one took until it was refused is free again: little ones fill that up.
+  Client filler = cluster_.Connect();
+  ASSERT_EQ(filler.Command({"MULTI"}), "OK");
+  const std::string little(1000, 'v');
+  ASSERT_TRUE(RefusedWithin(1000, [&] { return filler.Command({"SET", "k", little}); }));
   Client client = cluster_.Connect();
   const std::string value(20'000'000, 'v');
   EXPECT_EQ(client.Command({"SET", "k", value}).substr(0, Refused().size()), Refused());
