@@ -118,6 +118,26 @@ TEST_F(WaitingTest, ForDataOfSeveralShardsBesideSagasNoWorkerSpins) {
   EXPECT_EQ(cluster_.proxy().Terminate(seconds(8)), 0);
 }
 
+TEST_F(WaitingTest, ClientThatResetsWhileItWaitsIsNoticed) {
+  Client client = cluster_.Connect();
+  const auto says = [&](const std::string& field) {
+    return Eventually([&] {
+      return client.Command({"INFO", "clients"}).find(field) != std::string::npos;
+    });
+  };
+  for (const std::vector<std::string>& waits : {std::vector<std::string>{"BLPOP", k0_, "0"},
+                                                {"BLPOP", k0_, k1_, "0"},
+                                                {"BLMOVE", k0_, k1_, "LEFT", "LEFT", "0"},
+                                                {"XREAD", "BLOCK", "0", "STREAMS", k0_, "$"}}) {
+    Client leaves = cluster_.Connect();
+    leaves.Send(Encode(waits));
+    ASSERT_TRUE(says("blocked_clients:1\\x0d")) << waits[0];
+    leaves.Reset();
+    EXPECT_TRUE(says("blocked_clients:0\\x0d")) << waits[0];
+    EXPECT_TRUE(says("connected_clients:1\\x0d")) << waits[0];
+  }
+}
+
 TEST_F(WaitingTest, ClientThatLeavesDuringAPauseIsNoticed) {
   Client client = cluster_.Connect();
   ASSERT_EQ(client.Command({"CLIENT", "PAUSE", "60000", "WRITE"}), "OK");

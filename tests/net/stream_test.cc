@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 
 #include "net/output.h"
 #include "net/timer.h"
@@ -97,6 +98,17 @@ TEST_F(StreamTest, APeerThatIsGoneWhileReadsAreNotWatchedIsFoundWhenTheyAre) {
   for (int i = 0; i < 5; ++i) loop_.RunOnce();
   EXPECT_EQ(readable_, 0);
   stream_->WatchReads(true);
+  EXPECT_TRUE(TurnUntil(loop_, [&] { return readable_ > 0; }));
+  EXPECT_EQ(last_, IoStatus::kError);
+}
+
+// It closes with bytes unread, which is a reset: libuv watches no more then.
+TEST_F(StreamTest, AResetIsToldToWhoeverLooksForThePeersLeaving) {
+  stream_->WatchReads(false);
+  stream_->WatchHangup(true);
+  loop_.RunOnce();
+  ASSERT_EQ(write(stream_->fd(), "unread", 6), 6);
+  close(std::exchange(peer_, -1));
   EXPECT_TRUE(TurnUntil(loop_, [&] { return readable_ > 0; }));
   EXPECT_EQ(last_, IoStatus::kError);
 }
