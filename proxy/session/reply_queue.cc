@@ -72,13 +72,13 @@ void ReplyQueue::Emit(Request& request, Output& output) {
   request.held = request.collected = 0;
 }
 
-void ReplyQueue::Abandon(Sink& reaper) {
+void ReplyQueue::Abandon(Reaper& reaper) {
   while (Request* request = list_.PopFront()) {
     if (request->done) {
       requests_.Delete(request);
     } else {
       request->parts.reset();
-      request->sink = &reaper;
+      reaper.Adopt(*request);
     }
   }
   size_ = 0;

@@ -14,6 +14,8 @@
 
 namespace ringmaster {
 
+class Reaper;
+
 class ReplyQueue {
  public:
   ReplyQueue(ObjectPool<Request>& requests, BlockPool& blocks)
@@ -56,7 +58,7 @@ class ReplyQueue {
   size_t held() const { return held_; }
 
   // The client left: what is under way goes to `reaper`, which frees it; the rest is freed now.
-  void Abandon(Sink& reaper);
+  void Abandon(Reaper& reaper);
 
  private:
   void Hold(Request& request, const Slice& reply);
@@ -80,14 +82,29 @@ class ReplyQueue {
 class Reaper final : public Sink {
  public:
   explicit Reaper(ObjectPool<Request>& requests) : requests_(requests) {}
+  // Whoever was to answer them is gone by then, as when the process stops in the middle of a wait.
+  ~Reaper() {
+    while (Request* request = waiting_.PopFront()) requests_.Delete(request);
+  }
+  Reaper(const Reaper&) = delete;
+  Reaper& operator=(const Reaper&) = delete;
+
+  // Owns it from now on. REQUIRES: it is in no list, and not answered.
+  void Adopt(Request& request) {
+    request.sink = this;
+    waiting_.PushBack(request);
+  }
   void OnReply(Exchange& exchange, const Slice&) override {
-    requests_.Delete(&Request::Of(exchange));
+    Request& request = Request::Of(exchange);
+    IntrusiveList<Request>::Remove(request);
+    requests_.Delete(&request);
   }
   const Exchange* Root(const Exchange&) const override { return nullptr; }
   void OnReplyPart(Exchange&, const Slice&) override {}
 
  private:
   ObjectPool<Request>& requests_;
+  IntrusiveList<Request> waiting_;
 };
 
 }  // namespace ringmaster

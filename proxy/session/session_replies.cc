@@ -67,7 +67,7 @@ void Session::OnReply(Exchange& exchange, const Slice& reply) {
   if (cut_short && &request == queue_.front()) {
     // Part of the reply is out: the only honest end is to hang up.
     Close("a shard was lost in the middle of a reply");
-    context_.requests.Delete(&request);
+    context_.reaper.OnReply(exchange, reply);
     return;
   }
   if (cut_short) request.parts.reset();
