@@ -1,7 +1,7 @@
 // A pipelined connection to one shard, in one database and one protocol version. Requests go out in
 // the order they came; replies are matched to them by a FIFO. It connects when first needed, comes
 // back by itself after a loss, and never hands a reply to the wrong asker: at the first doubt it is
-// closed (PROTOCOLS section 7, P4).
+// closed (docs/failures.md).
 //
 // Owner: a Backend, on one worker's thread. The rule for a lost connection: a request whose last
 // byte the socket never took cannot have run, it waits for the next connection; a sent read-only

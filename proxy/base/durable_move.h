@@ -1,4 +1,4 @@
-// What must have the new copy of a key that moves before its old copy goes (PROTOCOLS.md 4.6).
+// What must have the new copy of a key that moves before its old copy goes (docs/resharding.md).
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Logging for people and for machines. Any thread. Messages are formatted only when their level is
 // on. What can repeat goes through LogLimiter, so that trouble is logged once and counted, not
-// shouted (DESIGN.md promise 7).
+// shouted (docs/architecture.md).
 #pragma once
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // What a worker does to the commands of one pool while keys are locked: holds back those that touch
-// them, and says when nothing is under way on a key that is to be locked (PROTOCOLS.md 3.4, 5.5).
+// them, and says when nothing is under way on a key that is to be locked (docs/sagas.md).
 // The core is saga/locked_keys.h; here are the commands and the drain.
 //
 // Owner: a PoolWorker, on its thread. The warm path asks CommandContext::locked and nothing else.

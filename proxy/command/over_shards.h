@@ -1,4 +1,4 @@
-// Commands whose keys live on several shards (PROTOCOLS.md 6.3, 9.5): gather, execute, scatter.
+// Commands whose keys live on several shards (docs/sagas.md): gather, execute, scatter.
 //
 // One shard executes. Keys of others that the command needs are copied there under their own names,
 // which nobody asks that shard for, so that the client's own bytes run untouched. When all that is

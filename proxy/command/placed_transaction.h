@@ -1,4 +1,4 @@
-// A transaction whose keys live on several shards (PROTOCOLS.md 6.1): where each of its commands
+// A transaction whose keys live on several shards (docs/sagas.md): where each of its commands
 // runs, and how all of them do so at once.
 #pragma once
 

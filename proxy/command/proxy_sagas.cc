@@ -1,4 +1,4 @@
-// PROXY SAGAS: writes over several shards, as the operator sees them (PROTOCOLS.md 5.7).
+// PROXY SAGAS: writes over several shards, as the operator sees them (docs/sagas.md).
 #include <fmt/format.h>
 
 #include <optional>

@@ -1,7 +1,7 @@
 // Keys that the sweep has brought to their new owner and that would not yet survive its loss of
 // power: the old owner keeps its copy until the new one's disk, or a replica, has them
-// (PROTOCOLS.md 4.6). Both copies are equal meanwhile. A client that touches such a key has the old
-// one dropped first, as of every key on its way, and waits no longer than usual.
+// (docs/resharding.md). Both copies are equal meanwhile. A client that touches such a key has the
+// old one dropped first, as of every key on its way, and waits no longer than usual.
 //
 // WAITAOF and WAIT hold up the connection that asks: each new owner is asked over one of its own,
 // behind a write of ours, which is younger than what it asks for. No call waits for an answer.

@@ -1,5 +1,5 @@
 // Which keys of one donor are on their way at the moment, so that exactly one mover has a key at a
-// time (PROTOCOLS.md 4.4): workers carry keys that their clients wait for, the donor's own mover
+// time (docs/resharding.md): workers carry keys that their clients wait for, the donor's own mover
 // all others. The core, without I/O or lock; its owner guards it.
 #pragma once
 

@@ -1,5 +1,5 @@
 // The rings of each pool, epoch by epoch, in the state database: what survives a kill of the proxy
-// in the middle of a move (PROTOCOLS.md 4.3, 4.8). A ring is kept as text that only its writer
+// in the middle of a move (docs/resharding.md). A ring is kept as text that only its writer
 // understands.
 //
 //   plan     nothing was done yet: forgotten at the next start

@@ -1,5 +1,5 @@
 // One key on its way from its old owner to its new one, as a state machine without I/O
-// (PROTOCOLS.md 4.4, relay mode). Exactly one mover has a key at a time, and no client command
+// (docs/resharding.md). Exactly one mover has a key at a time, and no client command
 // touches it meanwhile.
 //
 //   DUMP and PTTL on the old owner -> RESTORE without REPLACE on the new one -> UNLINK on the old

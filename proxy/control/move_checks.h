@@ -1,4 +1,4 @@
-// What must hold before keys move (PROTOCOLS.md 4.2). Asks the shards and waits for them: for a
+// What must hold before keys move (docs/resharding.md). Asks the shards and waits for them: for a
 // thread of its own.
 #pragma once
 

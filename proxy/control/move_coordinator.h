@@ -1,5 +1,5 @@
 // The course of one change of the ring, as a state machine without I/O
-// (PROTOCOLS.md 4.1, 4.3, 4.8). The owner carries out the actions in their order and reports what
+// (docs/resharding.md). The owner carries out the actions in their order and reports what
 // came of them; events that do not fit the phase are late and are ignored.
 //
 //   kStable -> kPlanning -> kPreparing -> kFreezing -> kCommitting -> kMoving -> kSettling ->

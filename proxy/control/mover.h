@@ -1,6 +1,6 @@
 // Carries the keys of one donor to their new owners: one thread, so that exactly one mover has a
 // key at a time. Keys that a client waits for come first; in between it sweeps the donor with SCAN
-// until a whole pass finds nothing (PROTOCOLS.md 4.4, 4.6). Workers carry small keys that their
+// until a whole pass finds nothing (docs/resharding.md). Workers carry small keys that their
 // clients wait for themselves, and ask it for each whether they may.
 //
 // Keys are relayed: DUMP and PTTL from the donor, RESTORE without REPLACE to the recipient, and

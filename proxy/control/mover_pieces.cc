@@ -1,4 +1,4 @@
-// Keys that would stop a server for long if they were moved at once (PROTOCOLS.md 4.5).
+// Keys that would stop a server for long if they were moved at once (docs/resharding.md).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // What a proxy leaves on the shards whose ring it has changed: a hidden key that says whose ring
 // they follow and which epoch of it. Together with the names of connections it lets a proxy notice
-// another one that would not follow its moves (PROTOCOLS.md 4.8, 4.9).
+// another one that would not follow its moves (docs/resharding.md).
 //
 // Asks shards and waits for them: for a thread of its own.
 #pragma once

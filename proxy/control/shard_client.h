@@ -1,6 +1,6 @@
 // A blocking connection to one shard for the mover and the checks: named, so that a successor knows
-// it (PROTOCOLS.md 3.1), and fenced: before a lost connection is replaced, what it had sent is made
-// final (3.2). Over TLS where the shard is. The only place that sees hiredis.
+// it (docs/resharding.md), and fenced: before a lost connection is replaced, what it had sent is
+// made final. Over TLS where the shard is. The only place that sees hiredis.
 //
 // Owner: one thread. Only Cancel() may be called from another.
 #pragma once

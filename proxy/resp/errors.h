@@ -31,7 +31,7 @@ std::string NoSuchClient();
 std::string Unblocked();                         // CLIENT UNBLOCK with ERROR
 std::string OnlySubscriptions(Bytes full_name);  // a subscriber of RESP2 asked for something else
 
-// Ours. PROTOCOLS.md 3.3: -NOTAPPLIED surely did nothing, -UNCERTAIN may have been applied.
+// Ours. docs/failures.md: -NOTAPPLIED surely did nothing, -UNCERTAIN may have been applied.
 std::string NotApplied(Bytes shard, Bytes why);
 std::string Uncertain(Bytes shard, Bytes why);
 // A command that cannot make sense, or is not served, over many shards; `why` is a clause that

@@ -1,5 +1,6 @@
-// Which commands of a worker must wait while ranges move: the core, without I/O (PROTOCOLS.md 4.1,
-// 4.4). Commands are tokens; the owner keeps what belongs to them and carries out the actions.
+// Which commands of a worker must wait while ranges move: the core, without I/O
+// (docs/resharding.md). Commands are tokens; the owner keeps what belongs to them and carries out
+// the actions.
 //
 //   kStable  no range moves
 //   kFrozen  commands on keys of moving ranges wait, in their order

@@ -1,4 +1,4 @@
-// A named connection to one shard for the steps of sagas (PROTOCOLS.md 3.1, 3.2). Each time it
+// A named connection to one shard for the steps of sagas (docs/sagas.md). Each time it
 // comes up it learns its id and which server answers, and kills what its predecessor had left: what
 // was sent there and not answered is then done, or never will be.
 //

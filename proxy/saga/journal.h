@@ -1,4 +1,4 @@
-// What is known about sagas after a crash: records in the state database (PROTOCOLS.md 5.3, 9.1).
+// What is known about sagas after a crash: records in the state database (docs/sagas.md).
 // BEGIN, COMMIT, POISON and OPERATOR are durable in the sense of `saga.fsync` when their callback
 // comes; END is at leisure. Records of one saga reach the disk in the order in which they were
 // submitted, which is from one thread.

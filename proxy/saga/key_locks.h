@@ -1,4 +1,4 @@
-// Who may touch which keys: the manager's core (PROTOCOLS.md 5.5). One for each pool; thread-free:
+// Who may touch which keys: the manager's core (docs/sagas.md). One for each pool; thread-free:
 // the owner calls it from one thread and carries out the actions in their order.
 //
 // A request enters the queues of all its keys at once and is first in line when nothing before it

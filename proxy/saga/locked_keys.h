@@ -1,5 +1,5 @@
 // Which commands of a worker must wait because their keys are locked: the core, without I/O
-// (PROTOCOLS.md 5.5). What KeyLocks grants for the whole pool is carried out here, on each worker.
+// (docs/sagas.md). What KeyLocks grants for the whole pool is carried out here, on each worker.
 //
 // Commands are tokens, locks are tickets; both stand in one line for each key, in the order in
 // which they came to this worker. A command goes when nothing before it in any of its lines stands

@@ -1,5 +1,5 @@
 // What a proxy does about the sagas that a former process left open, before its listeners open
-// (PROTOCOLS.md 5.6): fence the former process on every shard, then undo what was not committed and
+// (docs/sagas.md): fence the former process on every shard, then undo what was not committed and
 // clean up what was. A shard that cannot be reached keeps only its own keys locked; the proxy
 // serves the rest and goes on trying. Sans-I/O, as the sagas it drives.
 #pragma once

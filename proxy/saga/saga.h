@@ -1,4 +1,4 @@
-// One saga's state machine (PROTOCOLS.md 5.4, 5.7): events in, actions out. It knows no clock, no
+// One saga's state machine (docs/sagas.md): events in, actions out. It knows no clock, no
 // socket and no thread; whoever runs it carries out the actions in their order and brings back what
 // came of them, as events, later: never from inside the call that returned the action.
 //

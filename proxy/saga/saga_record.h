@@ -1,5 +1,5 @@
 // What operators see of sagas: figures, records of single ones, and their orders
-// (PROTOCOLS.md 5.7).
+// (docs/sagas.md).
 #pragma once
 
 #include <algorithm>

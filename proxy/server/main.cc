@@ -1,4 +1,4 @@
-// The command line: see DESIGN section 2 and `ringmaster --help`.
+// The command line: see README.md and `ringmaster --help`.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

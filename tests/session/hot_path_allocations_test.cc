@@ -1,4 +1,4 @@
-// DESIGN.md section 6: the warm path allocates nothing. Counted is what happens while the loop
+// The warm path allocates nothing (docs/architecture.md). Counted is what happens while the loop
 // turns; the fake shard and the client take their turns outside of it.
 #include <gtest/gtest.h>
 
