@@ -71,6 +71,24 @@ TEST_F(ReloadTest, ByCommandAnswersWhatChangedOrWhatIsWrong) {
   EXPECT_EQ(client_.Command({"SET", "a", "1"}), "OK");
 }
 
+// The connection is closed by what it asked for, and not before it was told.
+TEST_F(ReloadTest, WhoseUserGoesWithItIsStillAnswered) {
+  for (int i = 0; i < 20; ++i) {
+    ConfigText next = proxy_.config();
+    next.pool().more =
+        "users: [{name: default, nopass: true}, {name: boss, password: pw, commands: '+@all', "
+        "keys: ['*']}]";
+    ASSERT_NE(proxy_.Reload(next).find("read again"), std::string::npos);
+    Client boss = cluster_.Connect();
+    ASSERT_EQ(boss.Command({"AUTH", "boss", "pw"}), "OK");
+    next.pool().more = "users: [{name: default, nopass: true}]";
+    proxy_.folder().Write("ringmaster.yml", proxy_.Yaml(next));
+    const std::string said = boss.Command({"PROXY", "RELOAD"});
+    EXPECT_NE(said.find("0.00 % of the keys changed owner"), std::string::npos) << said;
+    EXPECT_EQ(boss.ReadToEnd(), "<closed>");
+  }
+}
+
 TEST_F(ReloadTest, LimitsAndListenersChangeToo) {
   const Port added;
   ConfigText next = proxy_.config();

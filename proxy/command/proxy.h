@@ -162,8 +162,9 @@ class Proxy {
   // thread.
   virtual void Journal(bool verify, std::function<void(Result<std::string>)> done) = 0;
   // Reads the configuration again, as SIGHUP does; `done` gets what changed or what is wrong with
-  // it. On this thread.
-  virtual void Reload(std::function<void(Result<std::string>)> done) = 0;
+  // it. The client with the id `asker` gets its reply even if its user is gone with that. On this
+  // thread.
+  virtual void Reload(uint64_t asker, std::function<void(Result<std::string>)> done) = 0;
 
  protected:
   ~Proxy() = default;

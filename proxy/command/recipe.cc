@@ -243,7 +243,8 @@ Task<Result<std::string>> RecipeCall::Journal(bool verify) {
 
 Task<Result<std::string>> RecipeCall::Reload() {
   auto over = std::make_shared<Completion<Result<std::string>>>();
-  context_.proxy.Reload([over](Result<std::string> result) { over->Complete(std::move(result)); });
+  context_.proxy.Reload(client_id(),
+                        [over](Result<std::string> result) { over->Complete(std::move(result)); });
   co_return co_await *over;
 }
 

@@ -125,7 +125,6 @@ Observer::Observer(Server& server)
 Observer::~Observer() { Stop(); }
 
 void Observer::Start() {
-  if (admin_ != nullptr) return;
   admin_ = std::make_unique<Admin>(
       AdminSource{.overview = [this](AdminSource::Sagas sagas) { return Take(sagas); },
                   .ready = [this] { return CheckReady(); },

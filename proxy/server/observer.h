@@ -25,7 +25,8 @@ class Observer {
   explicit Observer(Server& server);
   ~Observer();
 
-  // The threads that answer begin, unless they have.
+  // The threads that answer begin. Also where nobody listens for them so far: a reload that is
+  // refused leaves no thread behind, and one that is taken needs none.
   void Start();
   // Accepts on a socket that listens, in place of the one before; below zero: on none.
   void Use(const AdminConfig& config, int fd);
@@ -53,7 +54,7 @@ class Observer {
   const double started_unix_;
   mutable std::vector<double> busy_told_;  // seconds, of each worker; the main thread's
   std::atomic<bool> stopping_{false};
-  std::unique_ptr<Admin> admin_;  // nullptr: nobody listens for it so far
+  std::unique_ptr<Admin> admin_;  // from Start to Stop
 };
 
 }  // namespace ringmaster

@@ -209,8 +209,10 @@ void PoolWorker::EndPause() {
   EachSession([](Session& session) { session.EndPause(); });
 }
 
-void PoolWorker::RenewUsers() {
-  EachClient([this](ClientView& client) { RenewUser(access(), client, false); });
+void PoolWorker::RenewUsers(uint64_t asker) {
+  EachClient([this, asker](ClientView& client) {
+    RenewUser(access(), client, client.state().id == asker);
+  });
 }
 
 void PoolWorker::Tick(TimePoint now) {
@@ -290,8 +292,8 @@ void PoolWorker::Jobs(JobOrder order, std::function<void(Result<std::vector<JobF
   server_.jobs().Carry(worker_, order, std::move(done));
 }
 
-void PoolWorker::Reload(std::function<void(Result<std::string>)> done) {
-  server_.ReloadFor(worker_.index(), std::move(done));
+void PoolWorker::Reload(uint64_t asker, std::function<void(Result<std::string>)> done) {
+  server_.ReloadFor(worker_.index(), asker, std::move(done));
 }
 
 void PoolWorker::Journal(bool verify, std::function<void(Result<std::string>)> done) {

@@ -55,8 +55,9 @@ class PoolWorker final : public Proxy, public WorkerView {
   void Settle(std::shared_ptr<const RouteSnapshot> snapshot);
   void SetSagaRules(std::shared_ptr<const SagaRules> rules);
   void SetBackground(std::shared_ptr<const BackgroundClass> commands);
-  // Clients get their users as they are now; those of users that are gone are closed.
-  void RenewUsers();
+  // Clients get their users as they are now; those of users that are gone are closed, the one
+  // whose command asked for it after its reply.
+  void RenewUsers(uint64_t asker);
   void Tick(TimePoint now);
   void CheckIdle(TimePoint now);
   void EndTurn() {
@@ -96,7 +97,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void HoldTransfers(std::function<void(Result<Resume>)> done) override;
   void Rebalance(std::vector<std::string> words,
                  std::function<void(Result<std::string>)> done) override;
-  void Reload(std::function<void(Result<std::string>)> done) override;
+  void Reload(uint64_t asker, std::function<void(Result<std::string>)> done) override;
   void Journal(bool verify, std::function<void(Result<std::string>)> done) override;
 
   // WorkerView.

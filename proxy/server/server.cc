@@ -149,6 +149,7 @@ Status Server::Start(ConfigFile file) {
   workers_made_ = true;
   for (const auto& worker : workers_) worker->Start();
   if (const Status recovered = Recover(); !recovered) return recovered.error();
+  observer_.Start();
   auto listeners = PrepareListeners(*compiled_);
   if (!listeners) return listeners.error();
   CommitListeners(std::move(*listeners), config().admin);
@@ -276,7 +277,6 @@ Result<Listeners::Prepared> Server::PrepareListeners(const CompiledConfig& compi
   }
   if (config.admin.listen) {
     doors.push_back({*config.admin.listen, std::nullopt, nullptr});
-    observer_.Start();
   }
   return listeners_.Prepare(std::move(doors));
 }
@@ -364,7 +364,8 @@ void Server::Run() {
   on(SIGTERM, [this] { OnTerminate(); });
   on(SIGINT, [this] { OnTerminate(); });
   on(SIGHUP, [this] {
-    Reload([](const Result<std::string>& changed) {
+    constexpr uint64_t kNobody = 0;
+    Reload(kNobody, [](const Result<std::string>& changed) {
       if (!changed) LogError("reload refused, nothing changed: {}", changed.error().text);
     });
   });

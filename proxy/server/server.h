@@ -52,7 +52,7 @@ class Server {
   // For workers. Any thread.
   void VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
                     std::function<void(std::vector<std::string>)> done);
-  void ReloadFor(size_t worker, std::function<void(Result<std::string>)> done);
+  void ReloadFor(size_t worker, uint64_t asker, std::function<void(Result<std::string>)> done);
   // What PROXY SAGAS JOURNAL says; `done` runs on the worker.
   void JournalFor(size_t worker, bool verify, std::function<void(Result<std::string>)> done);
   // The last time an interactive client of any worker but this was served.
@@ -127,11 +127,11 @@ class Server {
   void TurnAway(int fd, bool plain, const std::string& why);
   void Accept(const Door& door, int fd);
   Worker& LeastLoaded();
-  void Reload(std::function<void(const Result<std::string>&)> done);
+  void Reload(uint64_t asker, std::function<void(const Result<std::string>&)> done);
   Read ReadAgain() const;
   Result<Prepared> PrepareReload(std::shared_ptr<const CompiledConfig> next);
-  Result<std::string> TakeReload(const Read& read);
-  std::string Commit(Prepared prepared);
+  Result<std::string> TakeReload(uint64_t asker, const Read& read);
+  std::string Commit(uint64_t asker, Prepared prepared);
   ProxyFacts FactsOf(const PoolConfig& pool) const;
   void EndVisit();
   void SetBackgroundRule();

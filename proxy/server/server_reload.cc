@@ -12,21 +12,22 @@
 
 namespace ringmaster {
 
-void Server::ReloadFor(size_t worker, std::function<void(Result<std::string>)> done) {
+void Server::ReloadFor(size_t worker, uint64_t asker,
+                       std::function<void(Result<std::string>)> done) {
   Worker* home = workers_[worker].get();
-  mailbox_.Post([this, home, done = std::move(done)] {
-    Reload([home, done](const Result<std::string>& result) {
+  mailbox_.Post([this, home, asker, done = std::move(done)] {
+    Reload(asker, [home, done](const Result<std::string>& result) {
       home->mailbox().Post([done, result] { done(result); });
     });
   });
 }
 
-// One after the other, each with the file as it is by then.
-void Server::Reload(std::function<void(const Result<std::string>&)> done) {
-  errands_.Run([this, done = std::move(done)] {
+// One after the other, each with the file as it is by then. `asker`: the client that waits for it.
+void Server::Reload(uint64_t asker, std::function<void(const Result<std::string>&)> done) {
+  errands_.Run([this, asker, done = std::move(done)] {
     Read read = ReadAgain();
-    mailbox_.Post([this, done, read = std::move(read)] {
-      const Result<std::string> taken = TakeReload(read);
+    mailbox_.Post([this, asker, done, read = std::move(read)] {
+      const Result<std::string> taken = TakeReload(asker, read);
       ++(taken ? reloads_ : reloads_refused_);
       done(taken);
     });
@@ -66,12 +67,12 @@ Result<Server::Prepared> Server::PrepareReload(std::shared_ptr<const CompiledCon
   return Prepared{std::move(next), std::move(rings), std::move(*log), std::move(*listeners)};
 }
 
-Result<std::string> Server::TakeReload(const Read& read) {
+Result<std::string> Server::TakeReload(uint64_t asker, const Read& read) {
   if (!read) return read.error();
   const auto& [next, survey] = *read;
   Result<Prepared> prepared = PrepareReload(next);
   if (!prepared) return prepared.error();
-  std::string changes = Commit(std::move(*prepared));
+  std::string changes = Commit(asker, std::move(*prepared));
   LogInfo("configuration {} read again: {}", config_file_, changes);
   for (const auto* notes : {&next->notes, &survey}) {
     for (const std::string& note : *notes) {
@@ -83,7 +84,7 @@ Result<std::string> Server::TakeReload(const Read& read) {
 }
 
 // Nothing can fail any more.
-std::string Server::Commit(Prepared prepared) {
+std::string Server::Commit(uint64_t asker, Prepared prepared) {
   const std::shared_ptr<const CompiledConfig> before = std::exchange(compiled_, prepared.next);
   CommitListeners(std::move(prepared.listeners), config().admin);
   UseLog(std::move(prepared.log));
@@ -112,11 +113,11 @@ std::string Server::Commit(Prepared prepared) {
     if (config().pools[i].users != before->config().pools[i].users) {
       pool_states_[i]->access.Replace(compiled_->pools[i].users);
     }
-    PostToPool(i, [limits, facts, compiled = compiled_](PoolWorker& worker) {
+    PostToPool(i, [limits, facts, asker, compiled = compiled_](PoolWorker& worker) {
       worker.Configure(limits, facts);
       worker.SetBackground(compiled->background);
       worker.SetSagaRules(compiled->saga_rules);
-      worker.RenewUsers();
+      worker.RenewUsers(asker);
     });
     changes += (changes.empty() ? "" : "; ") + rebalancers_[i]->Use(*prepared.rings[i]);
   }

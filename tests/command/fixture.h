@@ -131,7 +131,7 @@ class FakeProxy final : public Proxy {
   void Journal(bool, std::function<void(Result<std::string>)> done) override {
     done(std::string());
   }
-  void Reload(std::function<void(Result<std::string>)> done) override { done(reloaded); }
+  void Reload(uint64_t, std::function<void(Result<std::string>)> done) override { done(reloaded); }
 
   ProxyFacts known;
   CommandTable table;

@@ -56,7 +56,9 @@ struct NoProxy final : Proxy {
   void Journal(bool, std::function<void(Result<std::string>)> done) override {
     done(std::string());
   }
-  void Reload(std::function<void(Result<std::string>)> done) override { done(std::string()); }
+  void Reload(uint64_t, std::function<void(Result<std::string>)> done) override {
+    done(std::string());
+  }
 
   Loop& loop;
   ProxyFacts known;
