@@ -199,6 +199,21 @@ TEST_F(ReloadSocketsTest, WhatIsRefusedLeavesSocketsLogAndDescriptorsAsTheyWere)
       << files << " descriptors before, " << OpenFiles(proxy->pid()) << " after";
 }
 
+// A thread and a loop for pages that were never shown stayed.
+TEST_F(ReloadSocketsTest, RefusedAdminPagesLeaveNothingWhereThereWereNone) {
+  const RedisServer taken;  // its port is
+  ConfigText config;
+  config.pool().Shard("a", shard_.address());
+  config.admin = "";
+  ProxyProcess proxy(config);
+  const size_t files = OpenFiles(proxy.pid());
+  config = proxy.config();
+  config.admin = taken.address().ToString();
+  Refused(proxy, config, "admin.listen");
+  EXPECT_TRUE(Eventually([&] { return OpenFiles(proxy.pid()) <= files; }))
+      << files << " descriptors before, " << OpenFiles(proxy.pid()) << " after";
+}
+
 TEST_F(ReloadSocketsTest, ASocketFileThatSomebodyRemovedIsThereAgain) {
   const std::string path = folder_.File("clients.sock");
   const auto proxy = Start({At("127.0.0.1", plain_), path});

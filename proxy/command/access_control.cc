@@ -1,5 +1,7 @@
 #include "command/access_control.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <random>
 
@@ -59,7 +61,9 @@ std::string AccessControl::Set(Bytes name, std::span<const Bytes> rules) {
                                     : std::make_shared<AclUser>(std::string(name), table_);
   for (const std::string& rule : joined) {
     error = user->Apply(table_, rule, {.learned = learned_});
-    if (!error.empty()) return "Error in ACL SETUSER modifier '" + rule + "': " + error;
+    if (!error.empty()) {
+      return fmt::format("Error in ACL SETUSER modifier '{}': {}", rule, error);
+    }
   }
   users_[std::string(name)] = std::move(user);
   return "";

@@ -50,6 +50,8 @@ class SagaWork {
 
 // What the sagas of a pool share. Any thread.
 struct SagaPool {
+  explicit SagaPool(LockService& the_locks) : locks(the_locks) {}
+
   LockService& locks;
   SagaJournal* journal = nullptr;  // nullptr: nothing survives a crash
   std::string connection_name;

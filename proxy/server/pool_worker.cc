@@ -174,7 +174,7 @@ void PoolWorker::HoldTransfers(std::function<void(Result<Resume>)> done) {
     std::string trouble;
     std::function<void(Result<Resume>)> done;
   };
-  auto round = std::make_shared<Round>(movers_, movers_->movers.size(), "", std::move(done));
+  auto round = std::make_shared<Round>(Round{movers_, movers_->movers.size(), "", std::move(done)});
   const auto resume = [set = movers_] {
     for (const auto& mover : set->movers) mover->Release();
   };

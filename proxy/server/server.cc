@@ -111,12 +111,12 @@ Status Server::Start(ConfigFile file) {
   auto compiled = Compile(table_, std::move(file));
   if (!compiled) return compiled.error();
   compiled_ = std::move(*compiled);
-  if (const Status logging = OpenLog(config().log); !logging) return logging;
+  if (Status logging = OpenLog(config().log); !logging) return logging;
   worker_count_ =
       config().workers != 0 ? config().workers : std::max(1U, std::thread::hardware_concurrency());
   SetMaxClients(config().limits.clients);
   CheckClientLimit();
-  if (const Status opened = OpenState(); !opened) return opened;
+  if (Status opened = OpenState(); !opened) return opened;
   const ShardSurvey survey = SurveyShards(*compiled_, table_, stopping_errands_);
   if (!survey.mistakes.empty()) {
     return Error{ErrorCode::kInvalid, fmt::format("{}", fmt::join(survey.mistakes, "\n"))};
@@ -243,7 +243,7 @@ Status Server::OpenState() {
     why_no_state_ = "saga.journal is empty";
     return Done();
   }
-  if (const Status made = MakeStateFolder(place); !made) return made;
+  if (Status made = MakeStateFolder(place); !made) return made;
   Database::Options options;
   options.path = place.path;
   options.fsync = config().saga.fsync == FsyncPolicy::kAlways        ? Database::Fsync::kAlways

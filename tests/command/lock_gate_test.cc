@@ -48,6 +48,7 @@ class LockGateTest : public CommandTest {
 
   LockTicket Lock(const std::vector<std::string>& keys, bool shared = false) {
     std::vector<LockKey> wanted;
+    wanted.reserve(keys.size());
     for (const std::string& key : keys) wanted.push_back({0, key, shared});
     LockTicket granted = 0;
     gate_.Acquire(std::move(wanted), [&granted](LockTicket ticket) { granted = ticket; });
