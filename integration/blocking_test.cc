@@ -106,6 +106,31 @@ TEST_P(BlockingTest, EntriesOfStreamsOnAnyShardAreReadOnceTheyCome) {
   EXPECT_EQ(waiter_.Read(), "[[\"s3\", [[\"7-7\", [\"field\", \"value\"]]]]]");
 }
 
+// It said nil of a stream that a COPY over shards, just answered, still had locked for writes.
+TEST_P(BlockingTest, WhatDoesNotWaitReadsStreamsThatAreLocked) {
+  for (const char* stream : {"s1", "s2", "s3", "s4"}) {
+    client_.Command({"XADD", stream, "1-1", "field", "value"});
+  }
+  const std::vector<std::string> read = {"XREAD", "STREAMS", "s1", "s2", "s3",
+                                         "s4",    "0",       "0",  "0",  "0"};
+  const std::string expected = client_.Command(read);
+  ASSERT_NE(expected.find("s4"), std::string::npos) << expected;
+  std::string copies_and_read;
+  for (const char* n : {"1", "2", "3", "4"}) {
+    copies_and_read += Encode({"COPY", "s" + std::string(n), "c" + std::string(n), "REPLACE"});
+  }
+  copies_and_read += Encode(read);
+  std::vector<Client> clients;  // on every worker
+  for (int i = 0; i < 4; ++i) clients.push_back(cluster_.Connect());
+  for (int round = 0; round < 100; ++round) {
+    for (Client& client : clients) client.Send(copies_and_read);
+    for (Client& client : clients) {
+      for (int i = 0; i < 4; ++i) ASSERT_EQ(client.Read(), "(integer) 1");
+      ASSERT_EQ(client.Read(), expected) << "round " << round;
+    }
+  }
+}
+
 TEST_P(BlockingTest, OthersOfTheSameWorkerAreServedMeanwhile) {
   std::vector<Client> waiters;
   for (int i = 0; i < 50; ++i) {

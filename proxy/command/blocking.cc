@@ -115,12 +115,14 @@ bool IsLocked(RecipeCall& call, const std::vector<std::string>& args) {
   });
 }
 
-// A part's reply, or that of the whole command where the proxy has to serve it.
-Task<std::string> TryPart(RecipeCall& call, const Waiting& waiting, size_t part) {
+// A part's reply, or that of the whole command where the proxy has to serve it. `in_turn`: locks
+// that came later wait for it; otherwise what is locked looks empty until it is free.
+Task<std::string> TryPart(RecipeCall& call, const Waiting& waiting, size_t part, bool in_turn) {
   const Waiting::Part& at = waiting.parts[part];
   if (!waiting.through_proxy) {
-    // What is locked looks empty until it is free.
-    if (call.context().locked && IsLocked(call, at.args)) co_return Nil(call, false);
+    if (!in_turn && call.context().locked && IsLocked(call, at.args)) {
+      co_return Nil(call, false);
+    }
     std::string wire = WireOf(at.args);
     co_return co_await Try(call, at.shard, std::move(wire));
   }
@@ -153,13 +155,13 @@ void PlaceStreams(const Waiting& waiting, const ReplyElement& reply,
   }
 }
 
-// One round over all parts. Empty: nothing anywhere, or `wait` gave way.
+// One round over all parts. Empty: nothing anywhere, or `wait` gave way. nullptr: it does not wait.
 Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting, const PollingWait* wait) {
   const size_t streams = waiting.merge ? (waiting.args.size() - waiting.streams_at) / 2 : 0;
   std::vector<std::string> places(streams);
   for (size_t part = 0; part < waiting.parts.size(); ++part) {
     if (wait != nullptr && wait->gave_way()) break;
-    std::string reply = co_await TryPart(call, waiting, part);
+    std::string reply = co_await TryPart(call, waiting, part, wait == nullptr);
     const ReplyElement element = ReadReply(reply);
     if (element.is_null()) continue;
     if (!waiting.merge || !element.is_aggregate()) co_return reply;
