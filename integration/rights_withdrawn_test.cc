@@ -124,7 +124,11 @@ TEST_F(RightsWithdrawnTest, WhoListensToWhatItMayNotIsClosed) {
       rules.insert(rules.end(), one.change.begin(), one.change.end());
       EXPECT_EQ(admin.Command(rules), "OK");
       std::string said = one.words.back() + ":";
-      for (Client& client : clients) said += client.Command({"PING"}) + " ";
+      for (Client& client : clients) {
+        // A PING that comes before the end is read by nobody, and then the end is a reset.
+        const std::string pong = client.Command({"PING"});
+        said += (pong == "<reset>" ? "<closed>" : pong) + " ";
+      }
       return said;
     });
   }
