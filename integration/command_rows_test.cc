@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "base/random.h"
-#include "command/introspection.h"
-#include "command/keys.h"
-#include "command/table.h"
+#include "command/rows/all_rows.h"
+#include "command/table/command_replies.h"
+#include "command/table/keys.h"
+#include "command/table/table.h"
 #include "resp/reply_reader.h"
 #include "support/client.h"
 #include "support/redis_server.h"
@@ -33,7 +34,7 @@ class CommandRowsTest : public testing::Test {
 
   static std::unique_ptr<RedisServer> server_;
   Client redis_ = server_->Connect();
-  const CommandTable table_;
+  const CommandTable table_{AllCommands()};
 };
 std::unique_ptr<RedisServer> CommandRowsTest::server_;
 

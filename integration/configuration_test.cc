@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "base/database.h"
+#include "storage/database.h"
 #include "support/cluster.h"
 #include "support/rebalance_status.h"
 

@@ -5,7 +5,7 @@
 #include <map>
 #include <set>
 
-#include "command/config_names.h"
+#include "command/whole/config_names.h"
 #include "support/cluster.h"
 #include "support/http.h"
 #include "support/metrics_text.h"

@@ -10,21 +10,10 @@
 #include <vector>
 
 #include "backend/connection.h"
+#include "backend/lane.h"
 #include "net/timer.h"
 
 namespace ringmaster {
-
-class Backend;
-
-// Stands in front of the shared connections while a client with connections of its own is served
-// (BackendContext::lane).
-class ConnectionLane {
- public:
-  virtual Connection& For(Backend& backend, int database, int resp) = 0;
-
- protected:
-  ~ConnectionLane() = default;
-};
 
 class Backend final : public Connection::Owner {
  public:

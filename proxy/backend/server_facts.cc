@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "base/info_text.h"
+#include "resp/info_text.h"
 
 namespace ringmaster {
 namespace {

@@ -10,9 +10,9 @@
 
 #include "base/address.h"
 #include "base/clock.h"
-#include "base/durable_move.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "move/options.h"
 
 namespace ringmaster {
 

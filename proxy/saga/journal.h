@@ -7,8 +7,8 @@
 // none of its sagas is open. So what a record costs is shared by all that a turn of a worker
 // brings.
 //
-// Any thread; callbacks run on the database's thread, as base/database.h says: post them to where
-// they belong.
+// Any thread; callbacks run on the database's thread, as storage/database.h says: post them to
+// where they belong.
 #pragma once
 
 #include <atomic>
@@ -23,10 +23,10 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/database.h"
 #include "base/result.h"
 #include "saga/plan.h"
 #include "saga/saga.h"
+#include "storage/database.h"
 
 namespace ringmaster {
 

@@ -14,17 +14,17 @@
 #include <utility>
 #include <vector>
 
+#include "backend/fenced_connection.h"
 #include "coro/completion.h"
 #include "coro/task.h"
 #include "coro/task_set.h"
+#include "lock/lock_service.h"
 #include "route/router.h"
-#include "saga/fenced_connection.h"
+#include "saga/cleanup.h"
 #include "saga/journal.h"
-#include "saga/lock_service.h"
 #include "saga/saga.h"
 #include "saga/saga_record.h"
 #include "saga/scripts.h"
-#include "saga/sweep.h"
 
 namespace ringmaster {
 

@@ -42,7 +42,7 @@ class TurnTaker : public ListHook<TurnTaker> {
   friend class RoundRobin;
   template <typename Client>
   friend class TransferGate;
-  enum class Gate : uint8_t { kOutside, kWaits, kInside };  // schedule/transfer_gate.h
+  enum class Gate : uint8_t { kOutside, kWaits, kInside };  // schedule/bulk_limiter.h
   uint64_t paid_in_ = 0;    // the last round whose quantum is on the account; 0: none yet
   uint64_t joined_in_ = 0;  // the round in which it joined the backlog
   int64_t commands_ = 0;    // left of this turn; below zero: owed

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "command/rows/all_rows.h"
 #include "ring/topology.h"
 #include "server/operator_commands.h"
 #include "server/snapshot.h"
@@ -180,7 +181,8 @@ class Compiler {
   }
 
   const CommandTable& table_;
-  CommandTable own_table_;  // with the file's commands; ids are the same in all tables
+  CommandTable own_table_{
+      AllCommands()};  // with the file's commands; ids are the same in all tables
   std::shared_ptr<CompiledConfig> made_;
 };
 

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "base/result.h"
-#include "command/access.h"
-#include "command/background.h"
-#include "command/operator_rows.h"
-#include "command/saga_rules.h"
-#include "command/table.h"
+#include "command/access/access.h"
+#include "command/serve/background.h"
+#include "command/serve/saga_rules.h"
+#include "command/table/operator_rows.h"
+#include "command/table/table.h"
 #include "config/config_file.h"
 #include "net/tls.h"
 #include "server/shard_tls.h"

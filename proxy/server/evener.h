@@ -1,5 +1,5 @@
 // Keeps the workers evenly loaded: reads how busy each is, asks them what their clients cost when
-// it is worth while, and orders the moves that schedule/balance.h plans.
+// it is worth while, and orders the moves that schedule/balance_planner.h plans.
 //
 // Load is processor time: on a machine with fewer cores than busy threads, waiting for a core says
 // nothing about a worker's clients.
@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "net/timer.h"
-#include "schedule/balance.h"
+#include "schedule/balance_planner.h"
 #include "schedule/gathering.h"
 
 namespace ringmaster {

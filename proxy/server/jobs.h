@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "command/proxy.h"
-#include "control/background.h"
+#include "command/call/proxy.h"
+#include "jobs/background.h"
 
 namespace ringmaster {
 

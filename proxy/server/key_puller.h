@@ -1,7 +1,7 @@
 // Brings the keys that a worker's clients wait for while ranges move: small ones over connections
-// of the worker's own, in the steps of control/key_transfer.h, together with others of the same
+// of the worker's own, in the steps of move/key_transfer.h, together with others of the same
 // turn and donor; whatever is out of the ordinary goes to the donor's mover. Both ask the mover
-// first, so one of them has a key at a time (control/carried_keys.h).
+// first, so one of them has a key at a time (move/carried_keys.h).
 //
 // A command whose outcome is unknown is made final by the connection's successor before anybody
 // touches the key again; as long as that fails, the key stays where it is and commands on it fail.
@@ -17,13 +17,13 @@
 #include <utility>
 #include <vector>
 
-#include "command/proxy.h"
-#include "control/key_transfer.h"
-#include "control/mover.h"
+#include "backend/fenced_connection.h"
+#include "command/call/proxy.h"
 #include "coro/task.h"
 #include "coro/task_set.h"
+#include "move/key_transfer.h"
+#include "move/mover.h"
 #include "route/router.h"
-#include "saga/fenced_connection.h"
 
 namespace ringmaster {
 

@@ -9,6 +9,7 @@
 
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "command/rows/all_rows.h"
 #include "config/config_file.h"
 #include "server/compile.h"
 #include "server/demo.h"
@@ -25,7 +26,7 @@ int Fail(const std::string& text) {
 int TestConfig(const std::string& path) {
   Result<ConfigFile> file = ConfigFile::Load(path, FileKind::kAnyKind);
   if (!file) return Fail(file.error().text);
-  const CommandTable table;
+  const CommandTable table(AllCommands());
   const auto compiled = Compile(table, std::move(*file));
   if (!compiled) return Fail(compiled.error().text);
   for (const PoolConfig& pool : (*compiled)->config().pools) {

@@ -11,7 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include "control/shard_client.h"
+#include "move/shard_client.h"
 #include "server/pool_worker.h"
 #include "server/server.h"
 #include "server/snapshot.h"

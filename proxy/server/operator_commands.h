@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "command/operator_rows.h"
+#include "command/table/operator_rows.h"
 #include "config/config.h"
 
 namespace ringmaster {

@@ -1,11 +1,11 @@
 // What all workers of one pool share and change while it runs. Each member is safe on any thread.
 #pragma once
 
-#include "command/access_control.h"
-#include "command/modules.h"
-#include "command/pause.h"
-#include "command/script_memory.h"
-#include "command/slow_log.h"
+#include "command/access/access_control.h"
+#include "command/call/slow_log.h"
+#include "command/gate/pause.h"
+#include "command/script/script_memory.h"
+#include "command/table/learned_rows.h"
 
 namespace ringmaster {
 

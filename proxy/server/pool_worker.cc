@@ -2,8 +2,9 @@
 
 #include <utility>
 
-#include "command/access_control.h"
-#include "command/blocking.h"
+#include "command/access/access_control.h"
+#include "command/call/blocked_client.h"
+#include "command/serve/dispatch.h"
 #include "server/server.h"
 
 namespace ringmaster {
@@ -29,8 +30,8 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
       commands_{worker.table_, router_,         scatters_, worker.blocks_,
                 recipes_,      worker.metrics_, *this},
       push_(commands_, std::move(push_counts)),
-      moves_(commands_),
-      locks_(commands_, server.locks(pool), worker.index()),
+      moves_(commands_, ServingByDispatch()),
+      locks_(commands_, ServingByDispatch(), server.locks(pool), worker.index()),
       sagas_(
           server.sagas(pool), backends_, router_,
           [at = &worker](std::function<void()> message) { at->mailbox().Post(std::move(message)); },
@@ -71,6 +72,7 @@ PoolWorker::PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts f
   commands_.sagas = &sagas_;
   commands_.set_groups = &set_groups_;
   commands_.scripts = &server_.state(pool_).scripts;
+  commands_.script_teller = &server_.state(pool_).scripts;
   commands_.script_rights = &script_rights_;
   commands_.modules = &server_.state(pool_).modules;
   if (snapshot->move != nullptr) {

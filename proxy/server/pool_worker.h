@@ -5,18 +5,18 @@
 #include <string>
 #include <vector>
 
-#include "command/background.h"
-#include "command/call.h"
-#include "command/lock_gate.h"
-#include "command/move_gate.h"
-#include "command/proxy.h"
-#include "command/push_hub.h"
-#include "command/recipe.h"
-#include "command/saga_rules.h"
-#include "command/script_rights.h"
-#include "command/set_groups.h"
-#include "command/slow_log.h"
-#include "control/mover.h"
+#include "command/call/call.h"
+#include "command/call/proxy.h"
+#include "command/call/slow_log.h"
+#include "command/gate/lock_gate.h"
+#include "command/gate/move_gate.h"
+#include "command/multikey/mset_batches.h"
+#include "command/push/push_hub.h"
+#include "command/script/script_rights.h"
+#include "command/serve/background.h"
+#include "command/serve/recipe.h"
+#include "command/serve/saga_rules.h"
+#include "move/mover.h"
 #include "net/timer.h"
 #include "route/router.h"
 #include "saga/saga_set.h"
@@ -48,7 +48,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   size_t pool() const { return pool_; }
   void Configure(const SessionLimits& limits, ProxyFacts facts);
   void Use(std::shared_ptr<const RouteSnapshot> snapshot);
-  // The orders of a move (command/move_gate.h).
+  // The orders of a move (command/gate/move_gate.h).
   void Freeze(std::shared_ptr<const RingMove> move, std::function<void()> drained);
   void Thaw() { moves_.Thaw(); }
   void Switch(std::shared_ptr<const RouteSnapshot> snapshot, std::shared_ptr<MoverSet> movers);

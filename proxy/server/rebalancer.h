@@ -1,5 +1,5 @@
 // The ring of one pool and its changes: what serves now, where it shall go, and the move in
-// between. Carries out what control/move_coordinator.h decides: the epoch log, the checks, the
+// between. Carries out what move/move_coordinator.h decides: the epoch log, the checks, the
 // orders to the workers, the movers.
 //
 // Owner: the server, on the main thread; only Pull and the answers of others come from elsewhere.
@@ -14,10 +14,10 @@
 
 #include "admin/overview.h"
 #include "base/executor.h"
-#include "control/epoch_log.h"
-#include "control/move_checks.h"
-#include "control/move_coordinator.h"
-#include "control/mover.h"
+#include "control/rebalance/epoch_log.h"
+#include "control/rebalance/move_checks.h"
+#include "move/move_coordinator.h"
+#include "move/mover.h"
 #include "net/timer.h"
 #include "route/router.h"
 #include "server/compile.h"

@@ -10,19 +10,19 @@
 #include <thread>
 #include <vector>
 
-#include "base/database.h"
 #include "base/executor.h"
 #include "base/log.h"
-#include "command/proxy.h"
-#include "command/push_counts.h"
-#include "command/table.h"
+#include "command/call/proxy.h"
+#include "command/push/push_counts.h"
+#include "command/rows/all_rows.h"
+#include "command/table/table.h"
+#include "lock/lock_service.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/signal.h"
 #include "net/timer.h"
 #include "route/router.h"
 #include "saga/journal.h"
-#include "saga/lock_service.h"
 #include "saga/saga_set.h"
 #include "server/compile.h"
 #include "server/evener.h"
@@ -33,6 +33,7 @@
 #include "server/rebalancer.h"
 #include "server/watchdog.h"
 #include "server/worker.h"
+#include "storage/database.h"
 
 namespace ringmaster {
 
@@ -143,7 +144,7 @@ class Server {
   const std::string run_id_;
   const TimePoint started_at_;
   size_t worker_count_ = 1;
-  CommandTable table_;
+  CommandTable table_{AllCommands()};
   std::vector<std::unique_ptr<PoolState>> pool_states_;  // by pool
   std::vector<std::unique_ptr<LockService>> locks_;      // by pool
   std::vector<std::unique_ptr<SagaPool>> sagas_;         // by pool

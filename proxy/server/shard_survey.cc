@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "config/section.h"
-#include "control/shard_client.h"
+#include "move/shard_client.h"
 #include "server/snapshot.h"
 
 namespace ringmaster {

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "config/config.h"
-#include "control/shard_client.h"
+#include "move/shard_client.h"
 #include "route/router.h"
 #include "server/shard_tls.h"
 #include "session/session.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "command/access.h"
+#include "command/access/access.h"
 #include "config/config.h"
 
 namespace ringmaster {

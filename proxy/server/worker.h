@@ -10,7 +10,7 @@
 
 #include "base/block.h"
 #include "base/object_pool.h"
-#include "command/table.h"
+#include "command/table/table.h"
 #include "config/config.h"
 #include "coro/frame_pool.h"
 #include "metrics/metrics.h"

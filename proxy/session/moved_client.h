@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "command/client_state.h"
+#include "command/call/client_state.h"
 #include "net/tls.h"
 
 namespace ringmaster {

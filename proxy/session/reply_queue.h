@@ -9,7 +9,7 @@
 #include "base/block.h"
 #include "base/intrusive_list.h"
 #include "base/object_pool.h"
-#include "command/request.h"
+#include "command/call/request.h"
 #include "net/output.h"
 
 namespace ringmaster {

@@ -4,20 +4,20 @@
 #include <cstring>
 #include <utility>
 
-#include "command/access_control.h"
-#include "command/handlers.h"
-#include "command/lock_gate.h"
-#include "command/modules.h"
-#include "command/move_gate.h"
-#include "command/owned_keys.h"
-#include "command/pause.h"
-#include "command/push_hub.h"
-#include "command/script_memory.h"
-#include "command/script_rights.h"
-#include "command/slow_log.h"
-#include "command/transaction.h"
+#include "command/access/access_control.h"
+#include "command/call/slow_log.h"
+#include "command/call/transaction.h"
+#include "command/gate/lock_gate.h"
+#include "command/gate/move_gate.h"
+#include "command/gate/pause.h"
+#include "command/push/push_hub.h"
+#include "command/script/script_memory.h"
+#include "command/script/script_rights.h"
+#include "command/serve/dispatch.h"
+#include "command/table/learned_rows.h"
 #include "net/loop.h"
 #include "resp/errors.h"
+#include "route/owned_keys.h"
 
 namespace ringmaster {
 namespace {
@@ -402,7 +402,7 @@ void Session::Keep(Request& request, Bytes wire, std::span<const Bytes> args) {
 std::string Session::WhyNotNow(const Command& command, std::span<const Bytes> args) {
   if (state_.limits != nullptr) {
     // A recipe that asks the shards what the command is asks for the user's rights then.
-    const bool asks = command.row->plan.recipe == UnknownCommandRecipe;
+    const bool asks = command.row->plan.recipe == context_.commands.table.recipes().unknown_command;
     if (const Denial denial = asks ? Denial() : state_.limits->Check(command, args)) {
       LogDenial(context_.commands.proxy, *this, denial, command, args);
       return DenialReply(denial, command);

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "base/log.h"
-#include "command/blocking.h"
-#include "command/keys.h"
-#include "command/push_hub.h"
-#include "command/slow_log.h"
+#include "command/call/blocked_client.h"
+#include "command/call/slow_log.h"
+#include "command/push/push_hub.h"
+#include "command/table/keys.h"
 #include "net/loop.h"
 #include "session/session.h"
 

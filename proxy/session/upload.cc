@@ -1,6 +1,6 @@
 #include "session/upload.h"
 
-#include "command/request.h"
+#include "command/call/request.h"
 #include "resp/errors.h"
 
 namespace ringmaster {

@@ -5,7 +5,7 @@
 // Owned by its session, which has no other request under way meanwhile.
 #pragma once
 
-#include "command/call.h"
+#include "command/call/call.h"
 #include "resp/request_parser.h"
 
 namespace ringmaster {

@@ -10,13 +10,15 @@
 #include <string>
 #include <vector>
 
-#include "command/access_control.h"
-#include "command/call.h"
-#include "command/pause.h"
-#include "command/push_hub.h"
-#include "command/recipe.h"
-#include "command/request.h"
-#include "command/slow_log.h"
+#include "command/access/access_control.h"
+#include "command/call/call.h"
+#include "command/call/request.h"
+#include "command/call/slow_log.h"
+#include "command/gate/pause.h"
+#include "command/push/push_hub.h"
+#include "command/rows/all_rows.h"
+#include "command/serve/dispatch.h"
+#include "command/serve/recipe.h"
 #include "net/loop.h"
 
 namespace ringmaster {
@@ -134,7 +136,7 @@ class FakeProxy final : public Proxy {
   void Reload(uint64_t, std::function<void(Result<std::string>)> done) override { done(reloaded); }
 
   ProxyFacts known;
-  CommandTable table;
+  CommandTable table{AllCommands()};
   AccessControl users{table};
   SlowLog slow;
   Pause paused;
@@ -226,7 +228,7 @@ class CommandTest : public testing::Test, private Sink {
   }
 
   std::vector<std::shared_ptr<ShardLink>> links_;
-  const CommandTable table_;
+  const CommandTable table_{AllCommands()};
   Loop loop_;
   BlockPool blocks_;
   BlockRef read_block_;

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "command/rows/all_rows.h"
+
 namespace ringmaster {
 namespace {
 
@@ -33,7 +35,7 @@ class CompileTest : public testing::Test {
     return made ? "fine" : made.error().text;
   }
 
-  const CommandTable table_;
+  const CommandTable table_{AllCommands()};
   std::string folder_;
 };
 
@@ -76,7 +78,7 @@ TEST_F(CompileTest, CommandsCountAsTheFileMakesThem) {
       Top("commands: {KEYS: {serve: refuse}}\nschedule: {background: [keys]}\n");
   EXPECT_TRUE(Wrong(both).starts_with("f:4:25: schedule.background[0]: 'keys' cannot wait"))
       << Wrong(both);
-  CommandTable table;
+  CommandTable table{AllCommands()};
   const auto refusing =
       Compile(table, ConfigFile::Parse(Top("commands: {KEYS: {serve: refuse}}\n"), "f"));
   ASSERT_TRUE(refusing.ok());

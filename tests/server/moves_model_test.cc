@@ -13,9 +13,9 @@
 #include <unordered_set>
 #include <vector>
 
-#include "control/key_transfer.h"
-#include "control/move_coordinator.h"
-#include "route/moving_keys.h"
+#include "move/key_transfer.h"
+#include "move/move_coordinator.h"
+#include "move/moving_keys.h"
 
 namespace ringmaster {
 namespace {

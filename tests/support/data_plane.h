@@ -13,11 +13,12 @@
 #include <utility>
 #include <vector>
 
-#include "command/access_control.h"
-#include "command/call.h"
-#include "command/pause.h"
-#include "command/recipe.h"
-#include "command/slow_log.h"
+#include "command/access/access_control.h"
+#include "command/call/call.h"
+#include "command/call/slow_log.h"
+#include "command/gate/pause.h"
+#include "command/rows/all_rows.h"
+#include "command/serve/recipe.h"
 #include "coro/frame_pool.h"
 #include "net/loop.h"
 #include "resp/request_writer.h"
@@ -62,7 +63,7 @@ struct NoProxy final : Proxy {
 
   Loop& loop;
   ProxyFacts known;
-  CommandTable table;
+  CommandTable table{AllCommands()};
   AccessControl users{table};
   SlowLog slow;
   Pause paused;
@@ -159,7 +160,7 @@ struct DataPlane : ShardSide {
     return count;
   }
 
-  const CommandTable table;
+  const CommandTable table{AllCommands()};
   FramePool frames;
   const FramePool::Scope scope{frames};
   ObjectPool<Request> requests;

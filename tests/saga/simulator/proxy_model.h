@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "saga/key_locks.h"
+#include "lock/key_locks.h"
 #include "saga/recovery.h"
 #include "saga/simulator/network.h"
 #include "saga/simulator/world.h"

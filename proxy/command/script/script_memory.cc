@@ -1,0 +1,85 @@
+#include "command/script/script_memory.h"
+
+#include <utility>
+
+#include "saga/scripts.h"
+
+namespace ringmaster {
+
+std::string ScriptMemory::Remember(Bytes script, Source source) {
+  std::string sha = Sha1Hex(script);
+  if (script.size() > kMaxBytes / 4) return sha;
+  const std::lock_guard lock(mutex_);
+  const auto known = scripts_.find(sha);
+  if (known != scripts_.end()) {
+    // Once loaded it stays among the loaded ones: its place in the other line is skipped later.
+    if (source == Source::kEvaluated || known->second.source == Source::kLoaded) return sha;
+    kinds_[static_cast<size_t>(Source::kEvaluated)].bytes -= script.size();
+    known->second.source = source;
+  } else {
+    scripts_.emplace(sha, Kept{std::make_shared<const std::string>(script), source});
+  }
+  Kind& kind = kinds_[static_cast<size_t>(source)];
+  kind.shas.push_back(sha);
+  kind.bytes += script.size();
+  Evict(kind);
+  return sha;
+}
+
+void ScriptMemory::Evict(Kind& kind) {
+  const auto source = static_cast<Source>(&kind - kinds_);
+  while (!kind.shas.empty() && (kind.bytes > kMaxBytes || kind.shas.size() > kMaxScripts)) {
+    const auto oldest = scripts_.find(kind.shas.front());
+    kind.shas.pop_front();
+    if (oldest == scripts_.end() || oldest->second.source != source) continue;
+    kind.bytes -= oldest->second.text->size();
+    scripts_.erase(oldest);
+  }
+}
+
+ScriptMemory::Text ScriptMemory::Find(const std::string& sha) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = scripts_.find(sha);
+  return known == scripts_.end() ? nullptr : known->second.text;
+}
+
+void ScriptMemory::ForgetScripts() {
+  const std::lock_guard lock(mutex_);
+  scripts_.clear();
+  for (Kind& kind : kinds_) kind = Kind();
+  epoch_.fetch_add(1);
+}
+
+ScriptMemory::Functions ScriptMemory::functions() const {
+  const std::lock_guard lock(mutex_);
+  return {functions_version_.load(), functions_};
+}
+
+void ScriptMemory::LearnFunctions(std::string dump) {
+  const std::lock_guard lock(mutex_);
+  if (changes_ > 0) return;
+  functions_ = std::make_shared<const std::string>(std::move(dump));
+  functions_version_.store(1);
+}
+
+void ScriptMemory::BeginChange() {
+  const std::lock_guard lock(mutex_);
+  learning_.store(true);
+  ++changes_;
+  ++changing_;
+  functions_version_.store(0);
+}
+
+void ScriptMemory::EndChange(std::string dump, std::set<std::string> readers) {
+  const std::lock_guard lock(mutex_);
+  readers_ = std::move(readers);
+  functions_ = std::make_shared<const std::string>(std::move(dump));
+  if (--changing_ == 0) functions_version_.store(changes_ + 1);
+}
+
+bool ScriptMemory::Reads(Bytes function) const {
+  const std::lock_guard lock(mutex_);
+  return readers_.contains(Lowercase(function));
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,82 @@
+// The scripts and function libraries that clients loaded through the proxy, so that a shard that
+// joins or comes back empty has them before the first call that needs them. One for a pool; any
+// thread. Bounded: beyond kMaxBytes or kMaxScripts the oldest are forgotten, those that were only
+// run by EVAL before those that were loaded.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "base/bytes.h"
+#include "command/call/script_teller.h"
+
+namespace ringmaster {
+
+class ScriptMemory final : public ScriptTeller {
+ public:
+  using Text = std::shared_ptr<const std::string>;
+  static constexpr size_t kMaxBytes = 32U << 20;  // of each kind
+  static constexpr size_t kMaxScripts = 10000;    // of each kind
+
+  enum class Source : uint8_t { kLoaded, kEvaluated };
+  // Returns the script's SHA1. One that is too large for the memory is not kept.
+  std::string Remember(Bytes script, Source source);
+  // Empty: not known. `sha` in lower case.
+  Text Find(const std::string& sha) const;
+  // SCRIPT FLUSH.
+  void ForgetScripts();
+  // Grows with each SCRIPT FLUSH: what a shard was told before it has forgotten.
+  uint64_t epoch() const { return epoch_.load(std::memory_order_relaxed); }
+
+  // The shards' libraries as FUNCTION DUMP gives them; empty: there is nothing to tell.
+  struct Functions {
+    uint64_t version = 0;  // 0: not known, or being changed
+    Text dump;
+  };
+  uint64_t functions_version() const { return functions_version_.load(); }
+  Functions functions() const;
+  // True once: for whoever is to ask the shards what they have.
+  bool StartLearning() { return !learning_.exchange(true); }
+  // What was learned counts only if nobody changed anything since.
+  void LearnFunctions(std::string dump);
+  // Around each command that changes libraries: meanwhile nobody is told of any.
+  void BeginChange();
+  // `readers`: functions that do not write, in lower case.
+  void EndChange(std::string dump, std::set<std::string> readers);
+  // Whether a function is known not to write.
+  bool Reads(Bytes function) const;
+
+  // ScriptTeller.
+  void Tell(CommandContext& context, const Command& command, std::span<const Bytes> args,
+            Connection& connection) override;
+
+ private:
+  struct Kept {
+    Text text;
+    Source source;
+  };
+  struct Kind {
+    std::deque<std::string> shas;  // the oldest first
+    size_t bytes = 0;
+  };
+  void Evict(Kind& kind);
+
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, Kept> scripts_;
+  Kind kinds_[2];
+  std::atomic<uint64_t> epoch_{1};
+  Text functions_;
+  std::set<std::string> readers_;
+  uint64_t changes_ = 0;  // so far
+  int changing_ = 0;
+  std::atomic<uint64_t> functions_version_{0};
+  std::atomic<bool> learning_{false};
+};
+
+}  // namespace ringmaster

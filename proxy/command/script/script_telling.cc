@@ -1,0 +1,123 @@
+// Scripts and libraries that a shard may not know go ahead of the call that needs them, on the same
+// connection: the order of the client's commands stays what it is, and nobody waits for it.
+#include <algorithm>
+#include <cctype>
+#include <string>
+#include <utility>
+
+#include "command/call/call.h"
+#include "command/script/script_memory.h"
+#include "command/serve/recipe.h"
+#include "resp/reply_reader.h"
+#include "resp/request_writer.h"
+#include "ring/hash.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr size_t kShaDigits = 40;
+// FUNCTION DUMP of a shard without libraries is the footer of an RDB file alone.
+constexpr size_t kEmptyDump = 10;
+// Keep numbers of different kinds apart (Connection::Tell).
+constexpr uint64_t kText = 0x9e3779b97f4a7c15;
+constexpr uint64_t kSha = 0xc2b2ae3d27d4eb4f;
+constexpr uint64_t kFunctions = 0x165667b19e3779f9;
+
+// One request whose answer matters only when it is an error. Frees itself.
+class Ahead final : private Sink {
+ public:
+  static void Send(Connection& connection, const std::string& request) {
+    auto* ahead = new Ahead(connection);
+    ahead->exchange_.request = Slice{request, {}};
+    connection.Send(ahead->exchange_);
+  }
+
+ private:
+  explicit Ahead(Connection& connection) : connection_(connection) {
+    exchange_.sink = this;
+    exchange_.read_only = true;  // twice does no harm
+  }
+  const Exchange* Root(const Exchange&) const override { return nullptr; }
+  void OnReplyPart(Exchange&, const Slice&) override {}
+  void OnReply(Exchange&, const Slice& reply) override {
+    const bool has_it = reply.bytes.find("already exists") != Bytes::npos;
+    if (reply.bytes.starts_with('-') && !has_it) connection_.ForgetTold();
+    delete this;
+  }
+
+  Connection& connection_;
+  Exchange exchange_;
+};
+
+// A call that nobody waits for. Frees itself.
+class Unasked final : private Sink {
+ public:
+  static void Start(CommandContext& context, const Command& command, RecipeFunction recipe) {
+    auto* unasked = new Unasked;
+    unasked->exchange_.sink = unasked;
+    Call call{{}, {}, command, unasked->client_, context, unasked->exchange_};
+    context.recipes.Start(call, recipe);
+  }
+
+ private:
+  void OnReplyPart(Exchange&, const Slice&) override {}
+  void OnReply(Exchange&, const Slice&) override { delete this; }
+
+  ClientState client_;
+  Exchange exchange_;
+};
+
+Task<std::string> LearnFunctionsRecipe(RecipeCall& call) {
+  std::string request = MakeRequest({"FUNCTION", "DUMP"});
+  const std::vector<Answer> answers = co_await call.AskAll(std::move(request), true);
+  std::string largest;
+  for (const Answer& answer : answers) {
+    const Bytes dump = ReadReply(answer.reply).text;
+    if (!answer.is_error() && dump.size() > largest.size()) largest = dump;
+  }
+  call.context().scripts->LearnFunctions(std::move(largest));
+  co_return std::string();
+}
+
+void TellText(ScriptMemory& memory, Bytes text, Connection& connection) {
+  const uint64_t number = (Hash(HashKind::kXxh3, text) ^ kText) + memory.epoch();
+  if (!connection.Tell(number)) memory.Remember(text, ScriptMemory::Source::kEvaluated);
+}
+
+void TellSha(ScriptMemory& memory, Bytes sha, Connection& connection) {
+  if (sha.size() != kShaDigits) return;
+  const uint64_t number = (Hash(HashKind::kXxh3, sha) ^ kSha) + memory.epoch();
+  if (connection.Tell(number)) return;
+  std::string lower(sha);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const ScriptMemory::Text text = memory.Find(lower);
+  if (text == nullptr) return connection.Untell(number);
+  Ahead::Send(connection, MakeRequest({"SCRIPT", "LOAD", *text}));
+}
+
+void TellFunctions(CommandContext& context, const Command& command, Connection& connection) {
+  ScriptMemory& memory = *context.scripts;
+  const uint64_t version = memory.functions_version();
+  if (version == 0) {
+    if (memory.StartLearning()) Unasked::Start(context, command, LearnFunctionsRecipe);
+    return;
+  }
+  if (connection.Tell(version * 2 + kFunctions)) return;
+  const ScriptMemory::Functions functions = memory.functions();
+  if (functions.version != version || functions.dump->size() <= kEmptyDump) return;
+  // A shard that has any of them has all of them, and refuses.
+  Ahead::Send(connection, MakeRequest({"FUNCTION", "RESTORE", *functions.dump, "APPEND"}));
+}
+
+}  // namespace
+
+void ScriptMemory::Tell(CommandContext& context, const Command& command,
+                        std::span<const Bytes> args, Connection& connection) {
+  if (!command.Is(kRunsScript) || args.size() < 2) return;
+  if (command.Is(kScriptBySha)) return TellSha(*this, args[1], connection);
+  if (command.Is(kFunctionByName)) return TellFunctions(context, command, connection);
+  TellText(*this, args[1], connection);
+}
+
+}  // namespace ringmaster
