@@ -122,7 +122,7 @@ TEST_F(ConfigurationTest, WhatOnlyARestartChangesIsRefusedByName) {
   const ConfigText good = proxy.config();
   ConfigText next = good;
   next.workers = 3;
-  next.saga = "journal: \"" + folder_.File("other.db") + "\", fsync: \"no\"";
+  next.saga = "journal: \"" + folder_.File("other.db") + "\", fsync: always";
   next.pool().more = "databases: 3";
   next.limits = "max_bulk: 1kb";
   const std::string said = proxy.Reload(next);
