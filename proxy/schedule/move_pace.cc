@@ -24,20 +24,22 @@ constexpr double kUrgentShare = 0.25;
 constexpr Duration kGeneration = std::chrono::seconds(1);
 constexpr uint64_t kGenerationCommands = 200;
 constexpr Duration kGenerationAtMost = std::chrono::seconds(10);
-constexpr uint64_t kKnown = 50;  // commands that make a p99
-constexpr double kMemory = 1;    // seconds
+constexpr uint64_t kKnown = 50;   // commands that make a p99
+constexpr double kUnsure = 1.65;  // standard deviations: one time in twenty it is slower still
+constexpr double kMemory = 1;     // seconds
 
 constexpr uint64_t kEnough = 20;  // commands beside a mover before it grows, or
 constexpr Duration kDecideEvery = std::chrono::milliseconds(250);
 constexpr double kFaster = 1.5;      // up to the first harm
 constexpr double kAfterwards = 1.1;  // from then on
 // Around the share that did harm: from so much of it on, until it is passed by so much.
-constexpr double kCareful = 1.03;
+constexpr double kCareful = 1.06;
 constexpr double kCarefulFrom = 0.6;
 constexpr double kCarefulTo = 1.5;
 constexpr double kCoarser = 1.25;
 constexpr double kFiner = 0.7;
-constexpr double kLateAtMost = 0.006;  // of all commands; the rest of one in a hundred is chance
+constexpr double kLess = 0.6;          // of the share, after harm
+constexpr double kLateAtMost = 0.005;  // of all commands; the rest of one in a hundred is chance
 // A shard is crowded when its answers take so many times what they can, and this much.
 constexpr int kCrowded = 5;
 constexpr Duration kCrowdedSlack = std::chrono::microseconds(500);
@@ -213,8 +215,10 @@ void MovePace::LearnPast(std::span<const Latency> latencies, TimePoint now) {
   const uint64_t all = past_commands_ + older_commands_;
   past_p99_ = 0;
   if (all < kKnown) return;
-  // From the slowest on, until one in a hundred is passed.
-  uint64_t left = all / 100;
+  // From the slowest on, until one in a hundred is passed; of few commands less, for their p99 is
+  // likely to be slower than what is seen of it.
+  const double tail = static_cast<double>(all) / 100;
+  auto left = static_cast<uint64_t>(std::max(tail - kUnsure * std::sqrt(tail), 0.0));
   auto a = past_.rbegin();
   auto b = older_.rbegin();
   while (a != past_.rend() || b != older_.rend()) {
@@ -306,7 +310,7 @@ void MovePace::Grow() {
 
 void MovePace::Shrink() {
   harmed_at_ = share_;
-  share_ = std::max(share_ / 2, rule_.floor);
+  share_ = std::max(share_ * kLess, rule_.floor);
   grain_ = std::max(Scale(grain_, kFiner), rule_.least_grain);
   working_ = Seen();
 }

@@ -6,10 +6,10 @@
 // shards, other work on the machine) is in both and is not taken for the movers' doing. Harm is
 // either of:
 //   - of all commands more than one in a hundred takes longer than the p99 of the quiet parts and
-//     a quarter: clients' p99 leaves its own recent past;
+//     somewhat: clients' p99 leaves its own recent past;
 //   - clients get less done in working parts than in quiet ones, by more than a bounded share of
 //     all: they use up what the machine has.
-// With harm the share of time is halved, and so is what one request may keep a shard busy; without
+// With harm the share of time is cut, and so is what one request may keep a shard busy; without
 // it the share grows, and when it is at its most the requests do (additive increase,
 // multiplicative decrease, faster up to the first harm). It does not grow while a worker has no
 // processor time to spare, or a shard takes far longer to answer than it can. `floor` is always
@@ -39,10 +39,10 @@ struct MovePaceRule {
   Duration alone_after = std::chrono::milliseconds(250);  // without a command
   // How long one request may keep a shard: at first, beside any load, and beside calm clients.
   Duration first_grain = std::chrono::microseconds(100);
-  Duration least_grain = std::chrono::microseconds(50);
+  Duration least_grain = std::chrono::microseconds(80);
   Duration most_grain = std::chrono::microseconds(500);
-  double tail = 1.25;  // times the quiet p99: what takes longer counts as late
-  Duration tail_slack = std::chrono::microseconds(25);
+  double tail = 1.3;  // times the quiet p99: what takes longer counts as late
+  Duration tail_slack = std::chrono::microseconds(75);
   double loss = 0.06;            // of what clients get done, at most
   double saturated = 0.95;       // share of a worker's time from which it has nothing to spare
   double saturated_share = 0.2;  // up to which the share grows all the same
