@@ -42,7 +42,7 @@ struct MovePaceRule {
   Duration least_grain = std::chrono::microseconds(80);
   Duration most_grain = std::chrono::microseconds(500);
   double tail = 1.3;  // times the quiet p99: what takes longer counts as late
-  Duration tail_slack = std::chrono::microseconds(75);
+  Duration tail_slack = std::chrono::microseconds(100);
   double loss = 0.06;            // of what clients get done, at most
   double saturated = 0.95;       // share of a worker's time from which it has nothing to spare
   double saturated_share = 0.2;  // up to which the share grows all the same
