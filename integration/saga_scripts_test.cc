@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/sha.h"
 #include "resp/request_writer.h"
 #include "saga/scripts.h"
 #include "support/client.h"
@@ -405,7 +406,6 @@ TEST_F(SagaScriptsTest, ScriptsAreKnownByTheirSha1) {
   EXPECT_TRUE(IsNoScript(Ask(request)));
   Set("k", "v");
   EXPECT_TRUE(ReadStep(Ask(request)).repeated);
-  EXPECT_EQ(Sha1Hex("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
   EXPECT_EQ(Redis({"SCRIPT", "LOAD", "return 1"}), "\"" + Sha1Hex("return 1") + "\"");
 }
 

@@ -106,7 +106,7 @@ struct Library {
 
 // The first that fits a header counts.
 const std::vector<Library> kLibraries = {
-    {"openssl/evp.h", {"net", "ring", "saga"}},
+    {"openssl/evp.h", {"base", "net"}},
     {"openssl/md5.h", {"net", "ring"}},
     {"openssl/", {"net"}},
     {"uv.h", {"net"}},

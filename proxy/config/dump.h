@@ -1,4 +1,4 @@
-// Writes a Config back as YAML with every effective value: for --test-config and PROXY INFO.
+// Writes a Config back as YAML with every effective value: what configurations are compared by.
 #pragma once
 
 #include <string>
@@ -9,8 +9,9 @@ namespace ringmaster {
 
 enum class Secrets { kRedacted, kShown };
 
-// With kShown, ParseConfig gives an equal Config. With kRedacted, passwords and their digests read
-// "<redacted>". Durations are kept down to a microsecond.
+// With kShown, ParseConfig gives an equal Config, as far as its texts are UTF-8: a byte that is not
+// becomes U+FFFD, since YAML has no way to write it. With kRedacted, passwords and their digests
+// read "<redacted>". Durations are kept down to a microsecond.
 std::string DumpConfig(const Config& config, Secrets secrets = Secrets::kRedacted);
 
 }  // namespace ringmaster

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/sha256.h"
+#include "base/sha.h"
 
 namespace ringmaster {
 namespace {

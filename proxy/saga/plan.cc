@@ -1,6 +1,8 @@
 #include "saga/plan.h"
 
-#include <charconv>
+#include <fmt/format.h>
+
+#include <iterator>
 
 #include "base/bytes.h"
 #include "base/reserved_keys.h"
@@ -9,12 +11,7 @@ namespace ringmaster {
 namespace {
 
 void AppendHex(std::string& out, SagaId id) {
-  for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[id >> shift & 15];
-}
-
-void AppendNumber(std::string& out, size_t number) {
-  char digits[24];
-  out.append(digits, std::to_chars(digits, digits + sizeof(digits), number).ptr);
+  fmt::format_to(std::back_inserter(out), "{:016x}", id);
 }
 
 std::string NameOf(SagaId id, size_t step, Bytes what) {
@@ -23,7 +20,7 @@ std::string NameOf(SagaId id, size_t step, Bytes what) {
   name += kReservedPrefix;
   AppendHex(name, id);
   name += ':';
-  AppendNumber(name, step);
+  AppendInteger(name, static_cast<int64_t>(step));
   return name.append(what);
 }
 
@@ -44,7 +41,7 @@ ImageNames::ImageNames(SagaId id, size_t step)
 
 const std::string& ImageNames::Of(size_t key) {
   name_.resize(stem_);
-  AppendNumber(name_, key);
+  AppendInteger(name_, static_cast<int64_t>(key));
   return name_;
 }
 

@@ -1,12 +1,11 @@
 #include "saga/scripts.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
 
 #include "base/check.h"
+#include "base/sha.h"
 #include "resp/request_writer.h"
 #include "saga/scripts.lua.h"
 
@@ -417,19 +416,6 @@ bool ReadCleanup(Bytes reply, std::string* error) {
   if (whole.type == ':' || whole.text == "OK") return true;
   if (error != nullptr) *error = reply;
   return false;
-}
-
-std::string Sha1Hex(Bytes text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  RM_CHECK(EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) == 1);
-  std::string hex;
-  hex.reserve(size_t{2} * size);
-  for (unsigned i = 0; i < size; ++i) {
-    hex += "0123456789abcdef"[digest[i] >> 4];
-    hex += "0123456789abcdef"[digest[i] & 15];
-  }
-  return hex;
 }
 
 }  // namespace ringmaster

@@ -139,7 +139,4 @@ struct UndoAnswer {
 UndoAnswer ReadUndo(Bytes reply);
 bool ReadCleanup(Bytes reply, std::string* error);
 
-// The SHA1 of `text` in lower case hexadecimal, as SCRIPT LOAD answers it.
-std::string Sha1Hex(Bytes text);
-
 }  // namespace ringmaster

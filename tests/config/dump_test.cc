@@ -97,6 +97,45 @@ TEST(DumpConfigTest, ReadsBackAsTheSameConfiguration) {
   EXPECT_TRUE(Parsed(dump) == config) << dump;
 }
 
+// Texts that mean something else, or nothing, where they are not quoted: each indicator of YAML
+// alone, in front, behind, between and next to the spaces that give it its meaning, and words.
+std::vector<std::string> HardTexts() {
+  std::vector<std::string> texts = {
+      " ",      "null",   "~",      "true",    "no",     "off",        ".",      "...", "---",
+      "--- a",  "0",      "0x1f",   "1e9",     "1_0",    ".inf",       ".nan",   "<<",  "=",
+      "\\x41",  "''",     "\"\"",   "%YAML 1", "1:30",   "!!str",      "*a",     "&a",  "a: b, c",
+      "{a: b}", "\u00e9", "\u0085", "\u2028",  "\ufeff", "\U0001F600", "[a, b]", "#a"};
+  for (const char c : std::string("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")) {
+    const std::string mark(1, c);
+    for (const char* form : {"%", "%a", "a%", "a%b", "% a", "a %", "a % b", "a% b", "a %b", " %",
+                             "% ", "%%", "%%a", "%% a"}) {
+      std::string text;
+      for (const char* at = form; *at != 0; ++at) text += *at == '%' ? mark : std::string(1, *at);
+      texts.push_back(text);
+    }
+  }
+  return texts;
+}
+
+// In a block, in a list and in a map on one line.
+TEST(DumpConfigTest, TextsThatNeedQuotesReadBackAsTheyWere) {
+  Config config = Parsed("pools: [{shards: ['h:1'], users: [{name: default, passwords: [x]}]}]");
+  CommandConfig refused;
+  refused.name = "KEYS";
+  refused.serve = CommandService::kRefuse;
+  for (const std::string& text : HardTexts()) {
+    PoolConfig& pool = config.pools[0];
+    pool.shards[0].password = text;
+    pool.shards[0].username = text;
+    pool.users[0].passwords = {text, "b", text + "c"};
+    config.log.file = text;
+    refused.why = text;
+    config.commands = {refused};
+    const std::string dump = DumpConfig(config, Secrets::kShown);
+    EXPECT_TRUE(Parsed(dump) == config) << "'" << text << "'\n" << dump;
+  }
+}
+
 TEST(DumpConfigTest, ShowsNoSecretUnlessAskedTo) {
   const Config config = Parsed(Everything());
   const std::string dump = DumpConfig(config);

@@ -1,5 +1,6 @@
 // Any text is a configuration or an error that says something, and never a crash or an exception.
-// What is accepted reads back from its dump as the same configuration.
+// What is accepted reads back from its dump as the same configuration, but for bytes that are not
+// UTF-8, which the dump says as U+FFFD.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -30,6 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   const std::string dump = ringmaster::DumpConfig(*config, ringmaster::Secrets::kShown);
+  if (dump.find("\\ufffd") != std::string::npos) return 0;
   const Result<Config> again = ringmaster::ParseConfig(dump, "dump");
   Require(again.ok(), "the dump is refused", dump + (again ? "" : again.error().text));
   Require(*again == *config, "the dump reads back differently", dump);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/sha256.h"
+#include "base/sha.h"
 #include "command/table/categories.h"
 #include "command/table/keys.h"
 #include "command/table/learned_rows.h"

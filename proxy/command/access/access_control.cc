@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "base/sha256.h"
+#include "base/sha.h"
 #include "command/access/describe_client.h"
 #include "command/call/proxy.h"
 #include "command/call/push_client.h"

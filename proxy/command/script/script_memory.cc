@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "saga/scripts.h"
+#include "base/sha.h"
 
 namespace ringmaster {
 

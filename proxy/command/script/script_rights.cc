@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "base/sha256.h"
+#include "base/sha.h"
 #include "command/access/access_control.h"
 #include "command/call/push_client.h"
 #include "command/call/script_teller.h"
