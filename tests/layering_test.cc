@@ -300,5 +300,17 @@ TEST(LayeringTest, NoAwaitedValueIsNegatedInPlace) {
   }
 }
 
+// Clang knows nothing of what std's mutexes guard.
+TEST(LayeringTest, EveryMutexIsOneThatClangHoldsTheCodeAgainst) {
+  for (const auto& [path, text] : ReadProxy()) {
+    if (path == "base/mutex.h") continue;
+    for (const std::string_view raw :
+         {"std::mutex", "std::recursive_mutex", "std::shared_mutex", "std::timed_mutex",
+          "lock_guard", "unique_lock", "scoped_lock", "condition_variable_any"}) {
+      EXPECT_EQ(text.find(raw), std::string::npos) << path << " says " << raw;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ringmaster

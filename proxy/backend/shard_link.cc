@@ -26,17 +26,17 @@ const char* Meaning(ShardRefusal refusal) {
 }  // namespace
 
 bool ShardLink::AllowAttempt(TimePoint now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return breaker_.AllowAttempt(now);
 }
 
 TimePoint ShardLink::NextAttempt(TimePoint now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return breaker_.NextAttempt(now);
 }
 
 void ShardLink::OnConnected(TimePoint) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (breaker_.failures() > 0) {
     LogInfo("shard {} at {} answers again", shard_.name, shard_.address.ToString());
   }
@@ -46,7 +46,7 @@ void ShardLink::OnConnected(TimePoint) {
 }
 
 void ShardLink::OnFailure(TimePoint now, const std::string& why) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   breaker_.OnFailure(now);
   last_error_ = why;
   failures_.fetch_add(1, std::memory_order_relaxed);
@@ -71,27 +71,27 @@ void ShardLink::OnRefusal(ShardRefusal refusal, TimePoint now) {
 }
 
 std::string ShardLink::last_error() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return last_error_;
 }
 
 std::shared_ptr<const ServerFacts> ShardLink::facts() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return facts_;
 }
 
 bool ShardLink::WantsFacts(TimePoint now) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return facts_ == nullptr || facts_at_ == TimePoint{} || now - facts_at_ >= kFactsFresh;
 }
 
 void ShardLink::OnLost() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   facts_at_ = TimePoint{};
 }
 
 void ShardLink::OnFacts(TimePoint now, ServerFacts facts) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   facts_at_ = now;
   if (facts_ != nullptr && *facts_ == facts) return;
   if (facts_ != nullptr && facts_->redis_version != facts.redis_version) {

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "backend/breaker.h"
@@ -14,6 +13,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "metrics/metrics.h"
 #include "net/tls.h"
 
@@ -91,11 +91,11 @@ class ShardLink {
 
   const ShardAddress shard_;
   const BackendLimits limits_;
-  mutable std::mutex mutex_;
-  Breaker breaker_;                           // guarded by mutex_
-  std::string last_error_;                    // guarded by mutex_
-  std::shared_ptr<const ServerFacts> facts_;  // guarded by mutex_
-  TimePoint facts_at_{};                      // guarded by mutex_
+  mutable Mutex mutex_;
+  Breaker breaker_ RM_GUARDED_BY(mutex_);
+  std::string last_error_ RM_GUARDED_BY(mutex_);
+  std::shared_ptr<const ServerFacts> facts_ RM_GUARDED_BY(mutex_);
+  TimePoint facts_at_ RM_GUARDED_BY(mutex_){};
   std::atomic<bool> failing_{false};
   std::atomic<uint64_t> failures_{0};
   std::atomic<int> scripts_{0};
@@ -103,7 +103,7 @@ class ShardLink {
   std::atomic<bool> memory_limited_{false};
   // When it refused last, by ShardRefusal; 0: never.
   std::array<std::atomic<TimePoint::rep>, kShardRefusals> refused_at_{};
-  LogLimiter log_limiter_;
+  LogLimiter log_limiter_ RM_GUARDED_BY(mutex_);
 };
 
 }  // namespace ringmaster

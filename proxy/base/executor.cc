@@ -6,7 +6,7 @@ namespace ringmaster {
 
 void Executor::Run(std::function<void()> job) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (stop_) return;
     waiting_.push_back(std::move(job));
     if (!thread_.joinable()) thread_ = std::thread([this] { Work(); });
@@ -16,7 +16,7 @@ void Executor::Run(std::function<void()> job) {
 
 void Executor::Stop() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
   }
   wake_.notify_one();
@@ -24,9 +24,9 @@ void Executor::Stop() {
 }
 
 void Executor::Work() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
+    wake_.wait(lock.native(), [this]() RM_REQUIRES(mutex_) { return stop_ || !waiting_.empty(); });
     if (stop_) return;
     const std::function<void()> job = std::move(waiting_.front());
     waiting_.pop_front();

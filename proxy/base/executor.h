@@ -4,8 +4,9 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
+
+#include "base/mutex.h"
 
 namespace ringmaster {
 
@@ -24,11 +25,11 @@ class Executor {
  private:
   void Work();
 
-  std::mutex mutex_;
+  Mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> waiting_;  // guarded by mutex_
-  bool stop_ = false;                          // guarded by mutex_
-  std::thread thread_;
+  std::deque<std::function<void()>> waiting_ RM_GUARDED_BY(mutex_);
+  bool stop_ RM_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // begun under mutex_, and not once it stops
 };
 
 }  // namespace ringmaster

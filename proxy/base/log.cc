@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -9,9 +10,9 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 
 namespace ringmaster {
 namespace {
@@ -50,21 +51,21 @@ std::string JsonEscape(std::string_view text) {
 }
 
 // One for the life of the process, so that any thread may write at any time; where it writes to
-// changes under its lock.
-class Output final : public spdlog::sinks::base_sink<std::mutex> {
+// changes under its lock, which is ours rather than its base's.
+class Output final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   Output() { Use({}, -1); }
 
   // `fd`: of the file, ours from now on; -1: standard error.
   void Use(LogOptions options, int fd) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (fd_ >= 0) close(fd_);
     fd_ = fd;
     options_ = std::move(options);
     set_pattern_(options_.json ? kJsonPattern : "%Y-%m-%d %H:%M:%S.%e %L [%t] %v");
   }
   LogOptions options() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return options_;
   }
 
@@ -73,6 +74,7 @@ class Output final : public spdlog::sinks::base_sink<std::mutex> {
       R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l","thread":%t,"message":"%v"})";
 
   void sink_it_(const spdlog::details::log_msg& message) override {
+    const MutexLock lock(mutex_);
     spdlog::memory_buf_t line;
     if (options_.json) {
       const std::string escaped = JsonEscape({message.payload.data(), message.payload.size()});
@@ -92,8 +94,9 @@ class Output final : public spdlog::sinks::base_sink<std::mutex> {
   }
   void flush_() override {}
 
-  LogOptions options_;
-  int fd_ = -1;
+  Mutex mutex_;
+  LogOptions options_ RM_GUARDED_BY(mutex_);
+  int fd_ RM_GUARDED_BY(mutex_) = -1;
 };
 
 struct Log {

@@ -5,7 +5,7 @@
 namespace ringmaster {
 
 LockTicket LockService::Request(size_t worker, std::vector<LockKey> keys, Granted granted) {
-  const std::lock_guard lock(mutex_);
+  const RecursiveMutexLock lock(mutex_);
   std::vector<LockAction> actions;
   const LockTicket ticket = locks_.Request(std::move(keys), actions);
   if (ticket == 0) return 0;
@@ -15,14 +15,14 @@ LockTicket LockService::Request(size_t worker, std::vector<LockKey> keys, Grante
 }
 
 void LockService::OnAck(LockTicket ticket, size_t worker) {
-  const std::lock_guard lock(mutex_);
+  const RecursiveMutexLock lock(mutex_);
   std::vector<LockAction> actions;
   locks_.OnAck(ticket, worker, actions);
   Carry(std::move(actions));
 }
 
 void LockService::Release(LockTicket ticket) {
-  const std::lock_guard lock(mutex_);
+  const RecursiveMutexLock lock(mutex_);
   std::vector<LockAction> actions;
   waiting_.erase(ticket);
   locks_.Release(ticket, actions);
@@ -30,19 +30,19 @@ void LockService::Release(LockTicket ticket) {
 }
 
 void LockService::ReleaseOthers(LockTicket ticket, const std::vector<LockKey>& kept) {
-  const std::lock_guard lock(mutex_);
+  const RecursiveMutexLock lock(mutex_);
   std::vector<LockAction> actions;
   locks_.ReleaseOthers(ticket, kept, actions);
   Carry(std::move(actions));
 }
 
 void LockService::Stop() {
-  const std::lock_guard lock(mutex_);
+  const RecursiveMutexLock lock(mutex_);
   stopped_ = true;
 }
 
 size_t LockService::locked_keys() const {
-  const std::lock_guard lock(mutex_);
+  const RecursiveMutexLock lock(mutex_);
   return locks_.locked_keys();
 }
 

@@ -6,10 +6,10 @@
 
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "lock/key_locks.h"
 
 namespace ringmaster {
@@ -55,18 +55,18 @@ class LockService {
     Granted granted;
   };
 
-  void Carry(std::vector<LockAction> actions);
-  void Do(LockAction& action);
+  void Carry(std::vector<LockAction> actions) RM_REQUIRES(mutex_);
+  void Do(LockAction& action) RM_REQUIRES(mutex_);
 
   const size_t workers_;
   const Post post_;
   // Recursive: with one worker a message may run at once and call again.
-  mutable std::recursive_mutex mutex_;
-  KeyLocks locks_;                                   // guarded by mutex_, as all below
-  std::unordered_map<LockTicket, Waiting> waiting_;  // not granted yet
-  std::deque<LockAction> actions_;
-  bool carrying_ = false;
-  bool stopped_ = false;
+  mutable RecursiveMutex mutex_;
+  KeyLocks locks_ RM_GUARDED_BY(mutex_);
+  std::unordered_map<LockTicket, Waiting> waiting_ RM_GUARDED_BY(mutex_);  // not granted yet
+  std::deque<LockAction> actions_ RM_GUARDED_BY(mutex_);
+  bool carrying_ RM_GUARDED_BY(mutex_) = false;
+  bool stopped_ RM_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace ringmaster

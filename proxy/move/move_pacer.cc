@@ -22,7 +22,7 @@ MovePacer::MovePacer(ClientFigures clients, double floor, size_t movers)
 }
 
 MovePace::Turn MovePacer::Ask(size_t mover, bool urgent) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   while (true) {
     const TimePoint now = MonotonicNow();
     const MovePace::Turn turn = pace_.Ask(mover, urgent, now);
@@ -47,22 +47,22 @@ void MovePacer::Look(TimePoint now) {
 }
 
 void MovePacer::OnStep(Duration took) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   pace_.OnStep(took);
 }
 
 void MovePacer::OnRoundTrip(uint32_t shard, Duration took) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   pace_.OnRoundTrip(shard, took);
 }
 
 void MovePacer::set_floor(double floor) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   pace_.set_floor(RuleOf(floor).floor);
 }
 
 MovePacer::Figures MovePacer::figures() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const double share = pace_.alone() ? 1 : pace_.share();
   return {.alone = pace_.alone(), .share = share, .past_p99 = pace_.past_p99()};
 }

@@ -5,9 +5,9 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.h"
 #include "metrics/metrics.h"
 #include "schedule/move_pace.h"
 
@@ -41,13 +41,13 @@ class MovePacer {
   Figures figures() const;
 
  private:
-  void Look(TimePoint now);
+  void Look(TimePoint now) RM_REQUIRES(mutex_);
 
   const ClientFigures clients_;
-  mutable std::mutex mutex_;
-  MovePace pace_;  // guarded by mutex_, as all below
-  HistogramSnapshot seen_;
-  std::vector<MovePace::Latency> since_;
+  mutable Mutex mutex_;
+  MovePace pace_ RM_GUARDED_BY(mutex_);
+  HistogramSnapshot seen_ RM_GUARDED_BY(mutex_);
+  std::vector<MovePace::Latency> since_ RM_GUARDED_BY(mutex_);
 };
 
 }  // namespace ringmaster

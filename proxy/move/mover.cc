@@ -48,7 +48,7 @@ Mover::Mover(MoverContext& context, uint32_t donor, std::function<void()> swept)
 void Mover::Stop() {
   if (!thread_.joinable()) return;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
   }
   for (const auto& client : clients_) client->Cancel();
@@ -56,23 +56,29 @@ void Mover::Stop() {
   arrivals_->Cancel();
   wake_.notify_all();
   thread_.join();
-  for (const Waiting& waiting : pulls_) waiting.asker.done("the move ended meanwhile; try again");
-  pulls_.clear();
-  for (const auto& held : std::exchange(holds_, {})) held("");
+  std::deque<Waiting> pulls;
+  std::vector<std::function<void(const std::string&)>> holds;
+  {
+    const MutexLock lock(mutex_);
+    pulls.swap(pulls_);
+    holds.swap(holds_);
+  }
+  for (const Waiting& waiting : pulls) waiting.asker.done("the move ended meanwhile; try again");
+  for (const auto& held : holds) held("");
 }
 
 ShardClient& Mover::Client(uint32_t shard) { return *clients_[shard]; }
 
 void Mover::Pull(int database, std::string key, Asker asker) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     pulls_.push_back({database, std::move(key), std::move(asker)});
   }
   wake_.notify_one();
 }
 
 bool Mover::BeginPull(int database, Bytes key, uint32_t to, std::string& script) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (stop_ || halted_ || halt_ || held_ > 0 || abandoned_ || figures_.swept) return false;
   if (worker_script_.empty() || !opened_[donor_] || !opened_[to]) return false;
   if (!carried_.BeginPull(CarriedKeys::NameOf(database, key))) return false;
@@ -83,7 +89,7 @@ bool Mover::BeginPull(int database, Bytes key, uint32_t to, std::string& script)
 void Mover::EndPull(int database, Bytes key, const PullEnd& end) {
   bool awaited = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     carried_.EndPull(CarriedKeys::NameOf(database, key));
     ++worker_pulls_;
     if (end.doubtful) worker_doubt_ = true;
@@ -96,20 +102,20 @@ void Mover::EndPull(int database, Bytes key, const PullEnd& end) {
 
 void Mover::StuckPull(int database, Bytes key, const std::string& why) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     carried_.SetStuck(CarriedKeys::NameOf(database, key), why);
   }
   wake_.notify_one();
 }
 
 bool Mover::given_up() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return abandoned_ || stop_;
 }
 
 void Mover::Resolve(std::function<void(Status)> done) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     resolve_ = std::move(done);
   }
   wake_.notify_one();
@@ -117,7 +123,7 @@ void Mover::Resolve(std::function<void(Status)> done) {
 
 void Mover::Halt(std::function<void(bool)> halted) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     halt_ = std::move(halted);
   }
   wake_.notify_one();
@@ -125,7 +131,7 @@ void Mover::Halt(std::function<void(bool)> halted) {
 
 void Mover::Resume() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     halted_ = false;
     resume_sweep_ = true;
   }
@@ -134,7 +140,7 @@ void Mover::Resume() {
 
 void Mover::Hold(std::function<void(const std::string&)> held) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ++held_;
     if (!stop_) {
       holds_.push_back(std::move(held));
@@ -147,7 +153,7 @@ void Mover::Hold(std::function<void(const std::string&)> held) {
 
 void Mover::Release() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     --held_;
   }
   wake_.notify_one();
@@ -155,7 +161,7 @@ void Mover::Release() {
 
 void Mover::Abandon() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     abandoned_ = true;
   }
   clients_[donor_]->Cancel();
@@ -163,12 +169,12 @@ void Mover::Abandon() {
 }
 
 MoverFigures Mover::figures() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return figures_;
 }
 
 void Mover::Trouble(const std::string& what) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (figures_.trouble == what) return;
   figures_.trouble = what;
   if (!what.empty()) {
@@ -179,7 +185,7 @@ void Mover::Trouble(const std::string& what) {
 void Mover::Run() {
   while (true) {
     {
-      std::unique_lock lock(mutex_);
+      MutexLock lock(mutex_);
       if (stop_) return;
       if (std::exchange(resume_sweep_, false)) sweeping_ = true;
     }
@@ -190,21 +196,23 @@ void Mover::Run() {
       SweepStep();
       continue;
     }
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     // Not longer at once: the rate may be another by then.
     const bool ordered = stop_ || abandoned_ || held_ > 0 || halt_ || resolve_ || resume_sweep_;
-    if (!ordered && !Servable()) wake_.wait_for(lock, std::min<Duration>(rest, kTroubleDelay));
+    if (ordered || Servable()) continue;
+    wake_.wait_for(lock.native(), std::min<Duration>(rest, kTroubleDelay));
   }
 }
 
-// Somebody waits for a key that no worker carries. REQUIRES: the lock.
+// Somebody waits for a key that no worker carries.
 bool Mover::Servable() const {
   if (pulls_.empty() || halted_) return false;
   if (carried_.pulls() == 0) return true;
-  return std::any_of(pulls_.begin(), pulls_.end(), [this](const Waiting& waiting) {
+  const auto servable = [this](const Waiting& waiting) RM_REQUIRES(mutex_) {
     const std::string name = CarriedKeys::NameOf(waiting.database, waiting.key);
     return !carried_.pulled(name) || carried_.WhyStuck(name) != nullptr;
-  });
+  };
+  return std::any_of(pulls_.begin(), pulls_.end(), servable);
 }
 
 // True: somebody asked for a pause, and it has waited a while.
@@ -212,10 +220,10 @@ bool Mover::StandStill() {
   std::vector<std::function<void(const std::string&)>> holds;
   std::string trouble;
   {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     if (held_ == 0) return false;
     // What workers carry is answered soon, or stuck.
-    while (carried_.moving() > 0 && !stop_) wake_.wait_for(lock, kTroubleDelay);
+    while (carried_.moving() > 0 && !stop_) wake_.wait_for(lock.native(), kTroubleDelay);
     if (carried_.stuck() > 0) trouble = "a key on its way is in doubt";
     holds.swap(holds_);
   }
@@ -227,8 +235,8 @@ bool Mover::StandStill() {
     }
     for (const auto& held : holds) held(trouble);
   }
-  std::unique_lock lock(mutex_);
-  if (held_ > 0 && holds_.empty() && !stop_) wake_.wait_for(lock, kTroubleDelay);
+  MutexLock lock(mutex_);
+  if (held_ > 0 && holds_.empty() && !stop_) wake_.wait_for(lock.native(), kTroubleDelay);
   return true;
 }
 
@@ -236,7 +244,7 @@ bool Mover::StandStill() {
 bool Mover::GiveUp() {
   std::deque<Waiting> waiting;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!abandoned_) return false;
     waiting.swap(pulls_);
   }
@@ -244,9 +252,9 @@ bool Mover::GiveUp() {
   if (swept_) return !waiting.empty();
   {
     // What workers have begun to carry off it ends within a command's time.
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     if (carried_.moving() > 0 && !stop_) {
-      wake_.wait_for(lock, kTroubleDelay);
+      wake_.wait_for(lock.native(), kTroubleDelay);
       return true;
     }
     swept_ = true;
@@ -261,7 +269,7 @@ bool Mover::GiveUp() {
 void Mover::FinishOrders() {
   std::function<void(Status)> resolve;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     resolve = std::exchange(resolve_, nullptr);
   }
   if (resolve) {
@@ -270,7 +278,7 @@ void Mover::FinishOrders() {
   }
   std::function<void(bool)> halt;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!pulls_.empty() || carried_.moving() > 0) return;
     halt = std::exchange(halt_, nullptr);
     if (halt) halted_ = true;
@@ -278,7 +286,7 @@ void Mover::FinishOrders() {
   if (!halt) return;
   bool clean = !doubtful_;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     clean = clean && carried_.pulls() == 0 && !worker_doubt_;
   }
   for (const auto& client : clients_) {
@@ -304,7 +312,7 @@ Status Mover::Connect(uint32_t shard) {
     retry_at_[shard] = MonotonicNow() + kRetryAfter;
   } else {
     eviction_[shard] = Eviction::FromInfo(client.Ask({"INFO", "memory"}).text());
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     opened_[shard] = true;
   }
   if (ready.ok() && shard == donor_ && run_id != client.run_id()) {
@@ -351,7 +359,7 @@ bool Mover::IsCopied(const Waiting& waiting) const {
 // those that come meanwhile share the next.
 void Mover::GatherPulls() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!Servable()) return;
   }
   const TimePoint now = MonotonicNow();
@@ -366,14 +374,14 @@ bool Mover::ServePulls() {
   std::vector<std::pair<Asker, std::string>> stuck;
   InHand hand(*this);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (halted_) return false;
     size_t count = 0;
     for (auto at = pulls_.begin(); at != pulls_.end() && count < kPullsAtOnce;) {
       const std::string name = CarriedKeys::NameOf(at->database, at->key);
       if (const std::string* why = carried_.WhyStuck(name)) {
         stuck.emplace_back(std::move(at->asker), *why);
-      } else if (!IsCopied(*at) && hand.TakeLocked(name)) {
+      } else if (!IsCopied(*at) && hand.Take(carried_, name)) {
         taken[at->database][std::move(at->key)].push_back(std::move(at->asker));
         ++count;
       } else {
@@ -397,7 +405,7 @@ bool Mover::ServePulls() {
     }
     Transfer(items, Cause::kPull);
     TellAskers(items);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     figures_.pulls += items.size();
   }
   // What clients fetch themselves counts as the donor's time, too.
@@ -412,7 +420,7 @@ void Mover::TellAskers(Items& items) {
     const bool here = item.transfer.step() == KeyTransfer::Step::kHere;
     for (Asker& asker : std::exchange(item.askers, {})) {
       if (wait_on) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         pulls_.push_back({item.database, item.key, std::move(asker)});
       } else {
         asker.done(here ? std::string() : item.error);

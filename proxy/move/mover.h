@@ -16,12 +16,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/reserved_keys.h"
 #include "base/result.h"
 #include "move/arrivals.h"
@@ -110,7 +110,7 @@ class Mover {
   bool ServePulls();
   void TellAskers(Items& items);
   void GatherPulls();
-  bool Servable() const;
+  bool Servable() const RM_REQUIRES(mutex_);
   void SweepStep();
   void SweepBatch();
   void SweepAhead();
@@ -127,7 +127,7 @@ class Mover {
   void CountOldCopies();
   static bool Retry(Items& items);
   void Count(Items& items, Duration took);
-  void CountOne(Bytes key, uint64_t size, Duration took);
+  void CountOne(Bytes key, uint64_t size, Duration took) RM_REQUIRES(mutex_);
   void Expect();
   bool MayScript();
   ShardReply DumpByScript(Items& items);
@@ -188,23 +188,26 @@ class Mover {
   TimePoint counted_to_{};   // the pacer knows of what was done until then
   std::string dump_script_;  // its SHA1, once the donor has it
 
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Waiting> pulls_;  // guarded by mutex_, as all below
-  CarriedKeys carried_;
-  std::string worker_script_;  // dump_script_, for workers
-  std::vector<bool> opened_;   // shards where nothing of ours, or of an earlier life, is in doubt
-  size_t worker_pulls_ = 0;    // since the sweep last paced itself
-  std::function<void(Status)> resolve_;
-  std::function<void(bool)> halt_;
-  std::vector<std::function<void(const std::string&)>> holds_;  // asked for and not told
-  size_t held_ = 0;
-  bool worker_doubt_ = false;  // some key that a worker carried may be on both sides
-  bool halted_ = false;
-  bool resume_sweep_ = false;
-  bool abandoned_ = false;
-  bool stop_ = false;
-  MoverFigures figures_;
+  std::deque<Waiting> pulls_ RM_GUARDED_BY(mutex_);
+  CarriedKeys carried_ RM_GUARDED_BY(mutex_);
+  std::string worker_script_ RM_GUARDED_BY(mutex_);  // dump_script_, for workers
+  // Shards where nothing of ours, or of an earlier life, is in doubt.
+  std::vector<bool> opened_ RM_GUARDED_BY(mutex_);
+  size_t worker_pulls_ RM_GUARDED_BY(mutex_) = 0;  // since the sweep last paced itself
+  std::function<void(Status)> resolve_ RM_GUARDED_BY(mutex_);
+  std::function<void(bool)> halt_ RM_GUARDED_BY(mutex_);
+  // Asked for and not told.
+  std::vector<std::function<void(const std::string&)>> holds_ RM_GUARDED_BY(mutex_);
+  size_t held_ RM_GUARDED_BY(mutex_) = 0;
+  // Some key that a worker carried may be on both sides.
+  bool worker_doubt_ RM_GUARDED_BY(mutex_) = false;
+  bool halted_ RM_GUARDED_BY(mutex_) = false;
+  bool resume_sweep_ RM_GUARDED_BY(mutex_) = false;
+  bool abandoned_ RM_GUARDED_BY(mutex_) = false;
+  bool stop_ RM_GUARDED_BY(mutex_) = false;
+  MoverFigures figures_ RM_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

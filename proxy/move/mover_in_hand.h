@@ -2,10 +2,10 @@
 // Private to the mover.
 #pragma once
 
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "move/mover.h"
 
 namespace ringmaster {
@@ -14,7 +14,7 @@ class Mover::InHand {
  public:
   explicit InHand(Mover& mover) : mover_(mover) {}
   ~InHand() {
-    const std::lock_guard lock(mover_.mutex_);
+    const MutexLock lock(mover_.mutex_);
     for (const uint32_t slot : slots_) mover_.carried_.End(slot);
     // What the mover's own lost connection had sent must be final before a worker carries the key.
     for (size_t i = 0; i < mover_.clients_.size(); ++i) {
@@ -24,10 +24,10 @@ class Mover::InHand {
   InHand(const InHand&) = delete;
   InHand& operator=(const InHand&) = delete;
 
-  // False: a worker carries it. REQUIRES: the lock.
-  bool TakeLocked(const std::string& name) {
+  // False: a worker carries it. `carried`: the mover's.
+  bool Take(CarriedKeys& carried, const std::string& name) {
     uint32_t slot = 0;
-    if (!mover_.carried_.Begin(name, slot)) return false;
+    if (!carried.Begin(name, slot)) return false;
     slots_.push_back(slot);
     return true;
   }

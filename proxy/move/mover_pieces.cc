@@ -127,7 +127,7 @@ class Mover::Pieces {
     if (watched.is_error()) return Refused(donor_, watched);
     if (size.lost() || size.is_error()) return Refused(donor_, size);
     size_ = size.integer();
-    const std::lock_guard lock(mover_.mutex_);
+    const MutexLock lock(mover_.mutex_);
     mover_.figures_.in_hand = {.key = item_.key.substr(0, kShownKey),
                                .type = std::string(plan_.type),
                                .size = static_cast<uint64_t>(size_),
@@ -239,7 +239,7 @@ class Mover::Pieces {
 
   void TellProgress() const {
     const uint64_t done = static_cast<uint64_t>(position_) / ValuesOfElement();
-    const std::lock_guard lock(mover_.mutex_);
+    const MutexLock lock(mover_.mutex_);
     // An element may be read twice.
     mover_.figures_.in_hand.done = std::min<uint64_t>(done, mover_.figures_.in_hand.size);
   }
@@ -275,9 +275,9 @@ class Mover::Pieces {
     for (const auto& end : std::exchange(readers_, {})) end([left] { --*left; });
     while (*left > 0) {
       mover_.ServePulls();
-      std::unique_lock lock(mover_.mutex_);
+      MutexLock lock(mover_.mutex_);
       if (mover_.stop_) return Error{ErrorCode::kUnavailable, "the move ends"};
-      mover_.wake_.wait_for(lock, kReadsPoll);
+      mover_.wake_.wait_for(lock.native(), kReadsPoll);
     }
     return Done();
   }
@@ -377,7 +377,7 @@ void Mover::CopyInPieces(Item& item) {
   const Status moved = Pieces(*this, item, *plan).Move();
   copying_ = nullptr;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     figures_.in_hand = LargeKey();
   }
   if (!moved) {
@@ -388,7 +388,7 @@ void Mover::CopyInPieces(Item& item) {
 }
 
 void Mover::TakeAskersOfCopied() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (auto at = pulls_.begin(); at != pulls_.end();) {
     if (!IsCopied(*at)) {
       ++at;
@@ -403,15 +403,15 @@ void Mover::TakeAskersOfCopied() {
 bool Mover::Rests() {
   const bool urgent = !copying_->askers.empty();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (stop_ || abandoned_ || held_ > 0 || halt_ || resolve_) return false;
   }
   // What somebody waits for goes on.
   const bool paused = context_.paused && !urgent;
   const Duration rest = paused ? Duration(kTroubleDelay) : turns_.Take(urgent);
   if (rest <= Duration(0)) return false;
-  std::unique_lock lock(mutex_);
-  if (!Servable()) wake_.wait_for(lock, rest);
+  MutexLock lock(mutex_);
+  if (!Servable()) wake_.wait_for(lock.native(), rest);
   return true;
 }
 

@@ -130,13 +130,13 @@ void Mover::DropOldCopies() {
 }
 
 void Mover::CountOldCopies() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   figures_.old_copies = arrivals_->count();
 }
 
 // Somebody waits for something else than the sweep.
 bool Mover::Interrupted() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return !pulls_.empty() || stop_ || abandoned_ || held_ > 0 || halt_ || resolve_;
 }
 
@@ -144,12 +144,12 @@ bool Mover::Interrupted() const {
 Mover::Items Mover::InHand::TakeFound(size_t most) {
   Items items;
   items.reserve(most);
-  const std::lock_guard lock(mover_.mutex_);
+  const MutexLock lock(mover_.mutex_);
   for (size_t i = 0; i < most; ++i) {
     std::string key = std::move(mover_.found_.front());
     mover_.found_.pop_front();
     if (mover_.arrivals_->contains(mover_.scanned_database_, key)) continue;
-    if (!TakeLocked(CarriedKeys::NameOf(mover_.scanned_database_, key))) continue;
+    if (!Take(mover_.carried_, CarriedKeys::NameOf(mover_.scanned_database_, key))) continue;
     Item& item = items.emplace_back();
     item.database = mover_.scanned_database_;
     item.key = std::move(key);
@@ -174,7 +174,7 @@ void Mover::EndStep(TimePoint began, size_t keys) {
 void Mover::CountWorkerPulls() {
   size_t pulls = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     pulls = std::exchange(worker_pulls_, 0);
   }
   if (pulls > 0) turns_.OnStep(kPullTime * static_cast<int64_t>(pulls));
@@ -183,7 +183,7 @@ void Mover::CountWorkerPulls() {
 // At most zero: it has a turn.
 Duration Mover::UntilSweep() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (halted_ || swept_ || !sweeping_ || context_.paused) return kTroubleDelay;
   }
   TimePoint at = resume_at_;
@@ -198,7 +198,12 @@ Duration Mover::UntilSweep() {
 // the first finds what the estimate missed.
 void Mover::Expect() {
   uint64_t expected = 0;
-  if (figures_.passes == 0) {
+  bool first_pass = false;
+  {
+    const MutexLock lock(mutex_);
+    first_pass = figures_.passes == 0;
+  }
+  if (first_pass) {
     uint64_t keys = 0;
     const ShardReply info = Client(donor_).Ask({"INFO", "keyspace"});
     const Bytes text = info.text();
@@ -220,7 +225,7 @@ void Mover::Expect() {
     const double share = owned > 0 ? std::min(static_cast<double>(positions) / owned, 1.0) : 0;
     expected = static_cast<uint64_t>(static_cast<double>(keys) * share);
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   // Some have left already.
   figures_.expected = figures_.keys + expected;
 }
@@ -234,7 +239,7 @@ bool Mover::ScanMore() {
     cursor_ = "0";
     found_in_pass_ = 0;
     Expect();
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ++figures_.passes;
     figures_.scanned = 0;
   }
@@ -262,7 +267,7 @@ bool Mover::ScanMore() {
   scanned_database_ = database_;
   cursor_ = std::string(page.at(0).text());
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     figures_.scanned += keys.size();
   }
   if (cursor_ != "0") return true;
@@ -271,7 +276,7 @@ bool Mover::ScanMore() {
   if (found_in_pass_ > 0) return true;
   {
     // From here on no worker begins to carry a key.
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (carried_.pulls() > 0) return true;
     figures_.swept = true;
   }

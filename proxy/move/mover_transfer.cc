@@ -80,14 +80,13 @@ bool Mover::Retry(Items& items) {
 }
 
 void Mover::Count(Items& items, Duration took) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const Item& item : items) {
     if (!item.transfer.done() || !item.moved) continue;
     CountOne(item.key, item.size, took);
   }
 }
 
-// REQUIRES: the lock.
 void Mover::CountOne(Bytes key, uint64_t size, Duration took) {
   ++figures_.keys;
   figures_.bytes += size;
@@ -110,7 +109,7 @@ bool Mover::MayScript() {
   const ShardReply loaded = Client(donor_).Ask({"SCRIPT", "LOAD", kDumpScript});
   scripts_refused_ = loaded.is_error();
   if (loaded.is_text()) dump_script_ = loaded.text();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   worker_script_ = dump_script_;
   return !dump_script_.empty();
 }
@@ -338,7 +337,7 @@ void Mover::TakeUnlinked(Item& item, const ShardReply& reply) {
 
 Status Mover::ResolveAll() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (std::exchange(worker_doubt_, false)) doubtful_ = true;
   }
   arrivals_->Forget();

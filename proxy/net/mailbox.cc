@@ -32,7 +32,7 @@ Mailbox::~Mailbox() {
 
 void Mailbox::Post(Message message) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     waiting_.push_back(std::move(message));
     if (waiting_.size() > 1) return;  // the loop has been told already
   }
@@ -43,7 +43,7 @@ void Mailbox::Drain() {
   State* state = state_;
   std::vector<Message> batch;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     batch.swap(waiting_);
   }
   for (Message& message : batch) {

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace ringmaster {
 
@@ -27,8 +28,8 @@ class Mailbox {
   void Drain();
 
   State* state_;
-  std::mutex mutex_;
-  std::vector<Message> waiting_;  // guarded by mutex_
+  Mutex mutex_;
+  std::vector<Message> waiting_ RM_GUARDED_BY(mutex_);
 };
 
 }  // namespace ringmaster

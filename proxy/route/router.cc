@@ -30,17 +30,17 @@ void Router::Use(std::shared_ptr<const RouteSnapshot> snapshot) {
 }
 
 ShardMetrics& Router::MetricsOf(const std::string& name) {
+  const MutexLock lock(metrics_mutex_);
   for (const NamedMetrics& known : metrics_) {
     if (known.name == name) return *known.metrics;
   }
-  const std::lock_guard lock(metrics_mutex_);
   metrics_.push_back({name, std::make_unique<ShardMetrics>()});
   return *metrics_.back().metrics;
 }
 
 void Router::EachMetrics(
     const std::function<void(const std::string& shard, const ShardMetrics&)>& visit) const {
-  const std::lock_guard lock(metrics_mutex_);
+  const MutexLock lock(metrics_mutex_);
   for (const NamedMetrics& known : metrics_) visit(known.name, *known.metrics);
 }
 

@@ -7,11 +7,11 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/mutex.h"
 #include "ring/ring_move.h"
 #include "ring/topology.h"
 
@@ -90,26 +90,26 @@ class Router {
   bool idle() const;
   // For good: answers everything, and whatever is asked from then on is refused.
   void Close(const std::string& why);
-  // Figures of all backends that ever were, by shard name, for this worker. Any thread may read the
-  // metrics; the list itself belongs to the worker's thread, and others go through EachMetrics.
-  struct NamedMetrics {
-    std::string name;
-    std::unique_ptr<ShardMetrics> metrics;
-  };
-  const std::vector<NamedMetrics>& metrics() const { return metrics_; }
+  // Figures of all backends that ever were, by shard name, for this worker. Any thread.
   void EachMetrics(
       const std::function<void(const std::string& shard, const ShardMetrics&)>& visit) const;
 
  private:
+  struct NamedMetrics {
+    std::string name;
+    std::unique_ptr<ShardMetrics> metrics;
+  };
+
   ShardMetrics& MetricsOf(const std::string& name);
 
   BackendContext& context_;
   const int databases_;
   const Topology* topology_ = nullptr;  // of routes_
   uint64_t version_ = 0;
-  uint64_t greeted_ = 0;               // the version whose shards are all known
-  mutable std::mutex metrics_mutex_;   // whoever adds to the list, or reads it elsewhere
-  std::vector<NamedMetrics> metrics_;  // before the backends, which count until their very end
+  uint64_t greeted_ = 0;  // the version whose shards are all known
+  mutable Mutex metrics_mutex_;
+  // Before the backends, which count until their very end.
+  std::vector<NamedMetrics> metrics_ RM_GUARDED_BY(metrics_mutex_);
   std::shared_ptr<const Routes> routes_;
   std::vector<Backend*> backends_;  // of routes_, at hand
   std::vector<std::shared_ptr<Backend>> leaving_;

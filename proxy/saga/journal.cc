@@ -212,6 +212,7 @@ Result<std::unique_ptr<SagaJournal>> SagaJournal::Open(Database& database) {
     if (!table.ok()) return table.error();
     const auto last = session.Run("SELECT COALESCE(MAX(lsn), 0) FROM saga_log");
     if (!last.ok()) return last.error();
+    const MutexLock lock(journal->mutex_);
     journal->last_row_ = std::get<int64_t>(last->at(0).at(0));
     return Done();
   });
@@ -221,7 +222,7 @@ Result<std::unique_ptr<SagaJournal>> SagaJournal::Open(Database& database) {
 
 SagaJournal::~SagaJournal() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     closing_ = true;
   }
   // Callbacks of ours come before that of what is submitted behind them.
@@ -239,7 +240,7 @@ std::optional<Status> SagaJournal::Write(JournalBatch batch, Callback later) {
   for (const JournalBatch::Record& record : *written) records += record.bytes;
   int64_t row = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     row = ++last_row_;
     for (const JournalBatch::Record& record : *written) Track(record, row);
   }
@@ -269,7 +270,7 @@ void SagaJournal::Track(const JournalBatch::Record& record, int64_t row) {
 }
 
 void SagaJournal::OnWritten(const std::vector<JournalBatch::Record>& written, bool ok) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (const JournalBatch::Record& record : written) {
     const auto at = open_.find(record.saga);
     if (at == open_.end() || record.kind == JournalBatch::Kind::kEnd) continue;
@@ -317,7 +318,7 @@ void SagaJournal::Trim(const TrimPlan& plan) {
         return Run(session, "DELETE FROM saga_log WHERE lsn < ?", values);
       },
       [this, plan](const Status& status) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         trimming_ = false;
         trimmed_ = plan.row;
         if (status.ok()) return;
@@ -403,7 +404,7 @@ Result<std::vector<OpenSaga>> SagaJournal::Load() {
   auto rows = database_.Query("SELECT lsn, records FROM saga_log ORDER BY lsn");
   if (!rows.ok()) return rows.error();
   std::map<SagaId, OpenSaga> open;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   open_.clear();
   for (const DatabaseRow& row : *rows) {
     const auto* lsn = std::get_if<int64_t>(&row[0]);

@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -23,6 +22,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "saga/plan.h"
 #include "saga/saga.h"
@@ -100,7 +100,7 @@ class SagaJournal {
   };
 
   explicit SagaJournal(Database& database) : database_(database) {}
-  void Track(const JournalBatch::Record& record, int64_t row);
+  void Track(const JournalBatch::Record& record, int64_t row) RM_REQUIRES(mutex_);
   void OnWritten(const std::vector<JournalBatch::Record>& written, bool ok);
   void WriteOne(JournalBatch batch, const Callback& done);
   // Rows below `keep` go; `again`: records of open sagas that were there, in a row of their own.
@@ -110,18 +110,18 @@ class SagaJournal {
     std::string again;
     std::vector<std::pair<SagaId, int64_t>> moved;  // and the row that they were in
   };
-  TrimPlan PlanTrim();
+  TrimPlan PlanTrim() RM_REQUIRES(mutex_);
   void Trim(const TrimPlan& plan);
 
   Database& database_;
   std::atomic<uint64_t> last_{0};
-  std::mutex mutex_;
-  std::unordered_map<SagaId, Entry> open_;  // guarded by mutex_, as all below
-  int64_t last_row_ = 0;
-  int64_t trimmed_ = 0;  // the last row when rows were removed
-  bool trimming_ = false;
-  bool loaded_ = false;
-  bool closing_ = false;
+  Mutex mutex_;
+  std::unordered_map<SagaId, Entry> open_ RM_GUARDED_BY(mutex_);
+  int64_t last_row_ RM_GUARDED_BY(mutex_) = 0;
+  int64_t trimmed_ RM_GUARDED_BY(mutex_) = 0;  // the last row when rows were removed
+  bool trimming_ RM_GUARDED_BY(mutex_) = false;
+  bool loaded_ RM_GUARDED_BY(mutex_) = false;
+  bool closing_ RM_GUARDED_BY(mutex_) = false;
 };
 
 // A plan as bytes with a checksum, and back; nullopt for anything damaged, however.

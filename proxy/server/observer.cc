@@ -7,7 +7,6 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -146,22 +145,22 @@ void Observer::Stop() {
 template <typename Value>
 Result<Value> Observer::FromMainThread(std::function<void(std::function<void(Value)>)> make) {
   struct Answer {
-    std::mutex mutex;
+    Mutex mutex;
     std::condition_variable came;
-    std::optional<Value> value;
+    std::optional<Value> value RM_GUARDED_BY(mutex);
   };
   auto answer = std::make_shared<Answer>();
   server_.mailbox().Post([make = std::move(make), answer] {
     make([answer](Value value) {
-      const std::lock_guard lock(answer->mutex);
+      const MutexLock lock(answer->mutex);
       answer->value = std::move(value);
       answer->came.notify_one();
     });
   });
   const TimePoint until = MonotonicNow() + kPatience;
-  std::unique_lock lock(answer->mutex);
+  MutexLock lock(answer->mutex);
   while (!answer->value && !stopping_ && MonotonicNow() < until) {
-    answer->came.wait_for(lock, kLookAgain);
+    answer->came.wait_for(lock.native(), kLookAgain);
   }
   if (answer->value) return std::move(*answer->value);
   return Error{ErrorCode::kUnavailable,

@@ -62,7 +62,7 @@ Server::~Server() {
   watchdog_.Stop();
   if (waiter_.joinable()) waiter_.join();
   {
-    const std::lock_guard lock(moves_);
+    const MutexLock lock(moves_);
     stopping_moves_ = true;
   }
   for (const auto& worker : workers_) {
@@ -401,7 +401,7 @@ void Server::Stop(bool now) {
   listeners_.CloseForClients();
   evener_.Stop();
   if (now) jobs_.background().Stop();
-  const std::lock_guard lock(moves_);
+  const MutexLock lock(moves_);
   stopping_moves_ = true;
   for (const auto& worker : workers_) {
     Worker* at = worker.get();

@@ -5,13 +5,13 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/executor.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "command/call/proxy.h"
 #include "command/push/push_counts.h"
 #include "command/rows/all_rows.h"
@@ -84,7 +84,7 @@ class Server {
   // False: not now.
   template <typename Function>
   bool WhileNobodyIsVisited(Function&& move) {
-    const std::lock_guard lock(moves_);
+    const MutexLock lock(moves_);
     if (visits_ > 0 || stopping_moves_) return false;
     move();
     return true;
@@ -163,9 +163,9 @@ class Server {
   Evener evener_;
   Jobs jobs_;
   std::vector<std::unique_ptr<Rebalancer>> rebalancers_;  // by pool
-  std::mutex moves_;
-  size_t visits_ = 0;            // of all workers, under way; guarded by moves_
-  bool stopping_moves_ = false;  // guarded by moves_
+  Mutex moves_;
+  size_t visits_ RM_GUARDED_BY(moves_) = 0;  // of all workers, under way
+  bool stopping_moves_ RM_GUARDED_BY(moves_) = false;
   size_t next_worker_ = 0;
   uint64_t next_client_ = 1;
   std::atomic<uint32_t> max_clients_{0};

@@ -100,7 +100,7 @@ std::string Server::Commit(uint64_t asker, Prepared prepared) {
   watchdog_.SetPatience(config().watchdog);
   const SessionLimits limits = MakeSessionLimits(config(), worker_count_);
   {
-    const std::lock_guard lock(moves_);
+    const MutexLock lock(moves_);
     for (const auto& worker : workers_) {
       Worker* at = worker.get();
       at->mailbox().Post([at, schedule = config().schedule] { at->SetSchedule(schedule); });

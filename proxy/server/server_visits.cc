@@ -30,7 +30,7 @@ void Server::VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
   round->left = workers_.size();
   round->done = std::move(done);
   Worker* home = workers_[asking].get();
-  const std::lock_guard lock(moves_);
+  const MutexLock lock(moves_);
   ++visits_;
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
@@ -48,7 +48,7 @@ void Server::VisitWorkers(size_t pool, size_t asking, const Proxy::Visit& visit,
 }
 
 void Server::PostToPool(size_t pool, const std::function<void(PoolWorker&)>& message) {
-  const std::lock_guard lock(moves_);
+  const MutexLock lock(moves_);
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
     at->mailbox().Post([at, pool, message] { message(at->pool(pool)); });
@@ -109,7 +109,7 @@ void Server::JournalFor(size_t worker, bool verify, std::function<void(Result<st
 }
 
 void Server::EndVisit() {
-  const std::lock_guard lock(moves_);
+  const MutexLock lock(moves_);
   --visits_;
 }
 

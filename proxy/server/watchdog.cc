@@ -65,28 +65,30 @@ Duration StillFor::Look(const Pulse::Reading& reading, TimePoint now, Duration m
 }
 
 void Watchdog::Watch(std::string name, const Pulse& pulse, LastCommand last_command) {
+  const MutexLock lock(mutex_);
   watched_.push_back({std::move(name), pulse, std::move(last_command), {}, {}, {}});
 }
 
 void Watchdog::Start(Duration patience) {
-  patience_ = patience;
+  SetPatience(patience);
   thread_ = std::thread([this] { Run(); });
   pthread_setname_np(thread_.native_handle(), "watchdog");
 }
 
 void Watchdog::SetPatience(Duration patience) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   patience_ = patience;
   wake_.notify_one();
 }
 
 void Watchdog::Stop() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
     wake_.notify_one();
   }
   if (thread_.joinable()) thread_.join();
+  const MutexLock lock(mutex_);
   watched_.clear();
 }
 
@@ -104,7 +106,7 @@ std::string Watchdog::Describe(const Watched& watched) const {
 }
 
 std::string Watchdog::Stalls() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (patience_ <= Duration(0)) return "";
   Look(MonotonicNow());
   std::string text;
@@ -115,13 +117,13 @@ std::string Watchdog::Stalls() {
 }
 
 void Watchdog::Run() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (!stopping_) {
     if (patience_ <= Duration(0)) {
-      wake_.wait(lock);
+      wake_.wait(lock.native());
       continue;
     }
-    wake_.wait_for(lock, std::clamp(patience_ / 8, kLeastPause, kMostPause));
+    wake_.wait_for(lock.native(), std::clamp(patience_ / 8, kLeastPause, kMostPause));
     Look(MonotonicNow());
     std::vector<std::pair<std::string, int>> still;  // what it says, and the thread
     std::vector<std::string> moving;

@@ -8,12 +8,12 @@
 
 #include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/pulse.h"
 
 namespace ringmaster {
@@ -63,14 +63,14 @@ class Watchdog {
   };
 
   void Run();
-  void Look(TimePoint now);
+  void Look(TimePoint now) RM_REQUIRES(mutex_);
   std::string Describe(const Watched& watched) const;
 
-  std::mutex mutex_;  // never held while something may block
+  Mutex mutex_;  // never held while something may block
   std::condition_variable wake_;
-  std::vector<Watched> watched_;  // guarded by mutex_, as all of the rest
-  Duration patience_{};
-  bool stopping_ = false;
+  std::vector<Watched> watched_ RM_GUARDED_BY(mutex_);
+  Duration patience_ RM_GUARDED_BY(mutex_){};
+  bool stopping_ RM_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

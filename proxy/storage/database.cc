@@ -182,7 +182,7 @@ Status Database::OpenCheckpoints() {
 Database::~Database() {
   if (thread_.joinable()) {
     {
-      const std::lock_guard<std::mutex> guard(mutex_);
+      const MutexLock guard(mutex_);
       stop_ = true;
     }
     wake_.notify_one();
@@ -197,7 +197,7 @@ Database::~Database() {
 
 void Database::Submit(Work work, Callback done) {
   {
-    const std::lock_guard<std::mutex> guard(mutex_);
+    const MutexLock guard(mutex_);
     if (waiting_.size() < options_.max_waiting) {
       waiting_.push_back({std::move(work), std::move(done)});
       ++figures_.submissions;
@@ -217,14 +217,14 @@ std::optional<Status> Database::TryNow(const Work& work) {
   if (options_.fsync == Fsync::kAlways) return std::nullopt;
   const TimePoint began = MonotonicNow();
   {
-    const std::lock_guard<std::mutex> guard(mutex_);
+    const MutexLock guard(mutex_);
     if (busy_ || stop_ || !waiting_.empty() || began < slow_until_) return std::nullopt;
     busy_ = true;
   }
   Submission only{work, nullptr};
   Status status = Transaction({&only, 1});
   const TimePoint ended = MonotonicNow();
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock guard(mutex_);
   busy_ = false;
   if (ended - began > kSlow) slow_until_ = ended + std::chrono::seconds(1);
   ++figures_.submissions;
@@ -248,15 +248,15 @@ int64_t Database::Checkpoint() {
 void Database::Write() {
   TimePoint next_sync = TimePoint::max();
   std::vector<Submission> group;
-  std::unique_lock<std::mutex> guard(mutex_);
+  MutexLock guard(mutex_);
   for (;;) {
-    const auto ready = [&] {
+    const auto ready = [&]() RM_REQUIRES(mutex_) {
       return !busy_ && (stop_ || !waiting_.empty() || (unsynced_ && next_sync == TimePoint::max()));
     };
     if (next_sync != TimePoint::max()) {
-      wake_.wait_until(guard, next_sync, ready);
+      wake_.wait_until(guard.native(), next_sync, ready);
     } else {
-      wake_.wait(guard, ready);
+      wake_.wait(guard.native(), ready);
     }
     if (waiting_.empty() && stop_ && !busy_) return;
     if (!busy_ && !waiting_.empty()) {
@@ -323,7 +323,7 @@ void Database::WriteGroup(std::vector<Submission>& group) {
     trouble = status.error().text;
   }
   {
-    const std::lock_guard<std::mutex> guard(mutex_);
+    const MutexLock guard(mutex_);
     figures_.transactions += transactions;
     figures_.failures += failures;
     trouble_ = trouble;
@@ -351,12 +351,12 @@ Result<std::vector<DatabaseRow>> Database::Query(std::string sql,
 }
 
 Database::Figures Database::figures() const {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock guard(mutex_);
   return figures_;
 }
 
 std::string Database::trouble() const {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock guard(mutex_);
   return trouble_;
 }
 

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +20,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 
 struct sqlite3;
@@ -128,15 +128,16 @@ class Database {
   std::unique_ptr<DatabaseSession> checkpointer_;
   uint64_t incarnation_ = 0;
 
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::condition_variable wake_;
-  std::vector<Submission> waiting_;  // guarded by mutex_, as all below
-  bool busy_ = false;                // a transaction is under way
-  bool unsynced_ = false;            // something was written since the last checkpoint
-  TimePoint slow_until_ = TimePoint::min();
-  bool stop_ = false;
-  Figures figures_;
-  std::string trouble_;
+  std::vector<Submission> waiting_ RM_GUARDED_BY(mutex_);
+  bool busy_ RM_GUARDED_BY(mutex_) = false;  // a transaction is under way
+  // Something was written since the last checkpoint.
+  bool unsynced_ RM_GUARDED_BY(mutex_) = false;
+  TimePoint slow_until_ RM_GUARDED_BY(mutex_) = TimePoint::min();
+  bool stop_ RM_GUARDED_BY(mutex_) = false;
+  Figures figures_ RM_GUARDED_BY(mutex_);
+  std::string trouble_ RM_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

@@ -35,13 +35,13 @@ AccessControl::AccessControl(const CommandTable& table, const ModuleCommands* le
 }
 
 AccessControl::UserPtr AccessControl::Find(Bytes name) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto user = users_.find(name);
   return user == users_.end() ? nullptr : user->second;
 }
 
 std::vector<AccessControl::UserPtr> AccessControl::All() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<UserPtr> all;
   for (const auto& [name, user] : users_) all.push_back(user);
   return all;
@@ -51,7 +51,7 @@ std::string AccessControl::Set(Bytes name, std::span<const Bytes> rules) {
   std::string error;
   const std::vector<std::string> joined = JoinSelectors(rules, error);
   if (!error.empty()) return error;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto known = users_.find(name);
   if (known == users_.end() && users_.size() >= kMaxUsers) {
     return "There are " + std::to_string(kMaxUsers) +
@@ -70,7 +70,7 @@ std::string AccessControl::Set(Bytes name, std::span<const Bytes> rules) {
 }
 
 bool AccessControl::Delete(Bytes name) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto user = users_.find(name);
   if (user == users_.end()) return false;
   users_.erase(user);
@@ -78,14 +78,14 @@ bool AccessControl::Delete(Bytes name) {
 }
 
 void AccessControl::Replace(std::vector<UserPtr> users) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   users_.clear();
   users_.emplace("default", MakeDefaultUser(table_));
   for (UserPtr& user : users) users_[user->name] = std::move(user);
 }
 
 void AccessControl::SetDefaultPassword(Bytes password) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   UserPtr& place = users_["default"];
   auto user = std::make_shared<AclUser>(*place);
   user->Apply(table_, "resetpass");
@@ -95,7 +95,7 @@ void AccessControl::SetDefaultPassword(Bytes password) {
 }
 
 std::string AccessControl::default_password() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const AclUser& user = *users_.find("default")->second;
   const std::string digest = Sha256Hex(default_password_);
   const bool holds =
@@ -122,7 +122,7 @@ void AccessControl::Log(AclLogEntry entry) {
     text->append("...");
     text->shrink_to_fit();
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto same = std::find_if(log_.begin(), log_.end(), [&entry](const AclLogEntry& known) {
     return known.reason == entry.reason && known.object == entry.object &&
            known.user == entry.user && Bytes(known.context) == entry.context &&
@@ -137,12 +137,12 @@ void AccessControl::Log(AclLogEntry entry) {
 }
 
 std::vector<AclLogEntry> AccessControl::log() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return {log_.begin(), log_.end()};
 }
 
 void AccessControl::ClearLog() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   log_.clear();
 }
 
@@ -162,12 +162,12 @@ void LogDenial(Proxy& proxy, ClientView& client, const Denial& denial, const Com
 }
 
 uint64_t AccessControl::log_length() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return log_length_;
 }
 
 void AccessControl::SetLogLength(uint64_t entries) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   log_length_ = entries;
   if (log_.size() > entries) log_.resize(entries);
 }

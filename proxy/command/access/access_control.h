@@ -6,11 +6,11 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "command/access/access.h"
 #include "command/call/client_state.h"
 
@@ -70,11 +70,11 @@ class AccessControl {
   const CommandTable& table_;
   const ModuleCommands* const learned_;
   const std::string script_password_;
-  mutable std::mutex mutex_;
-  std::map<std::string, UserPtr, std::less<>> users_;
-  std::string default_password_;
-  std::deque<AclLogEntry> log_;
-  uint64_t log_length_ = 128;  // as Redis's
+  mutable Mutex mutex_;
+  std::map<std::string, UserPtr, std::less<>> users_ RM_GUARDED_BY(mutex_);
+  std::string default_password_ RM_GUARDED_BY(mutex_);
+  std::deque<AclLogEntry> log_ RM_GUARDED_BY(mutex_);
+  uint64_t log_length_ RM_GUARDED_BY(mutex_) = 128;  // as Redis's
 };
 
 // Puts a denied call of the client into the log.

@@ -16,41 +16,41 @@ constexpr size_t kMostEntries = 100'000;
 }  // namespace
 
 size_t SlowLog::max_entries() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return max_entries_;
 }
 
 void SlowLog::SetMaxEntries(size_t count) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   max_entries_ = std::min(count, kMostEntries);
   if (entries_.size() > max_entries_) entries_.resize(max_entries_);
 }
 
 void SlowLog::Add(SlowEntry entry) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   entry.id = next_id_++;
   entries_.push_front(std::move(entry));
   if (entries_.size() > max_entries_) entries_.resize(max_entries_);
 }
 
 std::vector<SlowEntry> SlowLog::Latest(size_t count) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto end = entries_.begin() + static_cast<std::ptrdiff_t>(std::min(count, entries_.size()));
   return {entries_.begin(), end};
 }
 
 size_t SlowLog::size() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return entries_.size();
 }
 
 uint64_t SlowLog::next_id() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return next_id_;
 }
 
 void SlowLog::Clear(uint64_t before) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   while (!entries_.empty() && entries_.back().id < before) entries_.pop_back();
 }
 

@@ -7,13 +7,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace ringmaster {
 
@@ -51,10 +51,10 @@ class SlowLog {
 
  private:
   std::atomic<int64_t> threshold_{10'000};
-  mutable std::mutex mutex_;
-  size_t max_entries_ = 128;
-  uint64_t next_id_ = 0;
-  std::deque<SlowEntry> entries_;  // the latest first
+  mutable Mutex mutex_;
+  size_t max_entries_ RM_GUARDED_BY(mutex_) = 128;
+  uint64_t next_id_ RM_GUARDED_BY(mutex_) = 0;
+  std::deque<SlowEntry> entries_ RM_GUARDED_BY(mutex_);  // the latest first
 };
 
 // Cuts a request's arguments as Redis's log does: 32 of them, 128 bytes of each.

@@ -3,7 +3,7 @@
 namespace ringmaster {
 
 void PushCounts::Add(PushKind kind, Bytes name, Figures change) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Table& table = tables_[static_cast<size_t>(kind)];
   auto at = table.find(name);
   if (at == table.end()) {
@@ -18,7 +18,7 @@ void PushCounts::Add(PushKind kind, Bytes name, Figures change) {
 }
 
 PushCounts::Figures PushCounts::Of(PushKind kind, Bytes name) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const Table& table = tables_[static_cast<size_t>(kind)];
   const auto at = table.find(name);
   return at == table.end() ? Figures() : at->second;
@@ -27,7 +27,7 @@ PushCounts::Figures PushCounts::Of(PushKind kind, Bytes name) const {
 PushCounts::Figures PushCounts::Receivers(PushKind kind, Bytes channel) const {
   Figures all = Of(kind, channel);
   if (kind != PushKind::kChannel) return all;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& [pattern, figures] : tables_[static_cast<size_t>(PushKind::kPattern)]) {
     if (!GlobMatch(pattern, channel)) continue;
     all.clients += figures.clients;

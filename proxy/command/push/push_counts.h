@@ -6,10 +6,10 @@
 
 #include <atomic>
 #include <map>
-#include <mutex>
 #include <string>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "command/call/push_client.h"
 
 namespace ringmaster {
@@ -31,8 +31,8 @@ class PushCounts {
  private:
   using Table = std::map<std::string, Figures, std::less<>>;
 
-  mutable std::mutex mutex_;
-  Table tables_[kPushKinds];  // guarded by mutex_
+  mutable Mutex mutex_;
+  Table tables_[kPushKinds] RM_GUARDED_BY(mutex_);
   std::atomic<size_t> names_{0};
 };
 

@@ -9,7 +9,7 @@ namespace ringmaster {
 std::string ScriptMemory::Remember(Bytes script, Source source) {
   std::string sha = Sha1Hex(script);
   if (script.size() > kMaxBytes / 4) return sha;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto known = scripts_.find(sha);
   if (known != scripts_.end()) {
     // Once loaded it stays among the loaded ones: its place in the other line is skipped later.
@@ -38,32 +38,32 @@ void ScriptMemory::Evict(Kind& kind) {
 }
 
 ScriptMemory::Text ScriptMemory::Find(const std::string& sha) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto known = scripts_.find(sha);
   return known == scripts_.end() ? nullptr : known->second.text;
 }
 
 void ScriptMemory::ForgetScripts() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   scripts_.clear();
   for (Kind& kind : kinds_) kind = Kind();
   epoch_.fetch_add(1);
 }
 
 ScriptMemory::Functions ScriptMemory::functions() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return {functions_version_.load(), functions_};
 }
 
 void ScriptMemory::LearnFunctions(std::string dump) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (changes_ > 0) return;
   functions_ = std::make_shared<const std::string>(std::move(dump));
   functions_version_.store(1);
 }
 
 void ScriptMemory::BeginChange() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   learning_.store(true);
   ++changes_;
   ++changing_;
@@ -71,14 +71,14 @@ void ScriptMemory::BeginChange() {
 }
 
 void ScriptMemory::EndChange(std::string dump, std::set<std::string> readers) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   readers_ = std::move(readers);
   functions_ = std::make_shared<const std::string>(std::move(dump));
   if (--changing_ == 0) functions_version_.store(changes_ + 1);
 }
 
 bool ScriptMemory::Reads(Bytes function) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return readers_.contains(Lowercase(function));
 }
 

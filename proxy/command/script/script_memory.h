@@ -8,12 +8,12 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <unordered_map>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "command/call/script_teller.h"
 
 namespace ringmaster {
@@ -65,16 +65,16 @@ class ScriptMemory final : public ScriptTeller {
     std::deque<std::string> shas;  // the oldest first
     size_t bytes = 0;
   };
-  void Evict(Kind& kind);
+  void Evict(Kind& kind) RM_REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;
-  std::unordered_map<std::string, Kept> scripts_;
-  Kind kinds_[2];
+  mutable Mutex mutex_;
+  std::unordered_map<std::string, Kept> scripts_ RM_GUARDED_BY(mutex_);
+  Kind kinds_[2] RM_GUARDED_BY(mutex_);
   std::atomic<uint64_t> epoch_{1};
-  Text functions_;
-  std::set<std::string> readers_;
-  uint64_t changes_ = 0;  // so far
-  int changing_ = 0;
+  Text functions_ RM_GUARDED_BY(mutex_);
+  std::set<std::string> readers_ RM_GUARDED_BY(mutex_);
+  uint64_t changes_ RM_GUARDED_BY(mutex_) = 0;  // so far
+  int changing_ RM_GUARDED_BY(mutex_) = 0;
   std::atomic<uint64_t> functions_version_{0};
   std::atomic<bool> learning_{false};
 };

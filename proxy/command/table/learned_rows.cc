@@ -21,7 +21,7 @@ const Command* ModuleCommands::Find(std::span<const Bytes> args, TimePoint now,
   // A bar stands between a command and its subcommand; no name has one.
   if (args[0].size() > kLongestName || args[0].find('|') != Bytes::npos) return nullptr;
   const std::string lower = Lowercase(args[0]);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto absent = absent_.find(lower);
   const Command* const asking = absent != absent_.end() && now < absent->second ? nullptr : asking_;
   const Command* command = LearnedAs(lower);
@@ -47,7 +47,7 @@ const Command* ModuleCommands::Known(Bytes full_name) const {
 
 const Command* ModuleCommands::KnownCall(std::span<const Bytes> args) const {
   const std::string lower = Lowercase(args[0]);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const OperatorCommand* said = OfOperator(lower);
   const Command* command = said != nullptr ? &said->command : LearnedAs(lower);
   return command == nullptr ? nullptr : CommandTable::Subcommand(*command, args);
@@ -55,7 +55,7 @@ const Command* ModuleCommands::KnownCall(std::span<const Bytes> args) const {
 
 const Command* ModuleCommands::Learned(Bytes name) const {
   const std::string lower = Lowercase(name);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return LearnedAs(lower);
 }
 
@@ -74,7 +74,7 @@ OperatorCommand* ModuleCommands::OfOperator(Bytes lower) const {
 }
 
 void ModuleCommands::Take(std::shared_ptr<const OperatorCommands> rows) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   operator_rows_ = std::move(rows);
   if (operator_rows_ == nullptr) return;
   for (const auto& row : *operator_rows_) {
@@ -83,7 +83,7 @@ void ModuleCommands::Take(std::shared_ptr<const OperatorCommands> rows) {
 }
 
 std::vector<const Command*> ModuleCommands::Added() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<const Command*> added;
   if (operator_rows_ == nullptr) return added;
   for (const auto& row : *operator_rows_) {
@@ -94,7 +94,7 @@ std::vector<const Command*> ModuleCommands::Added() const {
 
 std::vector<const Command*> ModuleCommands::AddedAndLearned() const {
   std::vector<const Command*> all = Added();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& [name, command] : by_name_) {
     if (OfOperator(name) == nullptr) all.push_back(command);
     all.insert(all.end(), command->subcommands.begin(), command->subcommands.end());
@@ -141,7 +141,7 @@ Command* ModuleCommands::Make(const CommandFacts& info, Bytes name, Command* par
 
 void ModuleCommands::Forget(Bytes name, TimePoint now) {
   std::string lower = Lowercase(name);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (LearnedAs(lower) != nullptr) return;
   if (absent_.size() >= kMostAbsent) absent_.clear();
   absent_[std::move(lower)] = now + kAbsentFor;
@@ -152,7 +152,7 @@ const Command* ModuleCommands::Learn(Bytes name, Bytes reply) {
   const std::vector<ReplyElement> infos = ReadArray(reply);
   const std::optional<CommandFacts> info =
       infos.size() == 1 ? ReadCommandFacts(infos[0]) : std::nullopt;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (const Command* known = LearnedAs(lower)) return known;
   if (!info || learned_.size() >= kMostLearned) return nullptr;
   Command* command = Make(*info, lower, nullptr);

@@ -8,12 +8,12 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "command/table/command_facts.h"
 #include "command/table/operator_rows.h"
 #include "command/table/table.h"
@@ -59,17 +59,18 @@ class ModuleCommands {
     Command command;
   };
 
-  Command* Make(const CommandFacts& info, Bytes name, Command* parent);
-  OperatorCommand* OfOperator(Bytes lower) const;
-  const Command* LearnedAs(Bytes lower) const;
+  Command* Make(const CommandFacts& info, Bytes name, Command* parent) RM_REQUIRES(mutex_);
+  OperatorCommand* OfOperator(Bytes lower) const RM_REQUIRES(mutex_);
+  const Command* LearnedAs(Bytes lower) const RM_REQUIRES(mutex_);
 
   const DefaultRecipes& recipes_;
   const Command* const asking_;
-  mutable std::mutex mutex_;
-  std::shared_ptr<const OperatorCommands> operator_rows_;  // nullptr: none
-  std::deque<std::unique_ptr<Entry>> learned_;
-  std::map<std::string, Command*, std::less<>> by_name_;  // lower case, without subcommands
-  std::map<std::string, TimePoint, std::less<>> absent_;  // until when
+  mutable Mutex mutex_;
+  std::shared_ptr<const OperatorCommands> operator_rows_ RM_GUARDED_BY(mutex_);  // nullptr: none
+  std::deque<std::unique_ptr<Entry>> learned_ RM_GUARDED_BY(mutex_);
+  // Lower case, without subcommands.
+  std::map<std::string, Command*, std::less<>> by_name_ RM_GUARDED_BY(mutex_);
+  std::map<std::string, TimePoint, std::less<>> absent_ RM_GUARDED_BY(mutex_);  // until when
 };
 
 }  // namespace ringmaster

@@ -90,9 +90,9 @@ ShardFigures Read(const std::string& name, const ShardMetrics& metrics) {
 
 Report ReportOf(WorkerView& worker) {
   Report report{Read(worker.metrics()), {}};
-  for (const Router::NamedMetrics& shard : worker.router().metrics()) {
-    report.shards.push_back(Read(shard.name, *shard.metrics));
-  }
+  worker.router().EachMetrics([&report](const std::string& shard, const ShardMetrics& metrics) {
+    report.shards.push_back(Read(shard, metrics));
+  });
   return report;
 }
 
