@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -298,6 +299,51 @@ TEST(LayeringTest, NoAwaitedValueIsNegatedInPlace) {
     if (!path.ends_with(".cc")) continue;
     EXPECT_EQ(text.find("!co_await"), std::string::npos) << path;
   }
+}
+
+// Whoever makes something owns it, or says who does.
+TEST(LayeringTest, NothingFreesItself) {
+  for (const auto& [path, text] : ReadProxy()) {
+    EXPECT_EQ(text.find("delete this"), std::string::npos) << path;
+  }
+}
+
+// Each "friend ..." of a header whose class or function is nowhere in the header's own folder.
+std::string FriendsFromAfar(const Files& files) {
+  static const std::regex kFriend("friend (class |struct |[^;()]* )(\\w+)(<\\w+>)?[;(]");
+  std::ostringstream out;
+  for (const auto& [path, text] : files) {
+    const std::string folder = path.substr(0, path.rfind('/') + 1);
+    for (std::sregex_iterator at(text.begin(), text.end(), kFriend), end; at != end; ++at) {
+      const std::string name = (*at)[2];
+      const bool is_class = (*at)[1] == "class " || (*at)[1] == "struct ";
+      const std::regex defined(is_class
+                                   ? "(class|struct) ([^;{]*\\) )?" + name + "( final)?( :|\\s*\\{)"
+                                   : "\n\\w[^\n]* " + name + "\\(");
+      const bool here = std::any_of(files.begin(), files.end(), [&](const auto& file) {
+        return file.first.substr(0, file.first.rfind('/') + 1) == folder &&
+               std::regex_search(file.second, defined);
+      });
+      if (!here) out << path << ": " << name << "\n";
+    }
+  }
+  return out.str();
+}
+
+TEST(LayeringTest, NobodyIsAFriendOfAnotherRoom) {
+  const Files files = ReadProxy();
+  EXPECT_EQ(FriendsFromAfar(files), "");
+}
+
+TEST(LayeringTest, FindsAFriendOfAnotherRoom) {
+  EXPECT_EQ(
+      FriendsFromAfar({{"net/loop.h",
+                        "class Loop {\n  friend class Timer;\n  friend class Worker;\n"
+                        "  friend void Turn(Loop& loop);\n  friend int Count(Loop& loop);\n};\n"
+                        "void Turn(Loop& loop);\n"},
+                       {"net/timer.h", "class Timer final : public Base {\n};\n"},
+                       {"server/worker.h", "class Worker {\n};\nint Count(Loop& loop);\n"}}),
+      "net/loop.h: Worker\nnet/loop.h: Count\n");
 }
 
 // Clang knows nothing of what std's mutexes guard.

@@ -278,6 +278,7 @@ void Backend::Close(const std::string& why) {
   }
   for (size_t i = 0; i < leaving_.size(); ++i) leaving_[i]->Close(why);
   for (size_t i = 0; i < lent_.size(); ++i) lent_[i]->Close(why);
+  for (size_t i = 0; i < discarded_.size(); ++i) discarded_[i]->Close(why);
   spare_.clear();
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "backend/asides.h"
 #include "backend/exchange.h"
 #include "backend/shard_link.h"
 #include "base/block.h"
@@ -47,6 +48,7 @@ struct BackendContext {
   ConnectionLane* lane = nullptr;
   // Set for good by Router::Close: whoever is answered then and asks on is refused at once.
   bool stopping = false;
+  Asides asides{};  // the proxy's own requests
 };
 
 class Connection : public ListHook<>, public ListHook<PausedTag> {

@@ -9,26 +9,6 @@
 #include "resp/request_writer.h"
 
 namespace ringmaster {
-namespace {
-
-// A request whose answer nobody waits for. Frees itself.
-class Notice final : private Sink {
- public:
-  static void Send(Connection& connection, const std::string& request) {
-    auto* notice = new Notice;
-    notice->exchange_.sink = notice;
-    notice->exchange_.request = Slice{request, {}};
-    connection.Send(notice->exchange_);
-  }
-
- private:
-  void OnReplyPart(Exchange&, const Slice&) override {}
-  void OnReply(Exchange&, const Slice&) override { delete this; }
-
-  Exchange exchange_;
-};
-
-}  // namespace
 
 BlockedMark::BlockedMark(RecipeCall& call) : call_(call) {
   if (ClientState* client = call.client()) client->blocked = this;
@@ -92,7 +72,8 @@ void ShardWait::EndWait(bool with_error) {
   }
   const std::string request =
       MakeRequest({"CLIENT", "UNBLOCK", std::to_string(id_), with_error ? "ERROR" : "TIMEOUT"});
-  Notice::Send(backend_.Shared(call_.database(), call_.resp()), request);
+  call_.context().router.context().asides.Send(backend_.Shared(call_.database(), call_.resp()),
+                                               Slice{request, {}}, {.nobody_waits = true}, {});
 }
 
 // It may have been the shared one: then what others asked before is still under way there.

@@ -39,25 +39,6 @@ std::string WithoutReserved(const ReplyElement& keys) {
 
 }  // namespace
 
-// One request whose reply is collected and handed on; frees itself.
-class Tracking::Question final : public Exchange, private Sink {
- public:
-  explicit Question(std::function<void(std::string)> then) : then_(std::move(then)) { sink = this; }
-
- private:
-  void OnReplyPart(Exchange&, const Slice& part) override { collected_.append(part.bytes); }
-  void OnReply(Exchange&, const Slice& reply) override {
-    collected_.append(reply.bytes);
-    const auto then = std::move(then_);
-    const std::string collected = std::move(collected_);
-    delete this;
-    then(collected);
-  }
-
-  std::function<void(std::string)> then_;
-  std::string collected_;
-};
-
 Tracking::Tracking(Router& router, OnInvalid on_invalid, std::function<void()> on_refused)
     : router_(router), on_invalid_(std::move(on_invalid)), on_refused_(std::move(on_refused)) {}
 
@@ -172,10 +153,10 @@ Connection* Tracking::Borrow(Lane& lane, int resp, bool messages) {
 
 void Tracking::Ask(Lane& lane, Connection& connection, std::string request,
                    std::function<void(Lane&, std::string)> then) {
-  auto* question =
-      new Question([&lane, then = std::move(then)](std::string reply) { then(lane, reply); });
-  question->request = Slice{request, {}};
-  connection.Send(*question);
+  // Close ends the lane's connections, and with them what they were asked, before the lane goes.
+  router_.context().asides.Send(
+      connection, Slice{request, {}}, {},
+      [&lane, then = std::move(then)](Outcome, const std::string& reply) { then(lane, reply); });
 }
 
 void Tracking::BringUp(Lane& lane, const Done& done) {

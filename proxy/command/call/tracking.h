@@ -76,7 +76,6 @@ class Tracking final : public ConnectionLane {
     bool clean = false;       // the client has nothing of it since it was told to drop all
     std::string collected;    // of a message that comes in parts
   };
-  class Question;
 
   Lane* Find(Backend& backend, int database, int resp);
   Lane* Make(Backend& backend, int database, int resp);

@@ -307,49 +307,33 @@ void PushHub::Deliver(PushKind kind, Bytes name, const Slice& message) {
   }
 }
 
-// PUBLISH: the shard counts connections, and of ours the clients are meant.
-class PushHub::PublishRequest final : public Exchange, private Sink {
- public:
-  PublishRequest(PushHub& hub, PushKind kind, const Call& call)
-      : hub_(hub), kind_(kind), channel_(call.args[1]), parent_(call.exchange) {
-    sink = this;
-  }
-
- private:
-  void OnReplyPart(Exchange&, const Slice& part) override { collected_.append(part.bytes); }
-  void OnReply(Exchange&, const Slice& reply) override {
-    collected_.append(reply.bytes);
-    const ReplyElement answer = ReadReply(collected_);
-    if (answer.type == ':') {
-      const PushCounts::Figures ours = hub_.counts_->Receivers(kind_, channel_);
-      const int64_t others = std::max<int64_t>(0, answer.count - ours.connections);
-      collected_.clear();
-      ReplyWriter(collected_, 2).Integer(others + ours.clients);
-    }
-    parent_.outcome = outcome;
-    Answer(parent_, collected_);
-    delete this;
-  }
-
-  PushHub& hub_;
-  const PushKind kind_;
-  const std::string channel_;
-  Exchange& parent_;
-  std::string collected_;
-};
-
 void PushHub::Publish(Call& call, PushKind kind) {
-  Exchange* asking = &call.exchange;
-  if (!counts_->empty()) asking = new PublishRequest(*this, kind, call);
-  asking->request = call.wire;
-  if (call.wire.bytes.empty()) {
+  Slice request = call.wire;
+  if (request.bytes.empty()) {
     context_.scratch.clear();
     AppendRequest(context_.scratch, call.args);
-    asking->request = Slice{context_.scratch, {}};
+    request = Slice{context_.scratch, {}};
   }
-  context_.router.backend(context_.router.ShardOf(call.args[1]))
-      .Shared(call.client.database, call.client.resp)
-      .Send(*asking);
+  Connection& connection = context_.router.backend(context_.router.ShardOf(call.args[1]))
+                               .Shared(call.client.database, call.client.resp);
+  if (counts_->empty()) {
+    call.exchange.request = request;
+    return connection.Send(call.exchange);
+  }
+  // The shard counts connections, and of ours the clients are meant.
+  auto count = [counts = counts_, kind, channel = std::string(call.args[1]),
+                &parent = call.exchange](Outcome outcome, std::string reply) {
+    const ReplyElement answer = ReadReply(reply);
+    if (answer.type == ':') {
+      const PushCounts::Figures ours = counts->Receivers(kind, channel);
+      const int64_t others = std::max<int64_t>(0, answer.count - ours.connections);
+      reply.clear();
+      ReplyWriter(reply, 2).Integer(others + ours.clients);
+    }
+    parent.outcome = outcome;
+    Answer(parent, reply);
+  };
+  context_.router.context().asides.Send(connection, request, {}, std::move(count));
 }
 
 // --- changes around us ---

@@ -84,7 +84,6 @@ class PushHub {
     PushKind kind;
     std::string name;
   };
-  class PublishRequest;
   using NumberMap = std::unordered_map<uint64_t, std::shared_ptr<PushClient>>;
 
   static std::shared_ptr<PushClient> ClientOf(ClientView& client);

@@ -23,49 +23,15 @@ constexpr uint64_t kText = 0x9e3779b97f4a7c15;
 constexpr uint64_t kSha = 0xc2b2ae3d27d4eb4f;
 constexpr uint64_t kFunctions = 0x165667b19e3779f9;
 
-// One request whose answer matters only when it is an error. Frees itself.
-class Ahead final : private Sink {
- public:
-  static void Send(Connection& connection, const std::string& request) {
-    auto* ahead = new Ahead(connection);
-    ahead->exchange_.request = Slice{request, {}};
-    connection.Send(ahead->exchange_);
-  }
-
- private:
-  explicit Ahead(Connection& connection) : connection_(connection) {
-    exchange_.sink = this;
-    exchange_.read_only = true;  // twice does no harm
-  }
-  const Exchange* Root(const Exchange&) const override { return nullptr; }
-  void OnReplyPart(Exchange&, const Slice&) override {}
-  void OnReply(Exchange&, const Slice& reply) override {
-    const bool has_it = reply.bytes.find("already exists") != Bytes::npos;
-    if (reply.bytes.starts_with('-') && !has_it) connection_.ForgetTold();
-    delete this;
-  }
-
-  Connection& connection_;
-  Exchange exchange_;
-};
-
-// A call that nobody waits for. Frees itself.
-class Unasked final : private Sink {
- public:
-  static void Start(CommandContext& context, const Command& command, RecipeFunction recipe) {
-    auto* unasked = new Unasked;
-    unasked->exchange_.sink = unasked;
-    Call call{{}, {}, command, unasked->client_, context, unasked->exchange_};
-    context.recipes.Start(call, recipe);
-  }
-
- private:
-  void OnReplyPart(Exchange&, const Slice&) override {}
-  void OnReply(Exchange&, const Slice&) override { delete this; }
-
-  ClientState client_;
-  Exchange exchange_;
-};
+// One request whose answer matters only when it is an error.
+void SendAhead(CommandContext& context, Connection& connection, const std::string& request) {
+  const Asides::Options options{.read_only = true, .nobody_waits = true};
+  context.router.context().asides.Send(
+      connection, Slice{request, {}}, options, [&connection](Outcome, const std::string& reply) {
+        const bool has_it = reply.find("already exists") != std::string::npos;
+        if (reply.starts_with('-') && !has_it) connection.ForgetTold();
+      });
+}
 
 Task<std::string> LearnFunctionsRecipe(RecipeCall& call) {
   std::string request = MakeRequest({"FUNCTION", "DUMP"});
@@ -84,7 +50,7 @@ void TellText(ScriptMemory& memory, Bytes text, Connection& connection) {
   if (!connection.Tell(number)) memory.Remember(text, ScriptMemory::Source::kEvaluated);
 }
 
-void TellSha(ScriptMemory& memory, Bytes sha, Connection& connection) {
+void TellSha(CommandContext& context, ScriptMemory& memory, Bytes sha, Connection& connection) {
   if (sha.size() != kShaDigits) return;
   const uint64_t number = (Hash(HashKind::kXxh3, sha) ^ kSha) + memory.epoch();
   if (connection.Tell(number)) return;
@@ -93,21 +59,23 @@ void TellSha(ScriptMemory& memory, Bytes sha, Connection& connection) {
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const ScriptMemory::Text text = memory.Find(lower);
   if (text == nullptr) return connection.Untell(number);
-  Ahead::Send(connection, MakeRequest({"SCRIPT", "LOAD", *text}));
+  SendAhead(context, connection, MakeRequest({"SCRIPT", "LOAD", *text}));
 }
 
 void TellFunctions(CommandContext& context, const Command& command, Connection& connection) {
   ScriptMemory& memory = *context.scripts;
   const uint64_t version = memory.functions_version();
   if (version == 0) {
-    if (memory.StartLearning()) Unasked::Start(context, command, LearnFunctionsRecipe);
+    if (memory.StartLearning()) {
+      context.recipes.StartUnasked(context, command, LearnFunctionsRecipe);
+    }
     return;
   }
   if (connection.Tell(version * 2 + kFunctions)) return;
   const ScriptMemory::Functions functions = memory.functions();
   if (functions.version != version || functions.dump->size() <= kEmptyDump) return;
   // A shard that has any of them has all of them, and refuses.
-  Ahead::Send(connection, MakeRequest({"FUNCTION", "RESTORE", *functions.dump, "APPEND"}));
+  SendAhead(context, connection, MakeRequest({"FUNCTION", "RESTORE", *functions.dump, "APPEND"}));
 }
 
 }  // namespace
@@ -115,7 +83,7 @@ void TellFunctions(CommandContext& context, const Command& command, Connection& 
 void ScriptMemory::Tell(CommandContext& context, const Command& command,
                         std::span<const Bytes> args, Connection& connection) {
   if (!command.Is(kRunsScript) || args.size() < 2) return;
-  if (command.Is(kScriptBySha)) return TellSha(*this, args[1], connection);
+  if (command.Is(kScriptBySha)) return TellSha(context, *this, args[1], connection);
   if (command.Is(kFunctionByName)) return TellFunctions(context, command, connection);
   TellText(*this, args[1], connection);
 }

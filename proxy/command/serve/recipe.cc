@@ -23,6 +23,21 @@ Task<void> RunRecipe(std::unique_ptr<RecipeCall> call, RecipeFunction recipe, Ex
   exchange.sink->OnReply(exchange, Slice{reply, {}});
 }
 
+// The same without a client, so that all it needs lives here.
+Task<void> RunUnasked(CommandContext& context, const Command& command, RecipeFunction recipe,
+                      bool touches_keys) {
+  ClientState nobody;
+  Exchange exchange;
+  RecipeCall call(Call{{}, {}, command, nobody, context, exchange}, touches_keys);
+  static_cast<void>(co_await recipe(call));
+}
+
+// What only waits for its turn touches no key yet.
+bool TouchesKeys(const Command& command, RecipeFunction recipe) {
+  return recipe != RunInBackground &&
+         (HasKeys(*command.row) || command.Is(kInTransaction) || command.Is(kEveryKey));
+}
+
 }  // namespace
 
 RecipeCall::RecipeCall(const Call& call, bool touches_keys)
@@ -257,12 +272,13 @@ Task<Result<std::vector<JobFigures>>> RecipeCall::Jobs(JobOrder order) {
 }
 
 void RecipeSet::Start(Call& call, RecipeFunction recipe) {
-  // What only waits for its turn touches no key yet.
-  const Row& row = *call.command.row;
-  const bool touches_keys =
-      recipe != RunInBackground &&
-      (HasKeys(row) || call.command.Is(kInTransaction) || call.command.Is(kEveryKey));
-  tasks_.Add(RunRecipe(std::make_unique<RecipeCall>(call, touches_keys), recipe, call.exchange));
+  auto kept = std::make_unique<RecipeCall>(call, TouchesKeys(call.command, recipe));
+  tasks_.Add(RunRecipe(std::move(kept), recipe, call.exchange));
+}
+
+void RecipeSet::StartUnasked(CommandContext& context, const Command& command,
+                             RecipeFunction recipe) {
+  tasks_.Add(RunUnasked(context, command, recipe, TouchesKeys(command, recipe)));
 }
 
 }  // namespace ringmaster

@@ -146,6 +146,8 @@ class RecipeSet {
 
   // Starts a recipe for the call; its reply goes to call.exchange.
   void Start(Call& call, RecipeFunction recipe);
+  // One that no client asked for: nobody gets what it returns.
+  void StartUnasked(CommandContext& context, const Command& command, RecipeFunction recipe);
   size_t running() const { return tasks_.count(); }
   // Gives up what is under way: while the gates and the router are still there.
   void Clear() { tasks_.Clear(); }

@@ -72,6 +72,32 @@ TEST_F(RecipeTest, ClientThatLeavesIsNotKnownAnyMore) {
   EXPECT_EQ(replies_.told, "+here|");
 }
 
+// Whatever a recipe that nobody asked for holds goes with it, done or given up.
+std::shared_ptr<int> held;
+
+Task<std::string> HoldForASecond(RecipeCall& call) {
+  const std::shared_ptr<int> mine = held;
+  co_await call.Sleep(std::chrono::seconds(1));
+  co_return call.client_gone() ? "+gone\r\n" : "+here\r\n";
+}
+
+TEST_F(RecipeTest, OneThatNobodyAskedForIsOwnedByTheSet) {
+  held = std::make_shared<int>(1);
+  const Command& command = *context().table.FindByName("fcall");
+  RecipeSet& recipes = context().recipes;
+  recipes.StartUnasked(context(), command, HoldForASecond);
+  EXPECT_EQ(recipes.running(), 1U);
+  EXPECT_EQ(held.use_count(), 2);
+  proxy_.Advance(std::chrono::seconds(1));
+  EXPECT_EQ(recipes.running(), 0U);
+  EXPECT_EQ(held.use_count(), 1);
+  recipes.StartUnasked(context(), command, HoldForASecond);
+  EXPECT_EQ(held.use_count(), 2);
+  recipes.Clear();
+  EXPECT_EQ(held.use_count(), 1);
+  held.reset();
+}
+
 Task<std::string> NameLastShard(RecipeCall& call) {
   const uint32_t last = call.routes().shard_count() - 1;
   co_await call.Sleep(std::chrono::seconds(1));
