@@ -149,6 +149,7 @@ TEST_F(SagaScriptsTest, SettingStringsNativelyIsUndoneAsAnyStepAndKnownToTheScri
   std::vector<Bytes> values = {"small", middle, "created"};
   // More than fit the shortest form of a list.
   std::vector<std::string> more;
+  more.reserve(20);
   for (int i = 0; i < 20; ++i) more.push_back("more" + std::to_string(i));
   for (const std::string& key : more) {
     keys.push_back({key});

@@ -311,7 +311,7 @@ void SagaJournal::Trim(const TrimPlan& plan) {
   database_.Submit(
       [plan](DatabaseSession& session) -> Status {
         if (!plan.again.empty()) {
-          const Status inserted = Insert(session, plan.row, plan.again);
+          Status inserted = Insert(session, plan.row, plan.again);
           if (!inserted.ok()) return inserted;
         }
         const DatabaseValue values[] = {plan.keep};
@@ -422,6 +422,7 @@ Result<std::vector<OpenSaga>> SagaJournal::Load() {
     }
   }
   std::vector<OpenSaga> result;
+  result.reserve(open.size());
   for (auto& [id, saga] : open) result.push_back(std::move(saga));
   for (auto& [id, saga] : open_) saga.unconfirmed = 0;
   loaded_ = true;

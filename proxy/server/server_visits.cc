@@ -98,7 +98,8 @@ std::string Server::DescribeState() const {
 
 void Server::JournalFor(size_t worker, bool verify, std::function<void(Result<std::string>)> done) {
   if (state_ == nullptr) return done(Error{ErrorCode::kUnavailable, why_no_state_});
-  const auto tell = [this, done = std::move(done), home = workers_[worker].get()](Status checked) {
+  const auto tell = [this, done = std::move(done),
+                     home = workers_[worker].get()](const Status& checked) {
     const Result<std::string> said =
         checked ? Result<std::string>(DescribeState()) : Result<std::string>(checked.error());
     home->mailbox().Post([done, said] { done(said); });

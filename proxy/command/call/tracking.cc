@@ -151,7 +151,7 @@ Connection* Tracking::Borrow(Lane& lane, int resp, bool messages) {
   return connection;
 }
 
-void Tracking::Ask(Lane& lane, Connection& connection, std::string request,
+void Tracking::Ask(Lane& lane, Connection& connection, const std::string& request,
                    std::function<void(Lane&, std::string)> then) {
   // Close ends the lane's connections, and with them what they were asked, before the lane goes.
   router_.context().asides.Send(
@@ -188,8 +188,8 @@ void Tracking::SwitchOn(Lane& lane, const Done& done) {
     Ask(lane, *lane.connection, MakeRequest({"CLIENT", "TRACKING", "OFF"}),
         [](Lane&, const std::string&) {});
   }
-  std::string request = lane.connection->ready() ? Prologue(lane) : MakeRequest({"PING"});
-  Ask(lane, *lane.connection, std::move(request), [done](Lane& at, const std::string& reply) {
+  const std::string request = lane.connection->ready() ? Prologue(lane) : MakeRequest({"PING"});
+  Ask(lane, *lane.connection, request, [done](Lane& at, const std::string& reply) {
     at.asking = false;
     done(reply.starts_with('-') ? reply : std::string());
   });

@@ -82,7 +82,7 @@ class Tracking final : public ConnectionLane {
   Connection* Borrow(Lane& lane, int resp, bool messages);
   void BringUp(Lane& lane, const Done& done);
   void SwitchOn(Lane& lane, const Done& done);
-  void Ask(Lane& lane, Connection& connection, std::string request,
+  void Ask(Lane& lane, Connection& connection, const std::string& request,
            std::function<void(Lane&, std::string)> then);
   std::string Prologue(const Lane& lane) const;
   void OnPush(Lane& lane, const Slice& part, bool complete);
