@@ -45,18 +45,18 @@ double Imbalance(std::span<const double> busy) {
   return mean > 0 ? *std::max_element(busy.begin(), busy.end()) / mean : 1;
 }
 
-bool Balancer::Rests(uint64_t connection, TimePoint now) const {
+bool BalancePlanner::Rests(uint64_t connection, TimePoint now) const {
   const auto found = moved_.find(connection);
   return found != moved_.end() && now - found->second < rule_.rest;
 }
 
-void Balancer::Note(const Move& move, TimePoint now) { moved_[move.connection] = now; }
+void BalancePlanner::Note(const Move& move, TimePoint now) { moved_[move.connection] = now; }
 
-void Balancer::Forget(TimePoint now) {
+void BalancePlanner::Forget(TimePoint now) {
   std::erase_if(moved_, [&](const auto& entry) { return now - entry.second >= rule_.rest; });
 }
 
-std::vector<ConnectionLoad> Balancer::Movable(const WorkerLoad& worker, TimePoint now) const {
+std::vector<ConnectionLoad> BalancePlanner::Movable(const WorkerLoad& worker, TimePoint now) const {
   std::vector<ConnectionLoad> movable;
   movable.reserve(worker.connections.size());
   for (const ConnectionLoad& connection : worker.connections) {
@@ -70,13 +70,13 @@ std::vector<ConnectionLoad> Balancer::Movable(const WorkerLoad& worker, TimePoin
   return movable;
 }
 
-bool Balancer::Uneven(std::span<const double> busy, TimePoint now) const {
+bool BalancePlanner::Uneven(std::span<const double> busy, TimePoint now) const {
   if (busy.size() < 2 || now < settled_at_) return false;
   const double most = *std::max_element(busy.begin(), busy.end());
   return most >= rule_.least_load && Imbalance(busy) > 1 + rule_.threshold;
 }
 
-std::vector<Move> Balancer::Plan(std::span<const WorkerLoad> workers, TimePoint now) {
+std::vector<Move> BalancePlanner::Plan(std::span<const WorkerLoad> workers, TimePoint now) {
   Forget(now);
   std::vector<double> busy = BusyShares(workers);
   if (!Uneven(busy, now)) return {};
@@ -106,8 +106,8 @@ std::vector<Move> Balancer::Plan(std::span<const WorkerLoad> workers, TimePoint 
   return moves;
 }
 
-std::optional<Move> Balancer::Pull(std::span<const WorkerLoad> workers, size_t thief,
-                                   TimePoint now) {
+std::optional<Move> BalancePlanner::Pull(std::span<const WorkerLoad> workers, size_t thief,
+                                         TimePoint now) {
   Forget(now);
   if (thief >= workers.size()) return std::nullopt;
   const std::vector<double> busy = BusyShares(workers);

@@ -54,11 +54,11 @@ struct Move {
   bool operator==(const Move&) const = default;
 };
 
-class Balancer {
+class BalancePlanner {
  public:
-  explicit Balancer(const BalanceRule& rule = {}) : rule_(rule) {}
-  Balancer(const Balancer&) = delete;
-  Balancer& operator=(const Balancer&) = delete;
+  explicit BalancePlanner(const BalanceRule& rule = {}) : rule_(rule) {}
+  BalancePlanner(const BalancePlanner&) = delete;
+  BalancePlanner& operator=(const BalancePlanner&) = delete;
 
   // Whether it is worth while to gather the connections' loads for a Plan.
   bool Uneven(std::span<const double> busy, TimePoint now) const;

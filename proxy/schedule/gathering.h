@@ -5,7 +5,7 @@
 // They part as soon as they are more than `clients` or keep their worker busier than `full`. They
 // gather again when they have been few, and all workers together less busy than `fits`, for `calm`.
 //
-// Owner: the evener, one thread.
+// Owner: the balancer, one thread.
 #pragma once
 
 #include <cstddef>

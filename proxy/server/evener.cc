@@ -32,7 +32,7 @@ void Evener::Configure(const BalanceConfig& config) {
   BalanceRule rule;
   rule.threshold = config.threshold;
   rule.settle = std::max(rule.settle, 2 * config.interval);
-  balancer_.set_rule(rule);
+  planner_.set_rule(rule);
   GatheringRule gathering;
   gathering.clients = config.push ? config.gather : 0;
   gathering_.set_rule(gathering);
@@ -73,7 +73,7 @@ void Evener::Measure() {
   overloaded_.store(pullable ? static_cast<int>(busiest - busy_.begin()) : -1,
                     std::memory_order_relaxed);
   if (phase_ == Phase::kSampling && !sample_end_.active()) return AskForReports();
-  if (phase_ == Phase::kResting && config_.push && balancer_.Uneven(busy_, now)) {
+  if (phase_ == Phase::kResting && config_.push && planner_.Uneven(busy_, now)) {
     BeginSample(Duration(0));
   }
 }
@@ -119,7 +119,7 @@ void Evener::Decide() {
   std::vector<std::vector<MoveOrder>> orders(loads.size());
   bool planned = false;
   if (config_.push) {
-    for (const Move& move : balancer_.Plan(loads, now)) {
+    for (const Move& move : planner_.Plan(loads, now)) {
       LogDebug("client {} is pushed from worker {} (busy {:.2f}) to worker {} (busy {:.2f})",
                move.connection, move.from, busy_[move.from], move.to, busy_[move.to]);
       orders[move.from].push_back({move.connection, move.to, false});
@@ -130,7 +130,7 @@ void Evener::Decide() {
     if (!asking_[thief]) continue;
     asking_[thief] = false;
     if (planned || !config_.pull) continue;
-    if (const auto move = balancer_.Pull(loads, thief, now)) {
+    if (const auto move = planner_.Pull(loads, thief, now)) {
       LogDebug("client {} is pulled from worker {} (busy {:.2f}) by worker {}, which was to sleep",
                move->connection, move->from, busy_[move->from], move->to);
       orders[move->from].push_back({move->connection, move->to, true});

@@ -57,7 +57,7 @@ class Evener {
   void OnReport(size_t worker, CostReport report);
   // Where a client that arrives besides `clients` others belongs; nullopt: where the fewest are.
   std::optional<size_t> HomeOf(size_t clients) const;
-  void OnStayed(uint64_t client) { balancer_.Undo(Move{client, 0, 0}); }
+  void OnStayed(uint64_t client) { planner_.Undo(Move{client, 0, 0}); }
 
  private:
   enum class Phase : uint8_t { kResting, kSampling, kAsking };
@@ -71,7 +71,7 @@ class Evener {
   Server& server_;
   const bool shuffle_;
   BalanceConfig config_;
-  Balancer balancer_;
+  BalancePlanner planner_;
   Gathering gathering_;
   TimePoint gather_at_{};  // not earlier again
   Timer interval_;

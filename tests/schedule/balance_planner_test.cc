@@ -33,8 +33,8 @@ struct World {
     workers[move.to].connections.push_back(connection);
     workers[move.to].busy += connection.load;
   }
-  void Push(Balancer& balancer) {
-    for (const Move& move : balancer.Plan(workers, now)) {
+  void Push(BalancePlanner& planner) {
+    for (const Move& move : planner.Plan(workers, now)) {
       Make(move);
       ++moves;
     }
@@ -51,19 +51,19 @@ struct World {
   size_t moves = 0;
 };
 
-TEST(BalancerTest, BusyClientsThatAllArrivedOnOneWorkerAreSpread) {
+TEST(BalancePlannerTest, BusyClientsThatAllArrivedOnOneWorkerAreSpread) {
   World world(4);
   for (int i = 0; i < 16; ++i) world.Connect(0, 0.06);
   for (size_t worker = 1; worker < 4; ++worker) {
     for (int i = 0; i < 16; ++i) world.Connect(worker, 0.001);
   }
-  Balancer balancer;
-  world.Push(balancer);
+  BalancePlanner planner;
+  world.Push(planner);
   EXPECT_LE(world.imbalance(), 1.15);
   EXPECT_LE(world.moves, 12U);
 }
 
-TEST(BalancerTest, RandomSkewIsEvenAfterOnePlan) {
+TEST(BalancePlannerTest, RandomSkewIsEvenAfterOnePlan) {
   std::mt19937 random(1);
   for (int round = 0; round < 100; ++round) {
     World world(2 + random() % 7);
@@ -72,46 +72,46 @@ TEST(BalancerTest, RandomSkewIsEvenAfterOnePlan) {
           std::min<size_t>(random() % world.workers.size(), random() % world.workers.size());
       world.Connect(worker, static_cast<double>(random() % 100) / 10'000);
     }
-    Balancer balancer;
-    world.Push(balancer);
+    BalancePlanner planner;
+    world.Push(planner);
     ASSERT_LE(world.imbalance(), 1.15) << "round " << round;
   }
 }
 
-TEST(BalancerTest, WhatIsEvenEnoughIsLeftAlone) {
+TEST(BalancePlannerTest, WhatIsEvenEnoughIsLeftAlone) {
   World world(2);
   for (int i = 0; i < 10; ++i) world.Connect(0, 0.055);
   for (int i = 0; i < 10; ++i) world.Connect(1, 0.045);
-  Balancer balancer;
-  world.Push(balancer);
+  BalancePlanner planner;
+  world.Push(planner);
   EXPECT_EQ(world.moves, 0U);
 }
 
-TEST(BalancerTest, IdleWorkersAreLeftAloneHoweverUnevenTheyAre) {
+TEST(BalancePlannerTest, IdleWorkersAreLeftAloneHoweverUnevenTheyAre) {
   World world(2);
   for (int i = 0; i < 10; ++i) world.Connect(0, 0.004);
-  Balancer balancer;
-  EXPECT_FALSE(balancer.Uneven(std::vector<double>{0.04, 0}, world.now));
-  world.Push(balancer);
+  BalancePlanner planner;
+  EXPECT_FALSE(planner.Uneven(std::vector<double>{0.04, 0}, world.now));
+  world.Push(planner);
   EXPECT_EQ(world.moves, 0U);
 }
 
-TEST(BalancerTest, OneHeavyConnectionIsNotMovedToAndFro) {
+TEST(BalancePlannerTest, OneHeavyConnectionIsNotMovedToAndFro) {
   World world(2);
   world.Connect(0, 0.9);
-  Balancer balancer;
+  BalancePlanner planner;
   for (int i = 0; i < 50; ++i) {
-    world.Push(balancer);
+    world.Push(planner);
     world.now += milliseconds(100);
   }
   EXPECT_EQ(world.moves, 0U);
 }
 
-TEST(BalancerTest, NoConnectionMovesTwiceWithinASecond) {
+TEST(BalancePlannerTest, NoConnectionMovesTwiceWithinASecond) {
   std::mt19937 random(9);
   World world(3);
   for (size_t i = 0; i < 60; ++i) world.Connect(i % 3, 0.01);
-  Balancer balancer;
+  BalancePlanner planner;
   std::map<uint64_t, TimePoint> moved;
   for (int i = 0; i < 300; ++i) {
     // Whoever is busy changes all the time.
@@ -122,7 +122,7 @@ TEST(BalancerTest, NoConnectionMovesTwiceWithinASecond) {
         worker.busy += connection.load;
       }
     }
-    for (const Move& move : balancer.Plan(world.workers, world.now)) {
+    for (const Move& move : planner.Plan(world.workers, world.now)) {
       if (moved.contains(move.connection)) {
         ASSERT_GE(world.now - moved[move.connection], seconds(1));
       }
@@ -134,52 +134,52 @@ TEST(BalancerTest, NoConnectionMovesTwiceWithinASecond) {
   EXPECT_GT(moved.size(), 5U);
 }
 
-TEST(BalancerTest, NothingMovesForLessThanTwoPercent) {
+TEST(BalancePlannerTest, NothingMovesForLessThanTwoPercent) {
   World world(2);
   world.Connect(0, 0.5, true);
   world.Connect(0, 0.005);
-  Balancer balancer;
-  world.Push(balancer);
+  BalancePlanner planner;
+  world.Push(planner);
   EXPECT_EQ(world.moves, 0U);
 }
 
-TEST(BalancerTest, ClientsInAStatefulModeStay) {
+TEST(BalancePlannerTest, ClientsInAStatefulModeStay) {
   World world(2);
   for (int i = 0; i < 8; ++i) world.Connect(0, 0.1, true);
-  Balancer balancer;
-  world.Push(balancer);
+  BalancePlanner planner;
+  world.Push(planner);
   EXPECT_EQ(world.moves, 0U);
-  EXPECT_FALSE(balancer.Pull(world.workers, 1, world.now).has_value());
+  EXPECT_FALSE(planner.Pull(world.workers, 1, world.now).has_value());
 }
 
-TEST(BalancerTest, AnIdleWorkerTakesTheConnectionThatEvensOutBest) {
+TEST(BalancePlannerTest, AnIdleWorkerTakesTheConnectionThatEvensOutBest) {
   World world(3);
   for (const double load : {0.1, 0.35, 0.25, 0.2}) world.Connect(0, load);
   world.Connect(1, 0.3);
-  Balancer balancer;
-  const auto move = balancer.Pull(world.workers, 2, world.now);
+  BalancePlanner planner;
+  const auto move = planner.Pull(world.workers, 2, world.now);
   ASSERT_TRUE(move.has_value());
   EXPECT_EQ(*move, (Move{2, 0, 2}));
 }
 
-TEST(BalancerTest, NobodyIsPulledFromAWorkerThatCopes) {
+TEST(BalancePlannerTest, NobodyIsPulledFromAWorkerThatCopes) {
   World world(2);
   for (int i = 0; i < 4; ++i) world.Connect(0, 0.1);
-  Balancer balancer;
-  EXPECT_FALSE(balancer.Pull(world.workers, 1, world.now).has_value());
+  BalancePlanner planner;
+  EXPECT_FALSE(planner.Pull(world.workers, 1, world.now).has_value());
 }
 
-TEST(BalancerTest, AMoveThatCouldNotBeMadeMayBeTriedAgain) {
+TEST(BalancePlannerTest, AMoveThatCouldNotBeMadeMayBeTriedAgain) {
   World world(2);
   for (int i = 0; i < 4; ++i) world.Connect(0, 0.2);
-  Balancer balancer;
-  const auto move = balancer.Pull(world.workers, 1, world.now);
+  BalancePlanner planner;
+  const auto move = planner.Pull(world.workers, 1, world.now);
   ASSERT_TRUE(move.has_value());
-  const auto other = balancer.Pull(world.workers, 1, world.now);
+  const auto other = planner.Pull(world.workers, 1, world.now);
   ASSERT_TRUE(other.has_value());
   EXPECT_NE(other->connection, move->connection);
-  balancer.Undo(*move);
-  EXPECT_EQ(balancer.Pull(world.workers, 1, world.now)->connection, move->connection);
+  planner.Undo(*move);
+  EXPECT_EQ(planner.Pull(world.workers, 1, world.now)->connection, move->connection);
 }
 
 }  // namespace
