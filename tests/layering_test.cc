@@ -70,9 +70,10 @@ std::vector<Row> MakeRows() {
         "command/push"}},
       {"control/rebalance", {"move's", "move", "storage"}},
       {"admin", {"base", "metrics", "ring", "net"}},
+      {"worker", {"command/operator's", "command/operator", "schedule", "session"}},
       {"server",
        {"command/rows's", "command/rows", "config", "schedule", "session", "control/rebalance",
-        "admin"}},
+        "admin", "worker"}},
   };
   std::vector<Row> rows;
   const auto find = [&](const std::string& room) {

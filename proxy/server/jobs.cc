@@ -1,48 +1,39 @@
 #include "server/jobs.h"
 
-#include <memory>
 #include <utility>
 
-#include "server/server.h"
+#include "net/mailbox.h"
 
 namespace ringmaster {
 
-Jobs::Jobs(Server& server, Loop& loop)
-    : server_(server),
-      background_(loop, {.waits = [this] { return InteractiveWaits(); },
-                         .latency = [this] { return server_.ClientLatency(); }}) {}
+Jobs::Jobs(Loop& main, Mailbox& mailbox, Interactive interactive)
+    : mailbox_(mailbox),
+      requests_(std::move(interactive.requests)),
+      background_(main, {.waits = [this] { return requests_() > commands_; },
+                         .latency = std::move(interactive.latency)}) {}
 
-bool Jobs::InteractiveWaits() const {
-  size_t requests = 0;
-  for (size_t i = 0; i < server_.worker_count(); ++i) {
-    requests += server_.worker(i).metrics().in_flight.value();
-  }
-  return requests > commands_;
-}
-
-void Jobs::AwaitTurn(Worker& worker, std::string name, Proxy::Turn turn) {
-  server_.mailbox().Post([this, &worker, name = std::move(name), turn = std::move(turn)] {
-    Submit(worker, name, turn);
-  });
+void Jobs::AwaitTurn(Mailbox& home, std::string name, Turn turn) {
+  mailbox_.Post(
+      [this, &home, name = std::move(name), turn = std::move(turn)] { Submit(home, name, turn); });
 }
 
 // One step: the command as a whole. Shards do not take it in pieces.
-void Jobs::Submit(Worker& worker, std::string name, Proxy::Turn turn) {
+void Jobs::Submit(Mailbox& home, std::string name, const Turn& turn) {
   Background::Job job;
   job.name = std::move(name);
   job.total = 1;
-  job.step = [this, &worker, turn](const Background::Done& done) {
-    Proxy::TurnOver over = [this, done] {
-      server_.mailbox().Post([this, done] {
+  job.step = [this, &home, turn](const Background::Done& done) {
+    Over over = [this, done] {
+      mailbox_.Post([this, done] {
         --commands_;
         done(1, true);
       });
     };
-    worker.mailbox().Post([turn, over = std::move(over)] { turn(over); });
+    home.Post([turn, over = std::move(over)] { turn(over); });
   };
-  job.cancelled = [this, &worker, turn] {
+  job.cancelled = [this, &home, turn] {
     --commands_;
-    worker.mailbox().Post([turn] {
+    home.Post([turn] {
       turn(Error{ErrorCode::kRefused, "the command was cancelled by PROXY JOBS CANCEL"});
     });
   };
@@ -50,13 +41,11 @@ void Jobs::Submit(Worker& worker, std::string name, Proxy::Turn turn) {
   const Result<Background::JobId> id = background_.Submit(std::move(job));
   if (id) return;
   --commands_;
-  worker.mailbox().Post([turn, why = id.error()] { turn(why); });
+  home.Post([turn, why = id.error()] { turn(why); });
 }
 
-void Jobs::Carry(Worker& worker, JobOrder order, Listed done) {
-  server_.mailbox().Post([this, &worker, order, done = std::move(done)] {
-    worker.mailbox().Post([done, result = CarryOut(order)] { done(result); });
-  });
+void Jobs::Carry(JobOrder order, Operator::Listed done) {
+  mailbox_.Post([this, order, done = std::move(done)] { done(CarryOut(order)); });
 }
 
 Result<std::vector<JobFigures>> Jobs::CarryOut(JobOrder order) {

@@ -8,10 +8,11 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "base/planted.h"
-#include "server/pool_worker.h"
-#include "server/server.h"
 #include "server/snapshot.h"
+#include "server/state.h"
+#include "server/status.h"
 #include "server/stored_ring.h"
+#include "worker/worker_group.h"
 
 namespace ringmaster {
 namespace {
@@ -23,14 +24,16 @@ constexpr Duration kLastRetry = std::chrono::seconds(15);
 
 }  // namespace
 
-Rebalancer::Rebalancer(Server& server, Loop& loop, size_t pool, Database* database,
-                       std::string why_no_state)
-    : server_(server),
+Rebalancer::Rebalancer(const ServerStatus& status, const State& state, WorkerGroup& workers,
+                       Loop& main, Mailbox& mailbox, size_t pool)
+    : status_(status),
+      workers_(workers),
+      mailbox_(mailbox),
       pool_(pool),
-      database_(database),
-      why_no_state_(std::move(why_no_state)),
-      coordinator_(server.configured_workers()),
-      freeze_timer_(loop,
+      database_(state.database()),
+      why_no_state_(state.why_not()),
+      coordinator_(workers.size()),
+      freeze_timer_(main,
                     [this] {
                       Actions actions;
                       coordinator_.OnFreezeTimeout(coordinator_.round(), actions);
@@ -39,8 +42,8 @@ Rebalancer::Rebalancer(Server& server, Loop& loop, size_t pool, Database* databa
                       }
                       CarryOut(actions);
                     }),
-      retry_timer_(loop, [this] { Consider(); }),
-      settle_timer_(loop, [this] { WriteSettled(); }) {}
+      retry_timer_(main, [this] { Consider(); }),
+      settle_timer_(main, [this] { WriteSettled(); }) {}
 
 Rebalancer::~Rebalancer() { Stop(); }
 
@@ -59,9 +62,14 @@ void Rebalancer::Stop() {
 }
 
 void Rebalancer::Post(std::function<void()> message) {
-  server_.mailbox().Post([this, message = std::move(message)] {
+  mailbox_.Post([this, message = std::move(message)] {
     if (!stopping_) message();
   });
+}
+
+ClientFigures Rebalancer::Clients() const {
+  return {.latency = [&workers = workers_] { return workers.latency(); },
+          .busiest = [&workers = workers_] { return workers.busiest(); }};
 }
 
 void Rebalancer::Start() {
@@ -209,7 +217,7 @@ void Rebalancer::Do(MoveCoordinator::Action action) {
       return freeze_timer_.StartOnce(kFreeze);
     case Action::kPostThaw:
       freeze_timer_.Stop();
-      return server_.PostToPool(pool_, [](PoolWorker& worker) { worker.Thaw(); });
+      return workers_.Post(pool_, [](PoolWorker& worker) { worker.Thaw(); });
     case Action::kHaltMovers:
       return HaltMovers();
     case Action::kResumeMovers:
@@ -286,16 +294,15 @@ void Rebalancer::EndPrepare(uint64_t attempt, const Status& result) {
 
 void Rebalancer::PostFreeze() {
   frozen_at_ = MonotonicNow();
-  server_.PostToPool(pool_,
-                     [this, move = next_move_, round = coordinator_.round()](PoolWorker& worker) {
-                       worker.Freeze(move, [this, round, index = worker.index()] {
-                         Post([this, round, index] {
-                           Actions actions;
-                           coordinator_.OnAck(index, round, actions);
-                           CarryOut(actions);
-                         });
-                       });
-                     });
+  workers_.Post(pool_, [this, move = next_move_, round = coordinator_.round()](PoolWorker& worker) {
+    worker.Freeze(move, [this, round, index = worker.index()] {
+      Post([this, round, index] {
+        Actions actions;
+        coordinator_.OnAck(index, round, actions);
+        CarryOut(actions);
+      });
+    });
+  });
 }
 
 void Rebalancer::HaltMovers() {
@@ -329,8 +336,8 @@ void Rebalancer::MakeMovers() {
   context.batch = config().rebalance.batch;
   context.durable_move = config().rebalance.durable_move;
   context.max_keys_per_second = config().rebalance.max_keys_per_second;
-  context.pacer = std::make_shared<MovePacer>(
-      server_.client_figures(), config().schedule.background_share, move_->donors().size());
+  context.pacer = std::make_shared<MovePacer>(Clients(), config().schedule.background_share,
+                                              move_->donors().size());
   for (size_t i = 0; i < move_->donors().size(); ++i) {
     const auto swept = [this, i, epoch = move_->epoch()] {
       Post([this, i, epoch] {
@@ -369,7 +376,7 @@ void Rebalancer::PostSwitch() {
   }
   RetireMovers();
   MakeMovers();
-  server_.PostToPool(pool_, [snapshot = snapshot_, movers = movers_](PoolWorker& worker) {
+  workers_.Post(pool_, [snapshot = snapshot_, movers = movers_](PoolWorker& worker) {
     if (Planted("one-worker-not-told") && worker.index() == 1) return worker.Thaw();
     worker.Switch(snapshot, movers);
   });
@@ -416,8 +423,8 @@ void Rebalancer::PostSettle() {
                             std::chrono::duration<double>(MonotonicNow() - moving_since_).count(),
                             total.pulls);
   LogInfo("pool {}: every key has arrived: {}", Wanted().name, last_moved_);
-  const auto left = std::make_shared<size_t>(server_.configured_workers());
-  server_.PostToPool(pool_, [this, snapshot = snapshot_, left, leaving](PoolWorker& worker) {
+  const auto left = std::make_shared<size_t>(workers_.size());
+  workers_.Post(pool_, [this, snapshot = snapshot_, left, leaving](PoolWorker& worker) {
     worker.Settle(snapshot);
     Post([this, left, leaving] {
       if (--*left > 0) return;

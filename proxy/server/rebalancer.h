@@ -18,27 +18,31 @@
 #include "control/rebalance/move_checks.h"
 #include "move/move_coordinator.h"
 #include "move/mover.h"
+#include "net/mailbox.h"
 #include "net/timer.h"
 #include "route/router.h"
 #include "server/compile.h"
 
 namespace ringmaster {
 
-class PoolWorker;
-class Server;
+class State;
+class WorkerGroup;
+struct ServerStatus;
 
 class Rebalancer {
  public:
-  // `database` may be nullptr: then `why_no_state` says why, and owners cannot change.
-  Rebalancer(Server& server, Loop& loop, size_t pool, Database* database, std::string why_no_state);
+  // Of this pool, by its number. `main`, `mailbox`: of the main thread. Without a state database
+  // owners cannot change. What it borrows outlives it, the workers up to Stop.
+  Rebalancer(const ServerStatus& status, const State& state, WorkerGroup& workers, Loop& main,
+             Mailbox& mailbox, size_t pool);
   ~Rebalancer();
   Rebalancer(const Rebalancer&) = delete;
   Rebalancer& operator=(const Rebalancer&) = delete;
 
   // How this process names its connections to shards. REQUIRES: Begin ran.
   ShardClientName NameOf(const std::string& what) const;
-  // Before the workers are made: the ring that serves, from the epoch log or else `config`'s. A
-  // move that was cut short goes on.
+  // Before the workers serve the pool: the ring that serves, from the epoch log or else `config`'s.
+  // A move that was cut short goes on.
   Status Begin(std::shared_ptr<const CompiledConfig> compiled);
   const std::shared_ptr<const RouteSnapshot>& snapshot() const { return snapshot_; }
   std::shared_ptr<MoverSet> movers() const { return movers_; }
@@ -121,10 +125,13 @@ class Rebalancer {
   Result<std::string> GiveUp(const std::string& shard);
   Result<std::string> Claim();
   void Post(std::function<void()> message);
+  ClientFigures Clients() const;
 
-  Server& server_;
+  const ServerStatus& status_;
+  WorkerGroup& workers_;
+  Mailbox& mailbox_;
   const size_t pool_;
-  Database* const database_;
+  Database* const database_;  // nullptr: there is none
   const std::string why_no_state_;
   std::unique_ptr<EpochLog> log_;
   std::string identity_;

@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "server/rebalancer.h"
-#include "server/server.h"
 #include "server/snapshot.h"
+#include "server/status.h"
 
 namespace ringmaster {
 namespace {
@@ -247,12 +247,12 @@ void Rebalancer::Plan(const std::vector<std::string>& words,
   // What a configuration has, and no name of one.
   if (words[1].find_first_of(":\n") != std::string::npos) {
     request.text = words[1];
-  } else if (server_.config_file().empty()) {
+  } else if (status_.config_file.empty()) {
     return done(
         Error{ErrorCode::kInvalid,
               "there is no configuration file, so there is no folder of it; give the text"});
   } else {
-    request.folder = std::filesystem::path(server_.config_file()).parent_path().string();
+    request.folder = std::filesystem::path(status_.config_file).parent_path().string();
     request.file = words[1];
   }
   if (plans_waiting_ >= kMostPlans) {

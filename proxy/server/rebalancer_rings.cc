@@ -6,11 +6,11 @@
 
 #include "base/log.h"
 #include "base/planted.h"
-#include "server/pool_worker.h"
 #include "server/rebalancer.h"
-#include "server/server.h"
 #include "server/snapshot.h"
+#include "server/status.h"
 #include "server/stored_ring.h"
+#include "worker/worker_group.h"
 
 namespace ringmaster {
 
@@ -97,13 +97,13 @@ Status Rebalancer::MakeCurrent() {
 }
 
 void Rebalancer::PostSnapshot() {
-  server_.PostToPool(pool_, [snapshot = snapshot_](PoolWorker& worker) { worker.Use(snapshot); });
+  workers_.Post(pool_, [snapshot = snapshot_](PoolWorker& worker) { worker.Use(snapshot); });
 }
 
 Status Rebalancer::Begin(std::shared_ptr<const CompiledConfig> compiled) {
   compiled_ = std::move(compiled);
   ring_ = {1, Wanted()};
-  identity_ = server_.run_id().substr(0, 16);
+  identity_ = status_.run_id.substr(0, 16);
   if (database_ == nullptr) return MakeCurrent();
   log_ = std::make_unique<EpochLog>(*database_, Wanted().name);
   const Result<std::string> identity = log_->Identity();
@@ -201,7 +201,7 @@ MoveCheckOptions Rebalancer::CheckOptions() const {
   options.databases = static_cast<int>(Wanted().databases);
   options.connect_timeout = config().timeouts.connect;
   options.command_timeout = config().timeouts.command;
-  options.clients = server_.client_figures();
+  options.clients = Clients();
   options.background_share = config().schedule.background_share;
   return options;
 }

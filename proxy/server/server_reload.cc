@@ -5,22 +5,11 @@
 #include <utility>
 
 #include "base/log.h"
-#include "server/pool_worker.h"
 #include "server/server.h"
 #include "server/shard_survey.h"
-#include "server/snapshot.h"
+#include "server/worker_options.h"
 
 namespace ringmaster {
-
-void Server::ReloadFor(size_t worker, uint64_t asker,
-                       std::function<void(Result<std::string>)> done) {
-  Worker* home = workers_[worker].get();
-  mailbox_.Post([this, home, asker, done = std::move(done)] {
-    Reload(asker, [home, done](const Result<std::string>& result) {
-      home->mailbox().Post([done, result] { done(result); });
-    });
-  });
-}
 
 // One after the other, each with the file as it is by then. `asker`: the client that waits for it.
 void Server::Reload(uint64_t asker, std::function<void(const Result<std::string>&)> done) {
@@ -28,7 +17,7 @@ void Server::Reload(uint64_t asker, std::function<void(const Result<std::string>
     Read read = ReadAgain();
     mailbox_.Post([this, asker, done, read = std::move(read)] {
       const Result<std::string> taken = TakeReload(asker, read);
-      ++(taken ? reloads_ : reloads_refused_);
+      ++(taken ? status_.reloads : status_.reloads_refused);
       done(taken);
     });
   });
@@ -36,10 +25,10 @@ void Server::Reload(uint64_t asker, std::function<void(const Result<std::string>
 
 // On the thread of errands.
 Server::Read Server::ReadAgain() const {
-  if (config_file_.empty()) {
+  if (status_.config_file.empty()) {
     return Error{ErrorCode::kInvalid, "there is no configuration file to read again"};
   }
-  Result<ConfigFile> file = ConfigFile::Load(config_file_, FileKind::kRegular);
+  Result<ConfigFile> file = ConfigFile::Load(status_.config_file, FileKind::kRegular);
   if (!file) return file.error();
   auto compiled = Compile(table_, std::move(*file));
   if (!compiled) return compiled.error();
@@ -52,8 +41,9 @@ Server::Read Server::ReadAgain() const {
 
 // What may fail, and changes nothing.
 Result<Server::Prepared> Server::PrepareReload(std::shared_ptr<const CompiledConfig> next) {
-  if (stopping_) return Error{ErrorCode::kUnavailable, "the proxy is stopping"};
-  if (const Status fits = CheckChange(*compiled_, *next, worker_count_); !fits) return fits.error();
+  if (status_.stopping) return Error{ErrorCode::kUnavailable, "the proxy is stopping"};
+  if (const Status fits = CheckChange(compiled(), *next, status_.workers); !fits)
+    return fits.error();
   std::vector<std::shared_ptr<Rebalancer::Prepared>> rings;
   for (const auto& rebalancer : rebalancers_) {
     auto ring = rebalancer->Prepare(next);
@@ -73,7 +63,7 @@ Result<std::string> Server::TakeReload(uint64_t asker, const Read& read) {
   Result<Prepared> prepared = PrepareReload(next);
   if (!prepared) return prepared.error();
   std::string changes = Commit(asker, std::move(*prepared));
-  LogInfo("configuration {} read again: {}", config_file_, changes);
+  LogInfo("configuration {} read again: {}", status_.config_file, changes);
   for (const auto* notes : {&next->notes, &survey}) {
     for (const std::string& note : *notes) {
       LogWarning("{}", note);
@@ -85,38 +75,29 @@ Result<std::string> Server::TakeReload(uint64_t asker, const Read& read) {
 
 // Nothing can fail any more.
 std::string Server::Commit(uint64_t asker, Prepared prepared) {
-  const std::shared_ptr<const CompiledConfig> before = std::exchange(compiled_, prepared.next);
+  const std::shared_ptr<const CompiledConfig> before =
+      std::exchange(status_.compiled, prepared.next);
   CommitListeners(std::move(prepared.listeners), config().admin);
   UseLog(std::move(prepared.log));
-  SetMaxClients(config().limits.clients);
-  CheckClientLimit();
-  ++epoch_;
+  client_limit_.Configure(config().limits.clients);
   if (config().commands != before->config().commands) {
-    table_.Replace(compiled_->commands);
-    for (const auto& pool : pool_states_) pool->modules.Take(compiled_->commands);
+    table_.Replace(compiled().commands);
+    for (size_t i = 0; i < config().pools.size(); ++i) {
+      workers_->pool(i).modules.Take(compiled().commands);
+    }
   }
   SetBackgroundRule();
-  evener_.Configure(config().balance);
+  workers_->SetBalance(MakeBalanceOptions(config().balance));
   watchdog_.SetPatience(config().watchdog);
-  const SessionLimits limits = MakeSessionLimits(config(), worker_count_);
-  {
-    const MutexLock lock(moves_);
-    for (const auto& worker : workers_) {
-      Worker* at = worker.get();
-      at->mailbox().Post([at, schedule = config().schedule] { at->SetSchedule(schedule); });
-    }
-  }
+  workers_->SetTurns(MakeTurnOptions(config().schedule));
   std::string changes;
   for (size_t i = 0; i < rebalancers_.size(); ++i) {
-    const ProxyFacts facts = FactsOf(config().pools[i]);
     // Users that ACL SETUSER changed stay so unless the file's have changed as well.
     if (config().pools[i].users != before->config().pools[i].users) {
-      pool_states_[i]->access.Replace(compiled_->pools[i].users);
+      workers_->pool(i).access.Replace(compiled().pools[i].users);
     }
-    PostToPool(i, [limits, facts, asker, compiled = compiled_](PoolWorker& worker) {
-      worker.Configure(limits, facts);
-      worker.SetBackground(compiled->background);
-      worker.SetSagaRules(compiled->saga_rules);
+    workers_->Post(i, [settings = MakePoolSettings(status_, i), asker](PoolWorker& worker) {
+      worker.Configure(settings);
       worker.RenewUsers(asker);
     });
     changes += (changes.empty() ? "" : "; ") + rebalancers_[i]->Use(*prepared.rings[i]);

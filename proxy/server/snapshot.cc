@@ -1,7 +1,5 @@
 #include "server/snapshot.h"
 
-#include <algorithm>
-
 namespace ringmaster {
 namespace {
 
@@ -91,18 +89,6 @@ ShardTarget MakeTarget(const ShardConfig& shard) {
     target.tls_server_name = ExpectedName(shard);
   }
   return target;
-}
-
-SessionLimits MakeSessionLimits(const Config& config, size_t workers) {
-  SessionLimits limits;
-  limits.request.max_args = config.limits.max_args;
-  limits.request.max_bulk = config.limits.max_bulk;
-  limits.guest = GuestLimits(limits.request);
-  limits.query_buffer = config.limits.query_buffer;
-  limits.reply_buffer = config.limits.reply_buffer;
-  limits.memory = config.limits.memory / std::max<size_t>(1, workers);
-  limits.idle_timeout = config.timeouts.idle_client;
-  return limits;
 }
 
 }  // namespace ringmaster

@@ -7,7 +7,6 @@
 #include "move/shard_client.h"
 #include "route/router.h"
 #include "server/shard_tls.h"
-#include "session/session.h"
 
 namespace ringmaster {
 
@@ -28,7 +27,5 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
 
 // How blocking clients reach it.
 ShardTarget MakeTarget(const ShardConfig& shard);
-
-SessionLimits MakeSessionLimits(const Config& config, size_t workers);
 
 }  // namespace ringmaster

@@ -67,11 +67,5 @@ TEST(SnapshotTest, BadCertificateIsAnErrorThatNamesTheShard) {
   EXPECT_NE(made.error().text.find("shard b"), std::string::npos) << made.error().text;
 }
 
-TEST(SnapshotTest, WorkersShareTheMemoryLimit) {
-  Config config = TwoShards();
-  config.limits.memory = 400;
-  EXPECT_EQ(MakeSessionLimits(config, 4).memory, 100U);
-}
-
 }  // namespace
 }  // namespace ringmaster

@@ -16,21 +16,37 @@
 #include "command/serve/background.h"
 #include "command/serve/recipe.h"
 #include "command/serve/saga_rules.h"
-#include "move/mover.h"
 #include "net/timer.h"
 #include "route/router.h"
 #include "saga/saga_set.h"
-#include "server/key_puller.h"
-#include "server/worker.h"
 #include "session/session.h"
+#include "worker/colleagues.h"
+#include "worker/key_puller.h"
+#include "worker/pool.h"
+#include "worker/services.h"
+#include "worker/worker_parts.h"
 
 namespace ringmaster {
 
+// What the configuration says about a pool's workers; a reload brings another.
+struct PoolSettings {
+  ProxyFacts facts;
+  SessionLimits limits;
+  std::shared_ptr<const BackgroundClass> background;  // nullptr: no command
+  std::shared_ptr<const SagaRules> saga_rules;        // nullptr: as built in
+};
+
+// How it reaches the shards at first.
+struct PoolRoute {
+  std::shared_ptr<const RouteSnapshot> snapshot;
+  std::shared_ptr<MoverSet> movers;  // of its move; nullptr: no range moves
+};
+
 class PoolWorker final : public Proxy, public WorkerView {
  public:
-  PoolWorker(Worker& worker, Server& server, size_t pool, ProxyFacts facts,
-             std::shared_ptr<const RouteSnapshot> snapshot, std::shared_ptr<MoverSet> movers,
-             const SessionLimits& limits, std::shared_ptr<PushCounts> push_counts);
+  // `number` of `pool` among the process's. All but the last two outlive it.
+  PoolWorker(WorkerParts& worker, Colleagues& colleagues, const WorkerServices& services,
+             size_t number, Pool& pool, PoolSettings settings, PoolRoute route);
   ~PoolWorker();
 
   // All on the worker's thread.
@@ -45,16 +61,13 @@ class PoolWorker final : public Proxy, public WorkerView {
       visit(*session);
     }
   }
-  size_t pool() const { return pool_; }
-  void Configure(const SessionLimits& limits, ProxyFacts facts);
+  void Configure(PoolSettings settings);
   void Use(std::shared_ptr<const RouteSnapshot> snapshot);
   // The orders of a move (command/gate/move_gate.h).
   void Freeze(std::shared_ptr<const RingMove> move, std::function<void()> drained);
   void Thaw() { moves_.Thaw(); }
   void Switch(std::shared_ptr<const RouteSnapshot> snapshot, std::shared_ptr<MoverSet> movers);
   void Settle(std::shared_ptr<const RouteSnapshot> snapshot);
-  void SetSagaRules(std::shared_ptr<const SagaRules> rules);
-  void SetBackground(std::shared_ptr<const BackgroundClass> commands);
   // Clients get their users as they are now; those of users that are gone are closed, the one
   // whose command asked for it after its reply.
   void RenewUsers(uint64_t asker);
@@ -80,14 +93,14 @@ class PoolWorker final : public Proxy, public WorkerView {
   void ForgetTimers() { timers_.clear(); }
 
   // Proxy.
-  const ProxyFacts& facts() const override { return facts_; }
-  TimePoint Now() override;
-  uint32_t max_clients() const override;
-  void SetMaxClients(uint32_t count) override;
-  uint32_t possible_clients() const override;
-  AccessControl& access() override;
-  SlowLog& slow_log() override;
-  Pause& pause() override;
+  const ProxyFacts& facts() const override { return settings_.facts; }
+  TimePoint Now() override { return worker_.loop.Now(); }
+  uint32_t max_clients() const override { return services_.clients.most(); }
+  void SetMaxClients(uint32_t count) override { services_.clients.Set(count); }
+  uint32_t possible_clients() const override { return ClientLimit::possible(); }
+  AccessControl& access() override { return pool_.access; }
+  SlowLog& slow_log() override { return pool_.slow_log; }
+  Pause& pause() override { return pool_.pause; }
   void VisitWorkers(Visit visit, std::function<void(std::vector<std::string>)> done) override;
   void After(Duration delay, std::function<void()> then) override;
   void AwaitTurn(std::string name, Turn turn) override;
@@ -101,20 +114,24 @@ class PoolWorker final : public Proxy, public WorkerView {
   void Journal(bool verify, std::function<void(Result<std::string>)> done) override;
 
   // WorkerView.
-  size_t index() const override;
+  size_t index() const override { return worker_.index; }
   void EachClient(const std::function<void(ClientView&)>& visit) override;
-  const WorkerMetrics& metrics() const override;
+  const WorkerMetrics& metrics() const override { return worker_.metrics; }
   void ResetStatistics() override;
   void EndPause() override;
   void SetIdleTimeout(Duration timeout) override {
-    limits_.idle_timeout = facts_.idle_timeout = timeout;
+    settings_.limits.idle_timeout = settings_.facts.idle_timeout = timeout;
   }
   Router& router() override { return router_; }
   PushHub* push() override { return &push_; }
   SagaSet* sagas() override { return &sagas_; }
 
  private:
+  void TakeSettings();
   void SendWaitersAgain();
+  // `done` comes to this thread.
+  template <typename Value>
+  std::function<void(Result<Value>)> AtHome(std::function<void(Result<Value>)> done);
   // A timer of After(), kept until it has run.
   struct Delayed {
     Delayed(Loop& loop, std::function<void()> callback);
@@ -123,11 +140,12 @@ class PoolWorker final : public Proxy, public WorkerView {
     Timer timer;
   };
 
-  Worker& worker_;
-  Server& server_;
-  const size_t pool_;
-  ProxyFacts facts_;
-  SessionLimits limits_;
+  WorkerParts& worker_;
+  Colleagues& colleagues_;
+  const WorkerServices& services_;
+  const size_t number_;
+  Pool& pool_;
+  PoolSettings settings_;
   BackendContext backends_;
   Router router_;
   ScatterPool scatters_;
@@ -141,9 +159,6 @@ class PoolWorker final : public Proxy, public WorkerView {
   ScriptRights script_rights_{router_};
   KeyPuller puller_;
   Timer freeze_poll_;
-  std::shared_ptr<MoverSet> movers_;                   // while keys move
-  std::shared_ptr<const BackgroundClass> background_;  // may be empty
-  std::shared_ptr<const SagaRules> saga_rules_;
   RecentRequests recent_;
   RequestParser parser_;
   RequestParser guests_;

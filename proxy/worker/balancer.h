@@ -1,5 +1,5 @@
 // Keeps the workers evenly loaded: reads how busy each is, asks them what their clients cost when
-// it is worth while, and orders the moves that schedule/balance_planner.h plans.
+// it is worth while, and orders the migrations that schedule/balance_planner.h plans.
 //
 // Load is processor time: on a machine with fewer cores than busy threads, waiting for a core says
 // nothing about a worker's clients.
@@ -9,52 +9,42 @@
 // hour ago does not count. Clients that are few and need little are all on one worker meanwhile
 // (schedule/gathering.h).
 //
-// Owner: the server, on the main thread, except where it says "any thread".
+// Owner: the WorkerGroup, on the main thread.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/clock.h"
-#include "config/config.h"
 #include "net/timer.h"
 #include "schedule/balance_planner.h"
 #include "schedule/gathering.h"
+#include "worker/colleagues.h"
+#include "worker/options.h"
+#include "worker/worker.h"
 
 namespace ringmaster {
 
 class Loop;
-class Server;
+class Mailbox;
 
-// What one worker's clients cost during a sample, in commands.
-struct CostReport {
-  struct Client {
-    uint64_t id = 0;
-    uint32_t cost = 0;
-    bool stays = false;
-  };
-  uint64_t sample = 0;
-  std::vector<Client> clients;  // the costliest, without those that cost nothing
-  uint64_t total = 0;           // of all
-};
-
-class Evener {
+class Balancer {
  public:
-  Evener(Server& server, Loop& loop);
+  // `main`, `mailbox`: of the main thread. Keeps `overloaded` as it is just now. What it borrows
+  // outlives it.
+  Balancer(Loop& main, Mailbox& mailbox, const std::vector<std::unique_ptr<Worker>>& workers,
+           Overloaded& overloaded);
+  Balancer(const Balancer&) = delete;
+  Balancer& operator=(const Balancer&) = delete;
 
   // At start and with each reload.
-  void Configure(const BalanceConfig& config);
+  void Configure(const BalanceOptions& options);
   void Stop();
 
-  // A worker about to sleep may ask once in a while. Any thread.
-  bool MayPull(size_t thief) const {
-    const int busiest = overloaded_.load(std::memory_order_relaxed);
-    return busiest >= 0 && static_cast<size_t>(busiest) != thief;
-  }
+  // A worker about to sleep asks for one of the overloaded one's.
   void AskForClient(size_t thief);
-  void OnReport(size_t worker, CostReport report);
   // Where a client that arrives besides `clients` others belongs; nullopt: where the fewest are.
   std::optional<size_t> HomeOf(size_t clients) const;
   void OnStayed(uint64_t client) { planner_.Undo(Move{client, 0, 0}); }
@@ -67,10 +57,15 @@ class Evener {
   void Decide();
   void Gather(TimePoint now);
   void Shuffle();
+  void AskForCosts(Worker& worker, uint64_t sample);
+  void OnReport(size_t worker, CostReport report);
+  static void OrderAllTo(Worker& worker, size_t to);
 
-  Server& server_;
+  Mailbox& mailbox_;
+  const std::vector<std::unique_ptr<Worker>>& workers_;
+  Overloaded& overloaded_;
   const bool shuffle_;
-  BalanceConfig config_;
+  BalanceOptions options_;
   BalancePlanner planner_;
   Gathering gathering_;
   TimePoint gather_at_{};  // not earlier again
@@ -84,7 +79,6 @@ class Evener {
   std::vector<CostReport> reports_;
   size_t reports_due_ = 0;
   uint64_t sample_ = 0;
-  std::atomic<int> overloaded_{-1};  // a worker that may be pulled from; -1: none
 };
 
 }  // namespace ringmaster

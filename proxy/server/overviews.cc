@@ -1,4 +1,4 @@
-#include "server/observer.h"
+#include "server/overviews.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,10 +10,15 @@
 #include <optional>
 #include <utility>
 
+#include "jobs/background.h"
 #include "move/shard_client.h"
-#include "server/pool_worker.h"
-#include "server/server.h"
+#include "net/mailbox.h"
+#include "server/rebalancer.h"
 #include "server/snapshot.h"
+#include "server/state.h"
+#include "server/status.h"
+#include "server/watchdog.h"
+#include "worker/worker_group.h"
 
 namespace ringmaster {
 namespace {
@@ -110,47 +115,40 @@ HttpHosts HostsOf(const AdminConfig& config) {
 }
 
 // Whether clients of a pool find anybody behind it.
-struct Observer::Reach {
+struct Overviews::Reach {
   std::string pool;
   bool connected = false;            // some shard is up as far as the workers know
   std::vector<ShardTarget> targets;  // otherwise: whom to ask
   std::string note;                  // for the operator, a line; empty: nothing
 };
 
-Observer::Observer(Server& server)
-    : server_(server),
-      started_unix_(Seconds(std::chrono::system_clock::now().time_since_epoch())) {}
-
-Observer::~Observer() { Stop(); }
-
-void Observer::Start() {
+Overviews::Overviews(const OverviewSources& from) : from_(from) {
   admin_ = std::make_unique<Admin>(
       AdminSource{.overview = [this](AdminSource::Sagas sagas) { return Take(sagas); },
                   .ready = [this] { return CheckReady(); },
-                  .stalls = [this] { return server_.watchdog_.Stalls(); }});
+                  .stalls = [this] { return from_.watchdog.Stalls(); }});
 }
 
-void Observer::Use(const AdminConfig& config, int fd) {
-  if (admin_ == nullptr) return;
-  admin_->SetHosts(HostsOf(config));
-  admin_->Listen(fd);
-}
-
-void Observer::Stop() {
+Overviews::~Overviews() {
   stopping_ = true;
   admin_.reset();
 }
 
+void Overviews::Use(const AdminConfig& config, int fd) {
+  admin_->SetHosts(HostsOf(config));
+  admin_->Listen(fd);
+}
+
 // The main thread may be busy, or at its end: then nobody waits for it forever.
 template <typename Value>
-Result<Value> Observer::FromMainThread(std::function<void(std::function<void(Value)>)> make) {
+Result<Value> Overviews::FromMainThread(std::function<void(std::function<void(Value)>)> make) {
   struct Answer {
     Mutex mutex;
     std::condition_variable came;
     std::optional<Value> value RM_GUARDED_BY(mutex);
   };
   auto answer = std::make_shared<Answer>();
-  server_.mailbox().Post([make = std::move(make), answer] {
+  from_.mailbox.Post([make = std::move(make), answer] {
     make([answer](Value value) {
       const MutexLock lock(answer->mutex);
       answer->value = std::move(value);
@@ -167,7 +165,7 @@ Result<Value> Observer::FromMainThread(std::function<void(std::function<void(Val
                stopping_ ? "the proxy is stopping" : "the proxy is too busy to tell; try again"};
 }
 
-Result<Overview> Observer::Take(AdminSource::Sagas sagas) {
+Result<Overview> Overviews::Take(AdminSource::Sagas sagas) {
   Result<Overview> overview =
       FromMainThread<Overview>([this, sagas](std::function<void(Overview)> done) {
         Overview out;
@@ -180,7 +178,7 @@ Result<Overview> Observer::Take(AdminSource::Sagas sagas) {
 }
 
 // A shard that workers are connected to is up; those that nobody has needed yet are asked here.
-Result<std::string> Observer::CheckReady() {
+Result<std::string> Overviews::CheckReady() {
   const auto reaches = FromMainThread<std::vector<Reach>>(
       [this](const std::function<void(std::vector<Reach>)>& done) { done(Reaches()); });
   if (!reaches) return reaches.error();
@@ -206,12 +204,12 @@ Result<std::string> Observer::CheckReady() {
   return notes;
 }
 
-std::vector<Observer::Reach> Observer::Reaches() const {
+std::vector<Overviews::Reach> Overviews::Reaches() const {
   std::vector<Reach> reaches;
-  if (server_.stopping_) return reaches;
+  if (from_.status.stopping) return reaches;
   Overview all;
   FillShards(all);
-  for (const PoolConfig& pool : server_.config().pools) {
+  for (const PoolConfig& pool : from_.status.config().pools) {
     Reach& reach = reaches.emplace_back();
     reach.pool = pool.name;
     for (const ShardOverview& shard : all.shards) {
@@ -220,7 +218,7 @@ std::vector<Observer::Reach> Observer::Reaches() const {
     }
     for (const ShardConfig& shard : pool.shards) reach.targets.push_back(MakeTarget(shard));
     RebalanceOverview ring;
-    server_.rebalancers_[reaches.size() - 1]->Describe(ring);
+    from_.rebalancers[reaches.size() - 1]->Describe(ring);
     if (ring.waiting()) {
       reach.note = "pool '" + pool.name + "': keys are to move and do not: " + ring.refused + "\n";
     }
@@ -228,47 +226,47 @@ std::vector<Observer::Reach> Observer::Reaches() const {
   return reaches;
 }
 
-void Observer::Fill(Overview& out) const {
-  const ProxyFacts facts = server_.FactsOf(server_.config().pools.front());
-  out.version = facts.version;
-  out.run_id = facts.run_id;
-  out.config_file = facts.config_file;
-  out.max_clients = server_.max_clients();
-  out.uptime_seconds = Seconds(MonotonicNow() - server_.started_at_);
-  out.started_unix = started_unix_;
-  out.serving = !server_.stopping_;
-  out.reloads = server_.reloads_;
-  out.reloads_refused = server_.reloads_refused_;
+void Overviews::Fill(Overview& out) const {
+  const ServerStatus& status = from_.status;
+  out.version = status.version;
+  out.run_id = status.run_id;
+  out.config_file = status.config_file;
+  out.max_clients = from_.workers.most_clients();
+  out.uptime_seconds = Seconds(MonotonicNow() - status.started_at);
+  out.started_unix = Seconds(status.started_unix);
+  out.serving = !status.stopping;
+  out.reloads = status.reloads;
+  out.reloads_refused = status.reloads_refused;
   FillWorkers(out);
   FillCommands(out);
   FillShards(out);
   FillSagas(out);
   FillBackground(out);
-  for (const auto& rebalancer : server_.rebalancers_) {
+  for (const auto& rebalancer : from_.rebalancers) {
     rebalancer->Describe(out.rebalances.emplace_back());
   }
 }
 
-void Observer::FillWorkers(Overview& out) const {
-  busy_told_.resize(server_.workers_.size());
-  for (const auto& worker : server_.workers_) {
+void Overviews::FillWorkers(Overview& out) const {
+  busy_told_.resize(from_.workers.size());
+  for (const auto& worker : from_.workers.workers()) {
     WorkerOverview& each = out.workers.emplace_back(Read(worker->metrics()));
     each.index = std::to_string(worker->index());
     out.clients_refused += worker->metrics().refused.value();
     // Two clocks that are not read at the same moment: what was told once is never taken back.
     const double slept = Seconds(worker->loop().Slept());
     double& told = busy_told_[worker->index()];
-    told = std::max(told, Seconds(MonotonicNow() - server_.started_at_) - slept);
+    told = std::max(told, Seconds(MonotonicNow() - from_.status.started_at) - slept);
     each.busy_seconds = told;
     // Somebody joins the threads of workers that stop.
-    if (!server_.stopping_) each.cpu_seconds = Seconds(worker->ProcessorTime());
+    if (!from_.status.stopping) each.cpu_seconds = Seconds(worker->ProcessorTime());
   }
 }
 
-void Observer::FillCommands(Overview& out) const {
-  for (const auto& command : server_.table_.all()) {
+void Overviews::FillCommands(Overview& out) const {
+  for (const auto& command : from_.table.all()) {
     CommandOverview each;
-    for (const auto& worker : server_.workers_) {
+    for (const auto& worker : from_.workers.workers()) {
       const CommandMetrics& metrics = worker->metrics().per_command[command->id];
       each.calls += metrics.calls.value();
       each.failed += metrics.failed.value();
@@ -284,14 +282,14 @@ void Observer::FillCommands(Overview& out) const {
   }
 }
 
-void Observer::FillShards(Overview& out) const {
-  for (size_t pool = 0; pool < server_.rebalancers_.size(); ++pool) {
-    const RouteSnapshot& snapshot = *server_.rebalancers_[pool]->snapshot();
+void Overviews::FillShards(Overview& out) const {
+  for (size_t pool = 0; pool < from_.rebalancers.size(); ++pool) {
+    const RouteSnapshot& snapshot = *from_.rebalancers[pool]->snapshot();
     const size_t first = out.shards.size();
     for (uint32_t i = 0; i < snapshot.links.size(); ++i) {
       const ShardLink& link = *snapshot.links[i];
       ShardOverview& each = out.shards.emplace_back();
-      each.pool = server_.config().pools[pool].name;
+      each.pool = from_.status.config().pools[pool].name;
       each.name = link.name();
       each.address = link.shard().address.ToString();
       each.in_ring = !snapshot.topology->shards()[i].absent;
@@ -300,7 +298,7 @@ void Observer::FillShards(Overview& out) const {
       each.failures = link.failures();
       each.share = snapshot.topology->ShareOf(i);
     }
-    for (const auto& worker : server_.workers_) {
+    for (const auto& worker : from_.workers.workers()) {
       const Router& router = worker->pool(pool).router();
       router.EachMetrics([&](const std::string& name, const ShardMetrics& metrics) {
         for (size_t i = first; i < out.shards.size(); ++i) {
@@ -311,11 +309,11 @@ void Observer::FillShards(Overview& out) const {
   }
 }
 
-void Observer::FillSagas(Overview& out) const {
-  for (size_t pool = 0; pool < server_.sagas_.size(); ++pool) {
-    const SagaFigures& figures = server_.sagas_[pool]->figures;
+void Overviews::FillSagas(Overview& out) const {
+  for (size_t pool = 0; pool < from_.status.config().pools.size(); ++pool) {
+    const SagaFigures& figures = from_.workers.pool(pool).sagas.figures;
     SagaOverview& each = out.sagas.emplace_back();
-    each.pool = server_.config().pools[pool].name;
+    each.pool = from_.status.config().pools[pool].name;
     each.committed = figures.committed;
     each.undone = figures.undone;
     each.uncertain = figures.uncertain;
@@ -327,18 +325,19 @@ void Observer::FillSagas(Overview& out) const {
     static_assert(std::tuple_size_v<decltype(figures.buckets)> == SagaOverview::kBuckets);
     for (size_t i = 0; i < each.buckets.size(); ++i) each.buckets[i] = figures.buckets[i];
   }
-  out.journal.open = server_.state_ != nullptr;
-  out.journal.why_not = server_.why_no_state_;
-  if (server_.state_ == nullptr) return;
-  const Database::Figures figures = server_.state_->figures();
-  out.journal.trouble = server_.state_->trouble();
+  const Database* database = from_.state.database();
+  out.journal.open = database != nullptr;
+  out.journal.why_not = from_.state.why_not();
+  if (database == nullptr) return;
+  const Database::Figures figures = database->figures();
+  out.journal.trouble = database->trouble();
   out.journal.records = figures.submissions;
   out.journal.transactions = figures.transactions;
   out.journal.failures = figures.failures;
 }
 
-void Observer::FillBackground(Overview& out) const {
-  const BackgroundQueue& queue = server_.jobs_.background().queue();
+void Overviews::FillBackground(Overview& out) const {
+  const BackgroundQueue& queue = from_.background.queue();
   const TimePoint now = MonotonicNow();
   out.background.pace = queue.pace();
   out.background.submitted = queue.added();
@@ -352,17 +351,17 @@ void Observer::FillBackground(Overview& out) const {
 }
 
 // Each worker tells of its own.
-void Observer::AskForSagas(Overview overview, std::function<void(Overview)> done) const {
+void Overviews::AskForSagas(Overview overview, std::function<void(Overview)> done) const {
   struct Round {
     Overview overview;
     size_t left;
     std::function<void(Overview)> done;
   };
   auto round =
-      std::make_shared<Round>(Round{std::move(overview), server_.workers_.size(), std::move(done)});
+      std::make_shared<Round>(Round{std::move(overview), from_.workers.size(), std::move(done)});
   std::vector<std::string> pools;
-  for (const PoolConfig& pool : server_.config().pools) pools.push_back(pool.name);
-  for (const auto& worker : server_.workers_) {
+  for (const PoolConfig& pool : from_.status.config().pools) pools.push_back(pool.name);
+  for (const auto& worker : from_.workers.workers()) {
     worker->mailbox().Post([this, at = worker.get(), pools, round] {
       std::vector<OpenSagaOverview> open;
       for (size_t pool = 0; pool < pools.size(); ++pool) {
@@ -374,7 +373,7 @@ void Observer::AskForSagas(Overview overview, std::function<void(Overview)> done
                           saga.notes});
         }
       }
-      server_.mailbox().Post([round, open = std::move(open)] {
+      from_.mailbox.Post([round, open = std::move(open)] {
         auto& all = round->overview.open_sagas;
         all.insert(all.end(), open.begin(), open.end());
         if (--round->left == 0) round->done(std::move(round->overview));

@@ -1,13 +1,13 @@
-#include "server/key_puller.h"
+#include "worker/key_puller.h"
 
 #include <algorithm>
 #include <optional>
 
 #include "base/planted.h"
 #include "coro/completion.h"
+#include "net/mailbox.h"
 #include "resp/reply_reader.h"
 #include "resp/request_writer.h"
-#include "server/worker.h"
 
 namespace ringmaster {
 namespace {
@@ -35,7 +35,7 @@ std::string ErrorOf(Bytes reply) {
 }  // namespace
 
 void KeyPuller::AskMover(Mover& mover, int database, std::string key, Pulling pulling) {
-  Mailbox& home = worker_.mailbox();
+  Mailbox& home = home_;
   mover.Pull(database, std::move(key),
              {.done = [&home, done = std::move(pulling.done)](
                           const std::string& error) { home.Post([done, error] { done(error); }); },
@@ -46,16 +46,49 @@ void KeyPuller::AskMover(Mover& mover, int database, std::string key, Pulling pu
                   }});
 }
 
-void KeyPuller::Pull(const std::shared_ptr<MoverSet>& set, Mover& mover, int database,
-                     std::string key, Pulling pulling) {
-  const uint32_t to = set->context.move->Locate(key).owner;
+void KeyPuller::Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
+                     Pulling pulling) {
+  Mover* mover = nullptr;
+  if (movers_ != nullptr && movers_->context.move->epoch() == epoch) mover = movers_->Of(old_owner);
+  if (mover == nullptr) return pulling.done("nobody moves it; try again");
+  PullOff(*mover, database, std::move(key), std::move(pulling));
+}
+
+void KeyPuller::HoldTransfers(std::function<void(Result<Proxy::Resume>)> done) {
+  using Resume = Proxy::Resume;
+  if (movers_ == nullptr) return done(Resume([] {}));
+  struct Round {
+    std::shared_ptr<MoverSet> set;
+    size_t left;
+    std::string trouble;
+    std::function<void(Result<Resume>)> done;
+  };
+  auto round = std::make_shared<Round>(Round{movers_, movers_->movers.size(), "", std::move(done)});
+  const auto resume = [set = movers_] {
+    for (const auto& mover : set->movers) mover->Release();
+  };
+  for (const auto& mover : movers_->movers) {
+    mover->Hold([home = &home_, round, resume](const std::string& trouble) {
+      home->Post([round, resume, trouble] {
+        if (!trouble.empty()) round->trouble = trouble;
+        if (--round->left > 0) return;
+        if (round->trouble.empty()) return round->done(Resume(resume));
+        resume();
+        round->done(Error{ErrorCode::kUnavailable, round->trouble});
+      });
+    });
+  }
+}
+
+void KeyPuller::PullOff(Mover& mover, int database, std::string key, Pulling pulling) {
+  const uint32_t to = movers_->context.move->Locate(key).owner;
   std::string script;
   if (closed_ || !mover.BeginPull(database, key, to, script)) {
     return AskMover(mover, database, std::move(key), std::move(pulling));
   }
   const Where where{&mover, database};
   Way& way = ways_[where];
-  way.set = set;
+  way.set = movers_;
   way.script = std::move(script);
   if (way.waiting.empty()) waiting_.push_back(where);
   way.waiting.push_back({.key = std::move(key), .pulling = std::move(pulling), .to = to});
@@ -323,7 +356,7 @@ bool KeyPuller::InDoubt(const Batch& batch) {
 
 Task<void> KeyPuller::Sleep(Duration delay) {
   auto slept = std::make_shared<Completion<bool>>();
-  proxy_.After(delay, [slept] { slept->Complete(true); });
+  after_(delay, [slept] { slept->Complete(true); });
   co_await *slept;
 }
 

@@ -6,7 +6,7 @@
 // A command whose outcome is unknown is made final by the connection's successor before anybody
 // touches the key again; as long as that fails, the key stays where it is and commands on it fail.
 //
-// Owner: a PoolWorker, on its thread.
+// Owner: a PoolWorker, on its thread, which its mailbox and its timers are of.
 #pragma once
 
 #include <deque>
@@ -27,21 +27,25 @@
 
 namespace ringmaster {
 
-class Worker;
+class Mailbox;
 
 class KeyPuller {
  public:
   using Pulling = Proxy::Pulling;
 
-  KeyPuller(Proxy& proxy, Worker& worker, BackendContext& context, Router& router)
-      : proxy_(proxy), worker_(worker), context_(context), router_(router) {}
+  // `home`: of its thread. `after`: as Proxy::After.
+  KeyPuller(BackendContext& context, Router& router, Mailbox& home,
+            std::function<void(Duration, std::function<void()>)> after)
+      : context_(context), router_(router), home_(home), after_(std::move(after)) {}
   ~KeyPuller() { Close("the worker ends"); }
   KeyPuller(const KeyPuller&) = delete;
   KeyPuller& operator=(const KeyPuller&) = delete;
 
-  // As Proxy::Pull. `mover` is of `set`.
-  void Pull(const std::shared_ptr<MoverSet>& set, Mover& mover, int database, std::string key,
-            Pulling pulling);
+  // Who moves keys from now on; nullptr: nobody.
+  void Use(std::shared_ptr<MoverSet> movers) { movers_ = std::move(movers); }
+  // As Proxy::Pull and Proxy::HoldTransfers.
+  void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key, Pulling pulling);
+  void HoldTransfers(std::function<void(Result<Proxy::Resume>)> done);
   // What was asked for in this turn sets out. Before the connections are flushed.
   void EndTurn() {
     if (!waiting_.empty()) [[unlikely]]
@@ -86,6 +90,8 @@ class KeyPuller {
   using Where = std::pair<Mover*, int>;
 
   void SetOut();
+  // `mover` is of movers_.
+  void PullOff(Mover& mover, int database, std::string key, Pulling pulling);
   void AskMover(Mover& mover, int database, std::string key, Pulling pulling);
   Task<void> Carry(Where where, std::shared_ptr<Batch> batch);
   Task<void> Dump(Batch& batch);
@@ -102,10 +108,11 @@ class KeyPuller {
   void End(Batch& batch, Item& item);
   FencedConnection& ConnectionTo(const MoverSet& set, uint32_t shard, int database);
 
-  Proxy& proxy_;
-  Worker& worker_;
   BackendContext& context_;
   Router& router_;
+  Mailbox& home_;
+  const std::function<void(Duration, std::function<void()>)> after_;
+  std::shared_ptr<MoverSet> movers_;  // while keys move
   bool closed_ = false;
   std::map<Where, Way> ways_;
   std::vector<Where> waiting_;  // with something to set out

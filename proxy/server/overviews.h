@@ -18,22 +18,41 @@
 
 namespace ringmaster {
 
-class Server;
+class Background;
+class CommandTable;
+class Mailbox;
+class Rebalancer;
+class State;
+class Watchdog;
+class WorkerGroup;
+struct ServerStatus;
 
-class Observer {
+// What overviews are made of; read on the main thread, but for the watchdog. Outlives them.
+struct OverviewSources {
+  Mailbox& mailbox;  // of the main thread
+  const ServerStatus& status;
+  const CommandTable& table;
+  WorkerGroup& workers;
+  const std::vector<std::unique_ptr<Rebalancer>>& rebalancers;  // by pool
+  const State& state;
+  const Background& background;
+  Watchdog& watchdog;
+};
+
+class Overviews {
  public:
-  explicit Observer(Server& server);
-  ~Observer();
-
   // The threads that answer begin. Also where nobody listens for them so far: a reload that is
   // refused leaves no thread behind, and one that is taken needs none.
-  void Start();
+  explicit Overviews(const OverviewSources& from);
+  // Ends them. Before the workers end; nothing is served any more.
+  ~Overviews();
+  Overviews(const Overviews&) = delete;
+  Overviews& operator=(const Overviews&) = delete;
+
   // Accepts on a socket that listens, in place of the one before; below zero: on none.
   void Use(const AdminConfig& config, int fd);
-  // A connected, non-blocking socket; closes it. REQUIRES: Start ran.
+  // A connected, non-blocking socket; closes it.
   void Serve(int fd) { admin_->Serve(fd); }
-  // Ends the threads. Before the workers end; nothing is served any more.
-  void Stop();
 
  private:
   struct Reach;
@@ -50,11 +69,10 @@ class Observer {
   void FillBackground(Overview& out) const;
   void AskForSagas(Overview overview, std::function<void(Overview)> done) const;
 
-  Server& server_;
-  const double started_unix_;
+  const OverviewSources from_;
   mutable std::vector<double> busy_told_;  // seconds, of each worker; the main thread's
   std::atomic<bool> stopping_{false};
-  std::unique_ptr<Admin> admin_;  // from Start to Stop
+  std::unique_ptr<Admin> admin_;
 };
 
 }  // namespace ringmaster

@@ -1,11 +1,11 @@
-#include "server/evener.h"
+#include "worker/balancer.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
 
 #include "base/log.h"
-#include "server/server.h"
+#include "net/mailbox.h"
 
 namespace ringmaster {
 namespace {
@@ -21,36 +21,39 @@ double Share(Duration part, Duration whole) {
 
 }  // namespace
 
-Evener::Evener(Server& server, Loop& loop)
-    : server_(server),
+Balancer::Balancer(Loop& main, Mailbox& mailbox,
+                   const std::vector<std::unique_ptr<Worker>>& workers, Overloaded& overloaded)
+    : mailbox_(mailbox),
+      workers_(workers),
+      overloaded_(overloaded),
       shuffle_(std::getenv("RINGMASTER_SHUFFLE_CLIENTS") != nullptr),
-      interval_(loop, [this] { Measure(); }),
-      sample_end_(loop, [this] { AskForReports(); }) {}
+      interval_(main, [this] { Measure(); }),
+      sample_end_(main, [this] { AskForReports(); }) {}
 
-void Evener::Configure(const BalanceConfig& config) {
-  config_ = config;
+void Balancer::Configure(const BalanceOptions& options) {
+  options_ = options;
   BalanceRule rule;
-  rule.threshold = config.threshold;
-  rule.settle = std::max(rule.settle, 2 * config.interval);
+  rule.threshold = options.threshold;
+  rule.settle = std::max(rule.settle, 2 * options.interval);
   planner_.set_rule(rule);
   GatheringRule gathering;
-  gathering.clients = config.push ? config.gather : 0;
+  gathering.clients = options.push ? options.gather : 0;
   gathering_.set_rule(gathering);
-  overloaded_.store(-1, std::memory_order_relaxed);
-  if (server_.worker_count() < 2 || !(config.push || config.pull)) return Stop();
-  worked_.assign(server_.worker_count(), Duration(0));
-  asking_.assign(server_.worker_count(), false);
+  overloaded_.Set(Overloaded::kNobody);
+  if (workers_.size() < 2 || !(options.push || options.pull)) return Stop();
+  worked_.assign(workers_.size(), Duration(0));
+  asking_.assign(workers_.size(), false);
   measured_at_ = TimePoint{};
-  interval_.StartEvery(config.interval);
+  interval_.StartEvery(options.interval);
 }
 
-void Evener::Stop() {
+void Balancer::Stop() {
   interval_.Stop();
   sample_end_.Stop();
   phase_ = Phase::kResting;
 }
 
-void Evener::Measure() {
+void Balancer::Measure() {
   const TimePoint now = MonotonicNow();
   const Duration span = now - measured_at_;
   const bool first = measured_at_ == TimePoint{};
@@ -58,7 +61,7 @@ void Evener::Measure() {
   busy_.resize(worked_.size());
   size_t clients = 0;
   for (size_t i = 0; i < worked_.size(); ++i) {
-    Worker& worker = server_.worker(i);
+    Worker& worker = *workers_[i];
     const Duration worked = worker.ProcessorTime();
     busy_[i] = Share(worked - std::exchange(worked_[i], worked), span);
     clients += worker.clients().load(std::memory_order_relaxed);
@@ -69,43 +72,57 @@ void Evener::Measure() {
   if (gathering_.together()) return Gather(now);
   const BalanceRule rule;
   const auto busiest = std::max_element(busy_.begin(), busy_.end());
-  const bool pullable = config_.pull && *busiest >= rule.overloaded;
-  overloaded_.store(pullable ? static_cast<int>(busiest - busy_.begin()) : -1,
-                    std::memory_order_relaxed);
+  const bool pullable = options_.pull && *busiest >= rule.overloaded;
+  overloaded_.Set(pullable ? static_cast<int>(busiest - busy_.begin()) : Overloaded::kNobody);
   if (phase_ == Phase::kSampling && !sample_end_.active()) return AskForReports();
-  if (phase_ == Phase::kResting && config_.push && planner_.Uneven(busy_, now)) {
+  if (phase_ == Phase::kResting && options_.push && planner_.Uneven(busy_, now)) {
     BeginSample(Duration(0));
   }
 }
 
 // Zero: until the next Measure.
-void Evener::BeginSample(Duration length) {
+void Balancer::BeginSample(Duration length) {
   phase_ = Phase::kSampling;
   ++sample_;
-  for (size_t i = 0; i < server_.worker_count(); ++i) server_.AskForCosts(i, 0);
+  for (const auto& worker : workers_) AskForCosts(*worker, 0);
   if (length > Duration(0)) sample_end_.StartOnce(length);
 }
 
-void Evener::AskForReports() {
+void Balancer::AskForReports() {
   phase_ = Phase::kAsking;
-  reports_.assign(server_.worker_count(), CostReport());
+  reports_.assign(workers_.size(), CostReport());
   reports_due_ = reports_.size();
-  for (size_t i = 0; i < reports_.size(); ++i) server_.AskForCosts(i, sample_);
+  for (const auto& worker : workers_) AskForCosts(*worker, sample_);
 }
 
-void Evener::AskForClient(size_t thief) {
-  if (!config_.pull || !interval_.active() || thief >= asking_.size()) return;
+// Zero: a sample begins, and nobody reports.
+void Balancer::AskForCosts(Worker& worker, uint64_t sample) {
+  worker.mailbox().Post([this, &worker, sample] {
+    CostReport report = worker.TakeCosts();
+    if (sample == 0) return;
+    report.sample = sample;
+    mailbox_.Post(
+        [this, index = worker.index(), report = std::move(report)] { OnReport(index, report); });
+  });
+}
+
+void Balancer::OrderAllTo(Worker& worker, size_t to) {
+  worker.mailbox().Post([&worker, to] { worker.MigrateAll(to); });
+}
+
+void Balancer::AskForClient(size_t thief) {
+  if (!options_.pull || !interval_.active() || thief >= asking_.size()) return;
   asking_[thief] = true;
-  if (phase_ == Phase::kResting) BeginSample(std::min(kShortSample, config_.interval));
+  if (phase_ == Phase::kResting) BeginSample(std::min(kShortSample, options_.interval));
 }
 
-void Evener::OnReport(size_t worker, CostReport report) {
+void Balancer::OnReport(size_t worker, CostReport report) {
   if (phase_ != Phase::kAsking || report.sample != sample_ || worker >= reports_.size()) return;
   reports_[worker] = std::move(report);
   if (--reports_due_ == 0) Decide();
 }
 
-void Evener::Decide() {
+void Balancer::Decide() {
   phase_ = Phase::kResting;
   const TimePoint now = MonotonicNow();
   std::vector<WorkerLoad> loads(reports_.size());
@@ -116,9 +133,9 @@ void Evener::Decide() {
       loads[i].connections.push_back({client.id, busy_[i] * client.cost / total, client.stays});
     }
   }
-  std::vector<std::vector<MoveOrder>> orders(loads.size());
+  std::vector<std::vector<MigrationOrder>> orders(loads.size());
   bool planned = false;
-  if (config_.push) {
+  if (options_.push) {
     for (const Move& move : planner_.Plan(loads, now)) {
       LogDebug("client {} is pushed from worker {} (busy {:.2f}) to worker {} (busy {:.2f})",
                move.connection, move.from, busy_[move.from], move.to, busy_[move.to]);
@@ -129,7 +146,7 @@ void Evener::Decide() {
   for (size_t thief = 0; thief < loads.size(); ++thief) {
     if (!asking_[thief]) continue;
     asking_[thief] = false;
-    if (planned || !config_.pull) continue;
+    if (planned || !options_.pull) continue;
     if (const auto move = planner_.Pull(loads, thief, now)) {
       LogDebug("client {} is pulled from worker {} (busy {:.2f}) by worker {}, which was to sleep",
                move->connection, move->from, busy_[move->from], move->to);
@@ -138,33 +155,35 @@ void Evener::Decide() {
     }
   }
   for (size_t i = 0; i < orders.size(); ++i) {
-    if (!orders[i].empty()) server_.OrderMoves(i, std::move(orders[i]));
+    if (orders[i].empty()) continue;
+    Worker* at = workers_[i].get();
+    at->mailbox().Post([at, all = std::move(orders[i])] { at->Migrate(all); });
   }
 }
 
 // Those that are elsewhere come home, as far as their state allows; once in a while, for the sake
 // of those that cannot.
-void Evener::Gather(TimePoint now) {
-  overloaded_.store(-1, std::memory_order_relaxed);
+void Balancer::Gather(TimePoint now) {
+  overloaded_.Set(Overloaded::kNobody);
   phase_ = Phase::kResting;
   sample_end_.Stop();
   if (now < gather_at_) return;
   for (size_t i = 0; i < worked_.size(); ++i) {
-    if (i == Gathering::kHome || server_.worker(i).clients().load() == 0) continue;
-    server_.OrderAllTo(i, Gathering::kHome);
+    if (i == Gathering::kHome || workers_[i]->clients().load() == 0) continue;
+    OrderAllTo(*workers_[i], Gathering::kHome);
     gather_at_ = now + kBetweenGatherings;
   }
 }
 
-std::optional<size_t> Evener::HomeOf(size_t clients) const {
+std::optional<size_t> Balancer::HomeOf(size_t clients) const {
   if (!interval_.active() || !gathering_.Takes(clients)) return std::nullopt;
   return Gathering::kHome;
 }
 
 // For tests: every client goes to the next worker, each time.
-void Evener::Shuffle() {
-  const size_t workers = server_.worker_count();
-  for (size_t i = 0; i < workers; ++i) server_.OrderAllTo(i, (i + 1) % workers);
+void Balancer::Shuffle() {
+  const size_t workers = workers_.size();
+  for (size_t i = 0; i < workers; ++i) OrderAllTo(*workers_[i], (i + 1) % workers);
 }
 
 }  // namespace ringmaster
