@@ -85,7 +85,7 @@ void WorkerGroup::Accept(int fd, size_t pool, const std::shared_ptr<TlsContext>&
 }
 
 void WorkerGroup::Post(size_t pool, const std::function<void(PoolWorker&)>& message) {
-  const std::lock_guard lock(migrations_);
+  const MutexLock lock(migrations_);
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
     at->mailbox().Post([at, pool, message] { message(at->pool(pool)); });
@@ -93,7 +93,7 @@ void WorkerGroup::Post(size_t pool, const std::function<void(PoolWorker&)>& mess
 }
 
 void WorkerGroup::SetTurns(const TurnOptions& turns) {
-  const std::lock_guard lock(migrations_);
+  const MutexLock lock(migrations_);
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
     at->mailbox().Post([at, turns] { at->SetTurns(turns); });
@@ -102,7 +102,7 @@ void WorkerGroup::SetTurns(const TurnOptions& turns) {
 
 void WorkerGroup::Drain(bool now) {
   balancer_.Stop();
-  const std::lock_guard lock(migrations_);
+  const MutexLock lock(migrations_);
   stopping_ = true;
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
@@ -160,7 +160,7 @@ TimePoint WorkerGroup::InteractiveElsewhere(size_t worker) const {
 
 bool WorkerGroup::HandOver(const MigrationOrder& order, size_t pool, const Release& release) {
   Worker& to = *workers_[order.to];
-  const std::lock_guard lock(migrations_);
+  const MutexLock lock(migrations_);
   if (visits_ > 0 || stopping_) return false;
   const std::shared_ptr<MovedClient> client = release();
   to.clients().fetch_add(1, std::memory_order_relaxed);
@@ -185,7 +185,7 @@ void WorkerGroup::VisitPool(size_t pool, size_t asking, const Proxy::Visit& visi
   round->left = workers_.size();
   round->done = std::move(done);
   Worker* home = workers_[asking].get();
-  const std::lock_guard lock(migrations_);
+  const MutexLock lock(migrations_);
   ++visits_;
   for (const auto& worker : workers_) {
     Worker* at = worker.get();
@@ -203,7 +203,7 @@ void WorkerGroup::VisitPool(size_t pool, size_t asking, const Proxy::Visit& visi
 }
 
 void WorkerGroup::EndVisit() {
-  const std::lock_guard lock(migrations_);
+  const MutexLock lock(migrations_);
   --visits_;
 }
 

@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "metrics/metrics.h"
 #include "worker/balancer.h"
 #include "worker/colleagues.h"
@@ -89,9 +89,9 @@ class WorkerGroup final : private Colleagues {
   std::vector<std::unique_ptr<Pool>> pools_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Balancer balancer_;
-  std::mutex migrations_;
-  size_t visits_ = 0;      // of all workers, under way; guarded by migrations_
-  bool stopping_ = false;  // guarded by migrations_
+  Mutex migrations_;
+  size_t visits_ RM_GUARDED_BY(migrations_) = 0;  // of all workers, under way
+  bool stopping_ RM_GUARDED_BY(migrations_) = false;
   size_t next_worker_ = 0;
   uint64_t next_client_ = 1;
 };
