@@ -72,7 +72,7 @@ struct Exchange {
   bool script = false;      // may keep its shard busy for long, which then wants to be asked on
                             // another connection
   bool bound = false;       // means nothing on another connection (behind a WATCH): never moved
-  bool parked = false;      // was held back, for a key on its way or locked, before it was sent
+  bool held = false;        // was held back, for a key on its way or locked, before it was sent
   // Several requests sent as one (MULTI to EXEC): the replies still to come before the last, which
   // arrive as parts. Nobody else's request comes between them, and they are lost or sent together.
   uint32_t replies_before = 0;

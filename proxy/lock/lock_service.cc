@@ -67,12 +67,12 @@ void LockService::Do(LockAction& action) {
     if (found.empty()) return;
     Waiting& waiting = found.mapped();
     post_(waiting.worker,
-          [ticket, granted = std::move(waiting.granted)](LockWorker&) { granted(ticket); });
+          [ticket, granted = std::move(waiting.granted)](LockParticipant&) { granted(ticket); });
     return;
   }
   const bool lock = action.kind == LockAction::Kind::kLockWorkers;
   for (size_t worker = 0; worker < workers_; ++worker) {
-    post_(worker, [ticket, lock, keys = action.keys](LockWorker& at) {
+    post_(worker, [ticket, lock, keys = action.keys](LockParticipant& at) {
       lock ? at.Lock(ticket, keys) : at.Unlock(ticket, *keys);
     });
   }

@@ -15,14 +15,14 @@
 namespace ringmaster {
 
 // One worker's part, on its thread: holds commands back and says when nothing is under way.
-class LockWorker {
+class LockParticipant {
  public:
   // To be answered by LockService::OnAck, maybe from inside.
   virtual void Lock(LockTicket ticket, const LockKeys& keys) = 0;
   virtual void Unlock(LockTicket ticket, const std::vector<LockKey>& keys) = 0;
 
  protected:
-  ~LockWorker() = default;
+  ~LockParticipant() = default;
 };
 
 class LockService {
@@ -30,7 +30,7 @@ class LockService {
   using Granted = std::function<void(LockTicket)>;
   // Runs `message` on that worker's thread, in the order of the calls; with one worker it may run
   // at once.
-  using Post = std::function<void(size_t worker, std::function<void(LockWorker&)> message)>;
+  using Post = std::function<void(size_t worker, std::function<void(LockParticipant&)> message)>;
 
   LockService(size_t workers, Post post)
       : workers_(workers), post_(std::move(post)), locks_(workers) {}

@@ -45,16 +45,16 @@ void MovingKeys::Settle(Actions& out) {
 }
 
 void MovingKeys::RunAll(Actions& out) {
-  for (const auto& [token, waiting] : parked_) out.run.push_back(token);
-  parked_.clear();
+  for (const auto& [token, waiting] : held_) out.run.push_back(token);
+  held_.clear();
   queues_.clear();
 }
 
 // As if all who wait came anew, in their order.
 void MovingKeys::LookAgain(Actions& out) {
-  const std::map<Token, Waiting> parked = std::exchange(parked_, {});
+  const std::map<Token, Waiting> held = std::exchange(held_, {});
   queues_.clear();
-  for (const auto& [token, waiting] : parked) {
+  for (const auto& [token, waiting] : held) {
     if (Judge(waiting) == Verdict::kRuns) {
       out.run.push_back(token);
     } else {
@@ -125,11 +125,11 @@ void MovingKeys::Park(Token token, Waiting waiting, Actions& out) {
       out.pulls.push_back(PullOf(name));
     }
   }
-  parked_.emplace(token, std::move(waiting));
+  held_.emplace(token, std::move(waiting));
 }
 
 MovingKeys::Verdict MovingKeys::JudgeParked(Token token) const {
-  const Waiting& waiting = parked_.at(token);
+  const Waiting& waiting = held_.at(token);
   if (waiting.access == Access::kRead) {
     const Queue& queue = queues_.at(waiting.names[0]);
     if (queue.tokens.front() != token) return Verdict::kWaits;
@@ -145,13 +145,13 @@ MovingKeys::Verdict MovingKeys::JudgeParked(Token token) const {
 
 // Takes the token out of all its queues; the names of those it stood in are appended.
 void MovingKeys::Leave(Token token, std::vector<std::string>& freed) {
-  const auto at = parked_.find(token);
+  const auto at = held_.find(token);
   for (const std::string& name : at->second.names) {
     std::erase(queues_.at(name).tokens, token);
     freed.push_back(name);
     DropIfIdle(name);
   }
-  parked_.erase(at);
+  held_.erase(at);
 }
 
 void MovingKeys::DropIfIdle(const std::string& name) {

@@ -66,7 +66,7 @@ class MovingKeys {
 
   State state() const { return state_; }
   // Commands that wait.
-  size_t waiting() const { return parked_.size(); }
+  size_t waiting() const { return held_.size(); }
   size_t known_here() const { return here_.size(); }
 
   void Freeze();
@@ -122,7 +122,7 @@ class MovingKeys {
   State state_ = State::kStable;
   State before_ = State::kStable;  // of a freeze
   HereCache here_;
-  std::map<Token, Waiting> parked_;  // tokens grow, so this is the order of arrival
+  std::map<Token, Waiting> held_;  // tokens grow, so this is the order of arrival
   std::unordered_map<std::string, Queue> queues_;
 };
 

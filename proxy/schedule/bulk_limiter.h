@@ -26,9 +26,9 @@ struct TransferRule {
 };
 
 template <typename Client>
-class TransferGate {
+class BulkLimiter {
  public:
-  explicit TransferGate(const TransferRule& rule = {}) : rule_(rule) {}
+  explicit BulkLimiter(const TransferRule& rule = {}) : rule_(rule) {}
 
   // True: it may pass, and says Leave when its values are through. False: it waits for Next.
   // `contended`: there are interactive clients. REQUIRES: it does not wait here.

@@ -41,7 +41,7 @@ class TurnTaker : public ListHook<TurnTaker> {
   template <typename Client>
   friend class RoundRobin;
   template <typename Client>
-  friend class TransferGate;
+  friend class BulkLimiter;
   enum class Gate : uint8_t { kOutside, kWaits, kInside };  // schedule/bulk_limiter.h
   uint64_t paid_in_ = 0;    // the last round whose quantum is on the account; 0: none yet
   uint64_t joined_in_ = 0;  // the round in which it joined the backlog

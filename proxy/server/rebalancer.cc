@@ -226,7 +226,7 @@ void Rebalancer::Do(MoveCoordinator::Action action) {
     case Action::kWriteBarrier:
       freeze_timer_.Stop();
       RM_CRASH_POINT("move-drained");
-      return WriteRing(EpochLog::State::kBarrier, next_to_, &MoveCoordinator::OnBarrierWritten);
+      return WriteRing(EpochLog::State::kAlone, next_to_, &MoveCoordinator::OnBarrierWritten);
     case Action::kPostSwitch:
       return PostSwitch();
     case Action::kStartMovers:

@@ -58,7 +58,7 @@ void Rebalancer::KeepLoginsOfLeaving() {
   if (log_ == nullptr || coordinator_.phase() == Phase::kSettling) return;
   log_->Write(EpochLog::State::kSettled, {ring_.epoch, Write(ring_.pool)}, [](bool) {});
   if (move_ == nullptr) return;
-  log_->Write(EpochLog::State::kBarrier, {next_.epoch, Write(next_.pool)}, [](bool) {});
+  log_->Write(EpochLog::State::kAlone, {next_.epoch, Write(next_.pool)}, [](bool) {});
 }
 
 std::vector<ShardConfig> Rebalancer::ShardsOf(const RingMove& move, const PoolConfig& from,

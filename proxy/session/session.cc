@@ -317,7 +317,7 @@ const Command* Session::FindOfModule(std::span<const Bytes> args) const {
 
 // Whether it waits for all earlier ones, and later ones wait for it.
 bool Session::GoesAlone(const Command& command) const {
-  return command.Is(kBarrier) || command.row->plan.kind == PlanKind::kRecipe ||
+  return command.Is(kAlone) || command.row->plan.kind == PlanKind::kRecipe ||
          (state_.limits != nullptr && command.Is(kRunsScript) && !state_.limits->MayRunScripts()) ||
          context_.commands.InBackground(command) ||
          (context_.commands.moving && command.Is(kEveryKey));
@@ -523,7 +523,7 @@ const Command* Session::Streamable(const RequestParser& parser) const {
     return nullptr;
   }
   const bool served =
-      command->ArityFits(parser.announced_args()) && state_.authenticated && !command->Is(kBarrier);
+      command->ArityFits(parser.announced_args()) && state_.authenticated && !command->Is(kAlone);
   if (row.plan.kind != PlanKind::kForward || !one_key || !served) return nullptr;
   // What has to wait is read to its end first.
   if (HeldByPause(*command, args) || commands.InBackground(*command)) return nullptr;

@@ -60,7 +60,7 @@ struct SessionContext {
   RequestParser& guests;      // for those of who is not logged in
   RoundRobin<Session>& line;  // who has more to say
   WindowGroup& windows;
-  TransferGate<Session>& gate;  // for large values
+  BulkLimiter<Session>& gate;  // for large values
   IntrusiveList<Session, FlushTag>& to_flush;
   IntrusiveList<Session, StalledTag>& stalled;  // their client or their shards are looked after
   IntrusiveList<Session, ClosedTag>& closed;    // to be freed at the end of the turn

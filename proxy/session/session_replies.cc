@@ -120,7 +120,7 @@ void Session::OnFinished(Request& request) {
   if (request.command == nullptr) return;
   const Duration took = context_.loop.Now() - request.started;
   WorkerMetrics& metrics = context_.commands.metrics;
-  const bool clients = request.command->of_clients && !request.parked;
+  const bool clients = request.command->of_clients && !request.held;
   metrics.latencies[clients ? 1 : 0].Record(took);
   const auto micros = static_cast<uint64_t>(Microseconds(took));
   metrics.per_command[request.command->id].Record(micros);

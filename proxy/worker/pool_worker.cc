@@ -32,7 +32,7 @@ PoolWorker::PoolWorker(WorkerParts& worker, Colleagues& colleagues, const Worker
           pool.sagas, backends_, router_,
           [at = &worker](std::function<void()> message) { at->mailbox.Post(std::move(message)); },
           [loop = &worker.loop] { return loop->Now(); }),
-      set_groups_([sagas = &sagas_](uint32_t shard, int database) {
+      mset_batches_([sagas = &sagas_](uint32_t shard, int database) {
         return sagas->KnownRunId(shard, database) != nullptr;
       }),
       puller_(
@@ -60,7 +60,7 @@ PoolWorker::PoolWorker(WorkerParts& worker, Colleagues& colleagues, const Worker
   commands_.moves = &moves_;
   commands_.locks = &locks_;
   commands_.sagas = &sagas_;
-  commands_.set_groups = &set_groups_;
+  commands_.mset_batches = &mset_batches_;
   commands_.scripts = &pool.scripts;
   commands_.script_teller = &pool.scripts;
   commands_.script_rights = &script_rights_;
@@ -187,7 +187,7 @@ void PoolWorker::Tick(TimePoint now) {
   if (worker_.index == 0) router_.Greet();
   locks_.Tick(now);
   sagas_.Tick(now);
-  set_groups_.Tick(now);
+  mset_batches_.Tick(now);
   script_rights_.Tick(now);
   puller_.Tick(now);
   push_.Tick(now);

@@ -79,7 +79,7 @@ class PoolWorker final : public Proxy, public WorkerView {
     push_.EndTurn();
     puller_.EndTurn();
   }
-  LockWorker& lock_worker() { return locks_; }
+  LockParticipant& lock_participant() { return locks_; }
   void FreeClosed();
   void Drain();
   void CloseClients();
@@ -155,7 +155,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   MoveGate moves_;
   LockGate locks_;
   SagaSet sagas_;
-  SetGroups set_groups_;
+  MsetBatches mset_batches_;
   ScriptRights script_rights_{router_};
   KeyPuller puller_;
   Timer freeze_poll_;

@@ -28,11 +28,11 @@ WorkerGroup::~WorkerGroup() { workers_.clear(); }
 
 // Who locks a key on one worker hears of all in one order; with one worker there is no way to go.
 LockService::Post WorkerGroup::PostToLocks(size_t pool) {
-  return [this, pool](size_t worker, std::function<void(LockWorker&)> message) {
+  return [this, pool](size_t worker, std::function<void(LockParticipant&)> message) {
     Worker* at = workers_[worker].get();
-    if (workers_.size() == 1) return message(at->pool(pool).lock_worker());
+    if (workers_.size() == 1) return message(at->pool(pool).lock_participant());
     at->mailbox().Post(
-        [at, pool, message = std::move(message)] { message(at->pool(pool).lock_worker()); });
+        [at, pool, message = std::move(message)] { message(at->pool(pool).lock_participant()); });
   };
 }
 

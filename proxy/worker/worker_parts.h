@@ -40,7 +40,7 @@ struct WorkerParts {
   IntrusiveList<Connection> connections_to_flush;
   RoundRobin<Session> line;
   WindowGroup windows;
-  TransferGate<Session> gate;
+  BulkLimiter<Session> gate;
   IntrusiveList<Session, FlushTag> sessions_to_flush;
   IntrusiveList<Session, StalledTag> stalled;
   Migrations migrations;

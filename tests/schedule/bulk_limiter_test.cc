@@ -23,7 +23,7 @@ class TransferGateTest : public ::testing::Test {
   }
   Client& Make() { return *clients.emplace_back(std::make_unique<Client>()); }
 
-  TransferGate<Client> gate;
+  BulkLimiter<Client> gate;
   RoundRobin<Client> line;
   std::vector<std::unique_ptr<Client>> clients;
   TimePoint now = TimePoint(std::chrono::seconds(5));

@@ -176,7 +176,7 @@ struct DataPlane : ShardSide {
   RequestParser guests{session_limits.guest};
   RoundRobin<Session> line;
   WindowGroup windows;
-  TransferGate<Session> gate{TransferRule{.patience = std::chrono::hours(1)}};
+  BulkLimiter<Session> gate{TransferRule{.patience = std::chrono::hours(1)}};
   IntrusiveList<Session, FlushTag> sessions_to_flush;
   IntrusiveList<Session, StalledTag> stalled;
   IntrusiveList<Session, ClosedTag> closed;

@@ -35,7 +35,7 @@ struct SagaRules;
 class ScriptMemory;
 class ScriptRights;
 class ScriptTeller;
-class SetGroups;
+class MsetBatches;
 class SlowLog;
 
 // What the commands of one worker and pool share.
@@ -60,7 +60,7 @@ struct CommandContext {
   bool locked = false;
   LockGate* locks = nullptr;
   SagaSet* sagas = nullptr;
-  SetGroups* set_groups = nullptr;  // where there are sagas
+  MsetBatches* mset_batches = nullptr;  // where there are sagas
   // Reused from call to call, so that the warm path does not allocate.
   std::string scratch = {};
   std::vector<uint32_t> key_positions = {};

@@ -23,7 +23,7 @@ size_t SizeOf(const Call& call) {
 
 }  // namespace
 
-bool ParkedBytes::HasRoomFor(const Call& call) const {
+bool HeldBytes::HasRoomFor(const Call& call) const {
   return value_ == 0 || value_ + SizeOf(call) <= kMost;
 }
 
@@ -33,7 +33,7 @@ void RefuseCall(const Command& command, ClientState* client, Exchange& exchange,
   Answer(exchange, reply);
 }
 
-Parked::Parked(const Call& call, ParkedBytes& total, Bytes shard, TimePoint now)
+HeldCall::HeldCall(const Call& call, HeldBytes& total, Bytes shard, TimePoint now)
     : command(&call.command),
       exchange(&call.exchange),
       sink(call.exchange.sink),
@@ -47,7 +47,7 @@ Parked::Parked(const Call& call, ParkedBytes& total, Bytes shard, TimePoint now)
       in_exec_(call.client.in_exec),
       limits_(call.client.limits != nullptr ? call.client.user : nullptr),
       push_(call.client.push) {
-  exchange->parked = true;
+  exchange->held = true;
   bytes.reserve(SizeOf(call));
   for (const Bytes arg : call.args) {
     args.emplace_back(bytes.data() + bytes.size(), arg.size());
@@ -56,9 +56,9 @@ Parked::Parked(const Call& call, ParkedBytes& total, Bytes shard, TimePoint now)
   total_.value_ += bytes.size();
 }
 
-Parked::~Parked() { total_.value_ -= bytes.size(); }
+HeldCall::~HeldCall() { total_.value_ -= bytes.size(); }
 
-void Parked::Run(CommandContext& context, Serving::Serve serve) {
+void HeldCall::Run(CommandContext& context, Serving::Serve serve) {
   if (forsaken()) return Refuse(errors::ShuttingDown());
   ClientState like_it;
   like_it.id = client_id_;
@@ -78,7 +78,7 @@ void Parked::Run(CommandContext& context, Serving::Serve serve) {
   if (ClientState* still = client_.get()) still->goes_alone = false;
 }
 
-void Parked::Refuse(Bytes reply) {
+void HeldCall::Refuse(Bytes reply) {
   if (forsaken()) return Answer(*exchange, reply);
   RefuseCall(*command, client_.get(), *exchange, reply);
 }

@@ -11,7 +11,7 @@
 namespace ringmaster {
 
 // Bytes of the calls that one gate holds back. Each gives its own back when it goes.
-class ParkedBytes {
+class HeldBytes {
  public:
   // Beyond so many a gate refuses what would have to wait.
   static constexpr size_t kMost = 64U << 20;
@@ -21,16 +21,16 @@ class ParkedBytes {
   size_t value() const { return value_; }
 
  private:
-  friend struct Parked;
+  friend struct HeldCall;
   size_t value_ = 0;
 };
 
-struct Parked {
+struct HeldCall {
   // `total` outlives it. `shard`: named where it is refused.
-  Parked(const Call& call, ParkedBytes& total, Bytes shard, TimePoint now = {});
-  ~Parked();
-  Parked(const Parked&) = delete;
-  Parked& operator=(const Parked&) = delete;
+  HeldCall(const Call& call, HeldBytes& total, Bytes shard, TimePoint now = {});
+  ~HeldCall();
+  HeldCall(const HeldCall&) = delete;
+  HeldCall& operator=(const HeldCall&) = delete;
 
   // Its client left meanwhile, and nobody would learn what came of it. The command of a recipe is
   // never forsaken: the recipe waits for it.
@@ -49,7 +49,7 @@ struct Parked {
   const TimePoint since;
 
  private:
-  ParkedBytes& total_;
+  HeldBytes& total_;
   // It may leave while a command of its EXEC waits, which is served for one like it then.
   const ClientRef client_;
   const uint64_t client_id_;

@@ -61,7 +61,7 @@ bool LockGate::Hold(Call& call) {
   const bool everything = TouchesEveryKey(call);
   touched_.clear();
   if (!everything && !FindTouched(call)) return false;
-  if (!parked_bytes_.HasRoomFor(call)) [[unlikely]] {
+  if (!held_bytes_.HasRoomFor(call)) [[unlikely]] {
     if (!everything && TouchesOnlyFree()) return false;
     const std::string reply =
         errors::NotApplied(ShardOfTouched(), "too many commands wait for locked keys; try again");
@@ -70,14 +70,13 @@ bool LockGate::Hold(Call& call) {
   }
   const LockedKeys::Token token = ++last_token_;
   if (!everything && locked_.Touch(token, touched_, reads_only_)) return false;
-  auto parked =
-      std::make_unique<Parked>(call, parked_bytes_, ShardOfTouched(), context_.proxy.Now());
+  auto held = std::make_unique<HeldCall>(call, held_bytes_, ShardOfTouched(), context_.proxy.Now());
   if (everything) {
-    everything_.push_back(std::move(parked));
+    everything_.push_back(std::move(held));
   } else {
     // If it turns out to need locks of its own, what its client sends next must not pass it.
     if (touched_.size() > 1) call.client.goes_alone = true;
-    parked_.emplace(token, std::move(parked));
+    held_.emplace(token, std::move(held));
   }
   touched_.clear();
   return true;
@@ -86,9 +85,9 @@ bool LockGate::Hold(Call& call) {
 bool LockGate::HoldUntilSwept(Call& call) {
   const TimePoint now = context_.proxy.Now();
   if (context_.sagas == nullptr || !context_.sagas->unswept()) return false;
-  if (!parked_bytes_.HasRoomFor(call) || context_.sagas->SweptUpTo(now)) return false;
+  if (!held_bytes_.HasRoomFor(call) || context_.sagas->SweptUpTo(now)) return false;
   unswept_.push_back(
-      std::make_unique<Parked>(call, parked_bytes_, context_.router.shard_name(0), now));
+      std::make_unique<HeldCall>(call, held_bytes_, context_.router.shard_name(0), now));
   return true;
 }
 
@@ -96,17 +95,17 @@ void LockGate::RunSwept(TimePoint now) {
   while (!unswept_.empty()) {
     const TimePoint since = unswept_.front()->since;
     if (!context_.sagas->SweptUpTo(since) && now - since < kLockWait) return;
-    const std::unique_ptr<Parked> parked = std::move(unswept_.front());
+    const std::unique_ptr<HeldCall> held = std::move(unswept_.front());
     unswept_.erase(unswept_.begin());
-    parked->Run(context_, serving_.now);
+    held->Run(context_, serving_.now);
   }
 }
 
-std::unique_ptr<Parked> LockGate::Take(LockedKeys::Token token) {
-  const auto at = parked_.find(token);
-  std::unique_ptr<Parked> parked = std::move(at->second);
-  parked_.erase(at);
-  return parked;
+std::unique_ptr<HeldCall> LockGate::Take(LockedKeys::Token token) {
+  const auto at = held_.find(token);
+  std::unique_ptr<HeldCall> held = std::move(at->second);
+  held_.erase(at);
+  return held;
 }
 
 void LockGate::Lock(LockTicket ticket, const LockKeys& keys) {
@@ -208,7 +207,7 @@ void LockGate::Poll() {
   }
   if (!unswept_.empty()) RunSwept(context_.proxy.Now());
   if (everything_.empty() || !locked_.empty()) return;
-  for (const auto& parked : std::exchange(everything_, {})) parked->Run(context_, serving_.by_plan);
+  for (const auto& held : std::exchange(everything_, {})) held->Run(context_, serving_.by_plan);
 }
 
 const std::string& LockGate::ShardOfTouched() const {
@@ -238,17 +237,17 @@ void LockGate::Tick(TimePoint now) {
     service_.Release(late.mapped().ticket);
     late.mapped().done(0);
   }
-  while (!parked_.empty() && now - parked_.begin()->second->since > kLockWait) {
-    const LockedKeys::Token token = parked_.begin()->first;
-    const std::unique_ptr<Parked> parked = Take(token);
+  while (!held_.empty() && now - held_.begin()->second->since > kLockWait) {
+    const LockedKeys::Token token = held_.begin()->first;
+    const std::unique_ptr<HeldCall> held = Take(token);
     locked_.Forget(token, actions_);
-    parked->Refuse(Late(parked->shard));
+    held->Refuse(Late(held->shard));
     CarryOut();  // whom it stood in the way of, before that one is late as well
   }
   while (!everything_.empty() && now - everything_.front()->since > kLockWait) {
-    const std::unique_ptr<Parked> parked = std::move(everything_.front());
+    const std::unique_ptr<HeldCall> held = std::move(everything_.front());
     everything_.erase(everything_.begin());
-    parked->Refuse(Late(parked->shard));
+    held->Refuse(Late(held->shard));
   }
   StateChanged();
   CarryOut();

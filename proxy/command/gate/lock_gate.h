@@ -20,7 +20,7 @@
 
 namespace ringmaster {
 
-class LockGate final : public LockWorker {
+class LockGate final : public LockParticipant {
  public:
   // How long a command, or a request for locks, waits before it is refused.
   static constexpr Duration kLockWait = std::chrono::seconds(2);
@@ -44,7 +44,7 @@ class LockGate final : public LockWorker {
   using Done = LockService::Granted;
   void Acquire(std::vector<LockKey> keys, Done done);
 
-  // LockWorker.
+  // LockParticipant.
   void Lock(LockTicket ticket, const LockKeys& keys) override;
   void Unlock(LockTicket ticket, const std::vector<LockKey>& keys) override;
 
@@ -58,8 +58,8 @@ class LockGate final : public LockWorker {
       Poll();
   }
   void Tick(TimePoint now);
-  size_t waiting() const { return parked_.size() + everything_.size() + unswept_.size(); }
-  size_t waiting_bytes() const { return parked_bytes_.value(); }
+  size_t waiting() const { return held_.size() + everything_.size() + unswept_.size(); }
+  size_t waiting_bytes() const { return held_bytes_.value(); }
 
  private:
   struct Draining {
@@ -88,7 +88,7 @@ class LockGate final : public LockWorker {
   bool Drained(Draining& drain);
   bool IsAwaited(const LockKeys& keys) const;
   void StartDrain(LockTicket ticket);
-  std::unique_ptr<Parked> Take(LockedKeys::Token token);
+  std::unique_ptr<HeldCall> Take(LockedKeys::Token token);
   void RunSwept(TimePoint now);
   void StateChanged() { context_.locked = !locked_.empty(); }
 
@@ -100,13 +100,13 @@ class LockGate final : public LockWorker {
   LockedKeys::Actions actions_;
   bool carrying_out_ = false;
   LockedKeys::Token last_token_ = 0;
-  ParkedBytes parked_bytes_;                                     // before those who give back to it
-  std::map<LockedKeys::Token, std::unique_ptr<Parked>> parked_;  // in the order of arrival
-  std::vector<std::unique_ptr<Parked>>
-      everything_;                                // FLUSHALL and its kin, until nothing is locked
-  std::vector<std::unique_ptr<Parked>> unswept_;  // until what sagas left is gone
-  std::vector<LockedKeys::Key> touched_;          // by the call at hand, while it is
-  bool reads_only_ = false;                       // it does
+  HeldBytes held_bytes_;                                         // before those who give back to it
+  std::map<LockedKeys::Token, std::unique_ptr<HeldCall>> held_;  // in the order of arrival
+  std::vector<std::unique_ptr<HeldCall>>
+      everything_;                                  // FLUSHALL and its kin, until nothing is locked
+  std::vector<std::unique_ptr<HeldCall>> unswept_;  // until what sagas left is gone
+  std::vector<LockedKeys::Key> touched_;            // by the call at hand, while it is
+  bool reads_only_ = false;                         // it does
   std::unordered_map<LockTicket, LockKeys> to_drain_;  // told to lock, not first yet
   std::vector<Draining> draining_;
   std::map<uint64_t, Wanted> wanted_;  // in the order of asking

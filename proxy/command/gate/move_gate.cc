@@ -72,7 +72,7 @@ bool MoveGate::Hold(Call& call) {
   if (everything) touched_.push_back({kEveryDatabase, Bytes()});
   if (touched_.empty()) return false;
   const MovingKeys::Token token = ++last_token_;
-  if (!parked_bytes_.HasRoomFor(call)) [[unlikely]] {
+  if (!held_bytes_.HasRoomFor(call)) [[unlikely]] {
     const std::string reply = errors::NotApplied(
         OwnerOf(touched_[0].key), "too many commands wait for keys on the move; try again");
     RefuseCall(call.command, &call.client, call.exchange, reply);
@@ -88,7 +88,7 @@ bool MoveGate::Hold(Call& call) {
     case MovingKeys::Verdict::kWaits:
       break;
   }
-  parked_.emplace(token, std::make_unique<Parked>(call, parked_bytes_, OwnerOf(touched_[0].key)));
+  held_.emplace(token, std::make_unique<HeldCall>(call, held_bytes_, OwnerOf(touched_[0].key)));
   touched_.clear();
   CarryOut();
   if (everything) call.client.goes_alone = true;
@@ -120,11 +120,11 @@ const std::string& MoveGate::OwnerOf(Bytes key) const {
   return move.shards()[move.Locate(key).owner].name;
 }
 
-std::unique_ptr<Parked> MoveGate::Take(MovingKeys::Token token) {
-  const auto at = parked_.find(token);
-  std::unique_ptr<Parked> parked = std::move(at->second);
-  parked_.erase(at);
-  return parked;
+std::unique_ptr<HeldCall> MoveGate::Take(MovingKeys::Token token) {
+  const auto at = held_.find(token);
+  std::unique_ptr<HeldCall> held = std::move(at->second);
+  held_.erase(at);
+  return held;
 }
 
 // Running a command may lead back here; what it adds is carried out by the outermost call.

@@ -49,7 +49,7 @@ class MoveGate {
   void Poll();
   bool freezing() const { return drained_ != nullptr; }
   size_t waiting() const { return keys_.waiting(); }
-  size_t waiting_bytes() const { return parked_bytes_.value(); }
+  size_t waiting_bytes() const { return held_bytes_.value(); }
 
   // A recipe that touches keys began, and ended: a freeze waits for those that began before it.
   uint64_t OnRecipeBegan() { return ++recipes_[generation_], generation_; }
@@ -65,7 +65,7 @@ class MoveGate {
   void CarryOut();
   void Go(MovingKeys::Token token);
   void Fail(MovingKeys::Token token);
-  std::unique_ptr<Parked> Take(MovingKeys::Token token);
+  std::unique_ptr<HeldCall> Take(MovingKeys::Token token);
   void Ask(const MovingKeys::Pull& pull);
   void OnReadable(uint64_t epoch, const MovingKeys::Pull& pull, MovingKeys::Copy copy);
   void EndReads(uint64_t epoch, const MovingKeys::Pull& pull, std::function<void()> ended);
@@ -84,8 +84,8 @@ class MoveGate {
   std::shared_ptr<const RingMove> move_;    // in force; empty: none
   std::shared_ptr<const RingMove> frozen_;  // of the freeze under way
   MovingKeys::Token last_token_ = 0;
-  ParkedBytes parked_bytes_;  // before those who give back to it
-  std::unordered_map<MovingKeys::Token, std::unique_ptr<Parked>> parked_;
+  HeldBytes held_bytes_;  // before those who give back to it
+  std::unordered_map<MovingKeys::Token, std::unique_ptr<HeldCall>> held_;
   std::unordered_map<MovingKeys::Token, Entered> entering_;
   std::vector<MovingKeys::Key> touched_;  // by the call at hand, while it is
   std::function<void()> drained_;

@@ -167,17 +167,17 @@ Task<SetReply> SetAll(RecipeCall& call, std::shared_ptr<Assignments> assignments
 }
 
 // Together with others, if there are some. Empty: to be set alone.
-Task<std::string> SetTogether(RecipeCall& call, SetGroups::Joined joined) {
-  SetGroup& group = *joined.group;
+Task<std::string> SetTogether(RecipeCall& call, MsetBatches::Joined joined) {
+  MsetBatch& group = *joined.group;
   if (!joined.leads) {
     co_await group.over();
     co_return group.reply();
   }
   co_await group.may_start();
-  SetGroups& groups = *call.context().set_groups;
+  MsetBatches& groups = *call.context().mset_batches;
   const bool alone = group.members() == 1;
   SetOptions options;
-  if (group.mixed() && !alone) options.patience = SetGroups::kPatience;
+  if (group.mixed() && !alone) options.patience = MsetBatches::kPatience;
   options.done = [&groups, of = joined.group] { groups.Done(*of); };
   SetReply said = co_await SetAll(call, group.assignments(), std::move(options));
   if (said.why == SetReply::Why::kTrouble) groups.OnTrouble(call.context().proxy.Now());
@@ -194,7 +194,7 @@ Task<std::string> MsetSagaRecipe(RecipeCall& call) {
   if (args.size() % 2 == 0) co_return errors::WrongArity(call.command().full_name);
   const bool only_new = call.command().full_name == "msetnx";
   const std::span<const Bytes> pairs = args.subspan(1);
-  SetGroups* groups = call.context().set_groups;
+  MsetBatches* groups = call.context().mset_batches;
   if (!only_new && groups != nullptr) {
     const TimePoint now = call.context().proxy.Now();
     const auto joined = groups->Join(call.routes(), call.database(), pairs, now);

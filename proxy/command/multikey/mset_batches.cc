@@ -60,7 +60,7 @@ void Assignments::Set(Bytes key, Bytes value, uint32_t shard) {
   bytes_.append(value);
 }
 
-void SetGroups::NamePlace(int database, TimePoint now) {
+void MsetBatches::NamePlace(int database, TimePoint now) {
   std::vector<uint32_t>& shards = name_.second;
   name_.first = database;
   shards.clear();
@@ -73,8 +73,8 @@ void SetGroups::NamePlace(int database, TimePoint now) {
   if (all_up && now >= cautious_until_) shards.clear();
 }
 
-SetGroups::Joined SetGroups::Join(const Routes& routes, int database, std::span<const Bytes> args,
-                                  TimePoint now) {
+MsetBatches::Joined MsetBatches::Join(const Routes& routes, int database,
+                                      std::span<const Bytes> args, TimePoint now) {
   const size_t keys = args.size() / 2;
   size_t bytes = 0;
   for (const Bytes arg : args) {
@@ -87,7 +87,7 @@ SetGroups::Joined SetGroups::Join(const Routes& routes, int database, std::span<
   const auto [at, added] = places_.try_emplace(name_);
   SetPlace& place = at->second;
   place.name = &at->first;
-  if (const std::shared_ptr<SetGroup> group = place.gathering) {
+  if (const std::shared_ptr<MsetBatch> group = place.gathering) {
     Assignments& assignments = *group->assignments_;
     assignments.Add(routes, args, shards_);
     ++group->members_;
@@ -99,7 +99,7 @@ SetGroups::Joined SetGroups::Join(const Routes& routes, int database, std::span<
   }
   auto assignments = std::make_shared<Assignments>();
   assignments->Add(routes, args, shards_);
-  auto group = std::make_shared<SetGroup>(std::move(assignments));
+  auto group = std::make_shared<MsetBatch>(std::move(assignments));
   group->place_ = &place;
   group->mixed_ = name_.second.empty();
   place.gathering = group;
@@ -108,8 +108,8 @@ SetGroups::Joined SetGroups::Join(const Routes& routes, int database, std::span<
   return {group, true};
 }
 
-void SetGroups::Tick(TimePoint now) {
-  std::vector<std::shared_ptr<SetGroup>> late;
+void MsetBatches::Tick(TimePoint now) {
+  std::vector<std::shared_ptr<MsetBatch>> late;
   for (const auto& [name, place] : places_) {
     if (place.gathering != nullptr && now - place.since >= kPatience) {
       late.push_back(place.gathering);
@@ -124,19 +124,19 @@ void SetGroups::Tick(TimePoint now) {
 }
 
 // The one that leads goes on in here, if it waits.
-void SetGroups::Start(SetPlace& place) {
-  const std::shared_ptr<SetGroup> group = std::exchange(place.gathering, nullptr);
+void MsetBatches::Start(SetPlace& place) {
+  const std::shared_ptr<MsetBatch> group = std::exchange(place.gathering, nullptr);
   ++place.running;
   group->may_start_.Set();
 }
 
-void SetGroups::Over(SetGroup& group, std::string reply) {
+void MsetBatches::Over(MsetBatch& group, std::string reply) {
   group.reply_ = std::move(reply);
   group.over_.Set();
   Done(group);
 }
 
-void SetGroups::Done(SetGroup& group) {
+void MsetBatches::Done(MsetBatch& group) {
   if (group.place_ == nullptr) return;
   SetPlace& place = *std::exchange(group.place_, nullptr);
   --place.running;

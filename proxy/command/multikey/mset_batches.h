@@ -71,9 +71,9 @@ class Assignments {
 struct SetPlace;
 
 // Commands that are, or will be, one saga.
-class SetGroup {
+class MsetBatch {
  public:
-  explicit SetGroup(std::shared_ptr<Assignments> first) : assignments_(std::move(first)) {}
+  explicit MsetBatch(std::shared_ptr<Assignments> first) : assignments_(std::move(first)) {}
 
   const std::shared_ptr<Assignments>& assignments() const { return assignments_; }
   size_t members() const { return members_; }
@@ -85,7 +85,7 @@ class SetGroup {
   const std::string& reply() const { return reply_; }
 
  private:
-  friend class SetGroups;
+  friend class MsetBatches;
 
   std::shared_ptr<Assignments> assignments_;
   size_t members_ = 1;
@@ -101,11 +101,11 @@ using SetPlaceName = std::pair<int, std::vector<uint32_t>>;
 struct SetPlace {
   const SetPlaceName* name = nullptr;
   size_t running = 0;
-  std::shared_ptr<SetGroup> gathering = nullptr;  // until fewer run
-  TimePoint since = {};                           // when it began to
+  std::shared_ptr<MsetBatch> gathering = nullptr;  // until fewer run
+  TimePoint since = {};                            // when it began to
 };
 
-class SetGroups {
+class MsetBatches {
  public:
   // With fewer groups under way in their place nobody waits.
   static constexpr size_t kAtOnce = 2;
@@ -122,21 +122,21 @@ class SetGroups {
   // Whether sagas reach the shard without waiting.
   using IsUp = std::function<bool(uint32_t shard, int database)>;
 
-  explicit SetGroups(IsUp is_up) : is_up_(std::move(is_up)) {}
-  SetGroups(const SetGroups&) = delete;
-  SetGroups& operator=(const SetGroups&) = delete;
+  explicit MsetBatches(IsUp is_up) : is_up_(std::move(is_up)) {}
+  MsetBatches(const MsetBatches&) = delete;
+  MsetBatches& operator=(const MsetBatches&) = delete;
 
   struct Joined {
-    std::shared_ptr<SetGroup> group;  // nullptr: it is too large
+    std::shared_ptr<MsetBatch> group;  // nullptr: it is too large
     bool leads = false;  // awaits may_start, runs the group and calls Over; others await over
   };
   // `args`: of an MSET, behind its name.
   Joined Join(const Routes& routes, int database, std::span<const Bytes> args, TimePoint now);
   // All shards did their part: the next group may start, so that its first record and the last one
   // of this are written together. May be left out.
-  void Done(SetGroup& group);
-  // Tells the members, and the next group may start. `reply`: see SetGroup.
-  void Over(SetGroup& group, std::string reply);
+  void Done(MsetBatch& group);
+  // Tells the members, and the next group may start. `reply`: see MsetBatch.
+  void Over(MsetBatch& group, std::string reply);
   // A shard failed.
   void OnTrouble(TimePoint now) { cautious_until_ = now + kCaution; }
   // Now and then: those that waited long start.

@@ -17,7 +17,7 @@ bool MayWait(const Command& command) {
   const PlanKind plan = command.row->plan.kind;
   const bool steps = plan == PlanKind::kForward || plan == PlanKind::kScatter ||
                      plan == PlanKind::kEveryShard || plan == PlanKind::kRecipe;
-  return steps && command.subcommands.empty() && !command.Is(kBarrier) && !command.Is(kBlocking) &&
+  return steps && command.subcommands.empty() && !command.Is(kAlone) && !command.Is(kBlocking) &&
          !command.Is(kPubSub) && !command.Is(kHidden);
 }
 

@@ -117,7 +117,7 @@ enum RowFlag : uint32_t {
   kChannelPatterns = 1U << 23,
   // Ours: starts only when every earlier command of its client is answered, and later ones wait for
   // it. For what changes the client's state or takes several steps.
-  kBarrier = 1U << 28,
+  kAlone = 1U << 28,
   // Ours: may wait for long, so that its client's leaving is looked for.
   kWaits = 1U << 26,
   // Ours: runs a script, given by its SHA1, or a function by its name, or else by its text.
@@ -135,10 +135,10 @@ enum RowFlag : uint32_t {
   kHidden = 1U << 29,
 };
 // Each of ours has a bit of its own: what blocks is not what changes every key.
-static_assert(uint64_t{kSecret} + kMayWrite + kChannels + kChannelPatterns + kBarrier + kWaits +
+static_assert(uint64_t{kSecret} + kMayWrite + kChannels + kChannelPatterns + kAlone + kWaits +
                   kInTransaction + kEveryKey + kWholeDatabase + kHidden + kRunsScript +
                   kScriptBySha + kFunctionByName ==
-              (kSecret | kMayWrite | kChannels | kChannelPatterns | kBarrier | kWaits |
+              (kSecret | kMayWrite | kChannels | kChannelPatterns | kAlone | kWaits |
                kInTransaction | kEveryKey | kWholeDatabase | kHidden | kRunsScript | kScriptBySha |
                kFunctionByName));
 

@@ -19,7 +19,7 @@ namespace ringmaster {
 
 class EpochLog {
  public:
-  enum class State : uint8_t { kPlan, kBarrier, kSettled };
+  enum class State : uint8_t { kPlan, kAlone, kSettled };
   struct Entry {
     uint64_t epoch = 0;
     std::string ring;

@@ -13,7 +13,7 @@ namespace {
 
 class SetGroupsTest : public testing::Test {
  protected:
-  using Joined = SetGroups::Joined;
+  using Joined = MsetBatches::Joined;
 
   // A key of the shard, another one for each number.
   std::string KeyOn(uint32_t shard, int number = 0) {
@@ -39,18 +39,18 @@ class SetGroupsTest : public testing::Test {
   // As many as run before others have to wait.
   std::vector<Joined> Busy(const std::vector<uint32_t>& shards) {
     std::vector<Joined> running;
-    while (running.size() < SetGroups::kAtOnce) running.push_back(JoinOn(shards));
+    while (running.size() < MsetBatches::kAtOnce) running.push_back(JoinOn(shards));
     return running;
   }
 
   RouterSide plane_{4};
   std::vector<bool> up_ = std::vector<bool>(4, true);
-  SetGroups groups_{[this](uint32_t shard, int) { return up_[shard]; }};
+  MsetBatches groups_{[this](uint32_t shard, int) { return up_[shard]; }};
   TimePoint now_ = plane_.loop.Now();
 };
 
 TEST_F(SetGroupsTest, WhileLittleIsUnderWayEachStartsAtOnceAndAlone) {
-  for (size_t i = 0; i < SetGroups::kAtOnce; ++i) {
+  for (size_t i = 0; i < MsetBatches::kAtOnce; ++i) {
     const Joined joined = JoinOn({0, 1});
     EXPECT_TRUE(joined.leads);
     EXPECT_TRUE(Started(joined));
@@ -85,7 +85,7 @@ TEST_F(SetGroupsTest, AGroupThatIsFullDoesNotWait) {
   const auto running = Busy({0, 1});
   const Joined leader = JoinOn({0, 1});
   std::vector<std::string> many;
-  for (size_t i = 0; i < SetGroups::kMaxKeys / 2; ++i) {
+  for (size_t i = 0; i < MsetBatches::kMaxKeys / 2; ++i) {
     many.push_back("many:" + std::to_string(i));
     many.emplace_back("v");
   }
@@ -95,10 +95,10 @@ TEST_F(SetGroupsTest, AGroupThatIsFullDoesNotWait) {
 }
 
 TEST_F(SetGroupsTest, WhoBringsMuchIsInNone) {
-  EXPECT_EQ(Join({KeyOn(0), std::string(SetGroups::kMaxArg + 1, 'v'), KeyOn(1), "v"}).group,
+  EXPECT_EQ(Join({KeyOn(0), std::string(MsetBatches::kMaxArg + 1, 'v'), KeyOn(1), "v"}).group,
             nullptr);
   std::vector<std::string> many;
-  for (size_t i = 0; i <= SetGroups::kMaxKeys; ++i) {
+  for (size_t i = 0; i <= MsetBatches::kMaxKeys; ++i) {
     many.push_back("many:" + std::to_string(i));
     many.emplace_back("v");
   }
@@ -122,7 +122,7 @@ TEST_F(SetGroupsTest, AfterAFailureNobodyIsWithThoseOfOtherShardsForAWhile) {
   EXPECT_TRUE(Started(JoinOn({0, 2})));
   const Joined same = JoinOn({1, 0});
   EXPECT_FALSE(Started(same)) << "with those of the same shards it is";
-  now_ += SetGroups::kCaution;
+  now_ += MsetBatches::kCaution;
   EXPECT_TRUE(JoinOn({0, 2}).group->mixed());
 }
 
@@ -131,13 +131,13 @@ TEST_F(SetGroupsTest, NobodyWaitsLongForThoseThatAreStuck) {
   const Joined waiting = JoinOn({0, 2});
   groups_.Tick(now_);
   EXPECT_FALSE(Started(waiting));
-  now_ += SetGroups::kPatience;
+  now_ += MsetBatches::kPatience;
   groups_.Tick(now_);
   EXPECT_TRUE(Started(waiting));
   EXPECT_FALSE(JoinOn({0, 2}).group->mixed()) << "who comes now is not with those that are stuck";
   for (const Joined& each : stuck) groups_.Over(*each.group, "");
   groups_.Over(*waiting.group, "");
-  now_ += SetGroups::kCaution;
+  now_ += MsetBatches::kCaution;
   EXPECT_TRUE(Started(JoinOn({0, 1})));
 }
 

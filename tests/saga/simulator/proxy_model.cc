@@ -225,7 +225,7 @@ void ProxyModel::LoseShard(size_t shard) {
 // --- plain commands
 
 void ProxyModel::Plain(size_t worker, const std::string& key, Value value, PlainDone done) {
-  Parked command{key, std::move(value), std::move(done)};
+  HeldCall command{key, std::move(value), std::move(done)};
   WorkerModel& mine = workers_[worker];
   if (mine.locked.contains(key)) {
     mine.parked.push_back(std::move(command));
@@ -234,7 +234,7 @@ void ProxyModel::Plain(size_t worker, const std::string& key, Value value, Plain
   SendPlain(worker, std::move(command));
 }
 
-void ProxyModel::SendPlain(size_t worker, Parked command) {
+void ProxyModel::SendPlain(size_t worker, HeldCall command) {
   const size_t shard = stage_.ShardOf(command.key);
   ++workers_[worker].in_flight[command.key];
   const int slot = static_cast<int>(worker);
@@ -309,8 +309,8 @@ void ProxyModel::TryAcks(size_t worker) {
 
 void ProxyModel::Release(size_t worker) {
   WorkerModel& mine = workers_[worker];
-  std::deque<Parked> parked = std::exchange(mine.parked, {});
-  for (Parked& command : parked) {
+  std::deque<HeldCall> parked = std::exchange(mine.parked, {});
+  for (HeldCall& command : parked) {
     if (mine.locked.contains(command.key)) {
       mine.parked.push_back(std::move(command));
     } else {

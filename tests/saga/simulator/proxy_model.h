@@ -115,14 +115,14 @@ class ProxyModel : public std::enable_shared_from_this<ProxyModel> {
  private:
   using ConnectionPtr = std::shared_ptr<Connection>;
   using Got = std::function<void(ConnectionPtr)>;
-  struct Parked {
+  struct HeldCall {
     std::string key;
     Value value;
     PlainDone done;
   };
   struct WorkerModel {
     std::map<std::string, std::set<LockTicket>> locked;
-    std::deque<Parked> parked;
+    std::deque<HeldCall> parked;
     std::map<std::string, int> in_flight;
     std::map<size_t, std::set<std::string>> unfenced;  // by shard: keys of lost commands
     std::vector<std::pair<LockTicket, std::vector<LockKey>>> draining;
@@ -143,7 +143,7 @@ class ProxyModel : public std::enable_shared_from_this<ProxyModel> {
   void WithConnection(size_t shard, int slot, Got got);
   void Lost(size_t shard, int slot);
 
-  void SendPlain(size_t worker, Parked command);
+  void SendPlain(size_t worker, HeldCall command);
   void Post(size_t worker, std::function<void(ProxyModel&)> what);
   void TryAcks(size_t worker);
   void Release(size_t worker);
