@@ -147,7 +147,7 @@ Status Rebalancer::Begin(std::shared_ptr<const CompiledConfig> compiled) {
   if (!move) return move.error();
   move_ = *move;
   LogInfo("pool {}: the move to epoch {} goes on", Wanted().name, next_.epoch);
-  if (const Status made = MakeCurrent(); !made) return made;
+  if (Status made = MakeCurrent(); !made) return made;
   KeepLoginsOfLeaving();
   Actions actions;
   coordinator_.Resume(move_->donors().size(), actions);

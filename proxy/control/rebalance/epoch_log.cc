@@ -25,7 +25,7 @@ Status RunAll(DatabaseSession& session, Bytes sql, std::vector<DatabaseValue> pa
 
 Result<EpochLog::Loaded> EpochLog::Load() {
   const Status made = database_.Execute([this](DatabaseSession& session) -> Status {
-    if (const Status tables = RunAll(session, kTables); !tables) return tables;
+    if (Status tables = RunAll(session, kTables); !tables) return tables;
     return RunAll(session, "DELETE FROM ring_epochs WHERE pool = ? AND state = ?",
                   {pool_, int64_t{0}});
   });
@@ -75,10 +75,10 @@ Result<std::string> EpochLog::Identity() {
 }
 
 void EpochLog::Write(State state, Entry entry, Done done) {
-  const auto work = [pool = pool_, state, entry](DatabaseSession& session) -> Status {
+  const auto work = [pool = pool_, state, entry = std::move(entry)](DatabaseSession& session) -> Status {
     const auto epoch = static_cast<int64_t>(entry.epoch);
     if (state == State::kSettled) {
-      const Status dropped =
+      Status dropped =
           RunAll(session, "DELETE FROM ring_epochs WHERE pool = ? AND epoch < ?", {pool, epoch});
       if (!dropped) return dropped;
     }

@@ -18,7 +18,7 @@ class SetGroupsTest : public testing::Test {
   // A key of the shard, another one for each number.
   std::string KeyOn(uint32_t shard, int number = 0) {
     for (int i = 0;; ++i) {
-      const std::string key = "key:" + std::to_string(i);
+      std::string key = "key:" + std::to_string(i);
       if (plane_.router.ShardOf(key) == shard && number-- == 0) return key;
     }
   }
@@ -188,6 +188,7 @@ TEST(AssignmentsTest, HoldWhatCameLastForEachKey) {
 TEST(AssignmentsTest, ArePlacedAgainOnAnotherRing) {
   RouterSide plane(3);
   std::vector<std::string> words;
+  words.reserve(30);
   for (int i = 0; i < 30; ++i) words.push_back(std::to_string(i));
   const std::vector<Bytes> args(words.begin(), words.end());
   std::vector<uint32_t> shards;
