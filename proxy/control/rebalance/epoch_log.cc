@@ -75,7 +75,8 @@ Result<std::string> EpochLog::Identity() {
 }
 
 void EpochLog::Write(State state, Entry entry, Done done) {
-  const auto work = [pool = pool_, state, entry = std::move(entry)](DatabaseSession& session) -> Status {
+  const auto work = [pool = pool_, state,
+                     entry = std::move(entry)](DatabaseSession& session) -> Status {
     const auto epoch = static_cast<int64_t>(entry.epoch);
     if (state == State::kSettled) {
       Status dropped =
