@@ -2,15 +2,11 @@
 // has a deadline and notices that its client has gone; no worker spins meanwhile, and SIGTERM ends
 // the proxy in time.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <memory>
-#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -23,18 +19,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// Processor time of all threads so far.
-double CpuSeconds(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string stat((std::istreambuf_iterator<char>(file)), {});
-  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
-  std::vector<std::string> words((std::istream_iterator<std::string>(fields)), {});
-  // utime and stime, the 14th and 15th field of the file, of which two are cut off.
-  return words.size() < 13 ? 0
-                           : static_cast<double>(std::stol(words[11]) + std::stol(words[12])) /
-                                 static_cast<double>(sysconf(_SC_CLK_TCK));
-}
 
 // Runs each on a thread of its own, for so long.
 void RunFor(Duration duration, const std::vector<std::function<void()>>& rounds) {

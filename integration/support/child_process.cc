@@ -7,8 +7,11 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <sstream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "support/temp_folder.h"
@@ -95,6 +98,17 @@ int64_t ProcessStatusKib(pid_t pid, const std::string& field) {
 
 void ResetPeakMemory(pid_t pid) {
   std::ofstream("/proc/" + std::to_string(pid) + "/clear_refs") << "5";
+}
+
+double CpuSeconds(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  const std::string stat((std::istreambuf_iterator<char>(file)), {});
+  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+  std::vector<std::string> words((std::istream_iterator<std::string>(fields)), {});
+  // utime and stime, the 14th and 15th field of the file, of which two are cut off.
+  return words.size() < 13 ? 0
+                           : static_cast<double>(std::stol(words[11]) + std::stol(words[12])) /
+                                 static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace ringmaster::integration

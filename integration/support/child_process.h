@@ -47,6 +47,8 @@ Finished RunProgram(const std::vector<std::string>& argv, Duration patience = kP
 
 // A field of /proc/<pid>/status in KiB, such as VmRSS or VmHWM; 0 when there is none.
 int64_t ProcessStatusKib(pid_t pid, const std::string& field);
+// Processor time of all threads so far.
+double CpuSeconds(pid_t pid);
 // Makes VmHWM start again from VmRSS.
 void ResetPeakMemory(pid_t pid);
 
