@@ -59,6 +59,7 @@ TEST_F(WaitingTest, ForDataOfSeveralShardsBesideSagasNoWorkerSpins) {
   }
   std::atomic<int> popped{0}, late{0}, wrong{0};
   std::vector<std::function<void()>> rounds;
+  rounds.reserve(clients.size());
   for (int i = 0; i < 2; ++i) {
     rounds.emplace_back([this, &client = clients[i], &wrong] {
       const auto replies = client.Pipeline(

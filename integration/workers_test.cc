@@ -74,6 +74,7 @@ TEST(WorkersTest, FewClientsPartWhenTheirWorkerIsBusy) {
   Client asker = cluster.Connect();
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       Client client = cluster.Connect();
