@@ -55,6 +55,8 @@ class Grants {
   bool MayUse(Bytes channel, bool is_pattern) const;
   // Nothing at all is denied.
   bool everything() const { return all_commands_ && all_keys_ && all_channels_; }
+  // "~*", which is more than a pattern of one star: that matches no key without a name.
+  bool all_keys() const { return all_keys_; }
 
   // As ACL GETUSER shows them.
   std::string DescribeCommands() const;

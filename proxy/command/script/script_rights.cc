@@ -1,5 +1,7 @@
 #include "command/script/script_rights.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -79,6 +81,16 @@ Task<void> RemoveOrphans(RecipeCall& call, Connection& connection, const std::st
   co_await call.AskOver(connection, std::move(remove));
 }
 
+// ACL LIST shows a pattern of one star as it shows the right to all keys.
+std::vector<std::string> MirrorOf(const CommandTable& table, const Grants& grants) {
+  std::vector<std::string> rules;
+  for (std::string& rule : Words(grants.Describe())) {
+    if (rule == "~*" && !grants.all_keys()) rule = "%RW~*";
+    if (KnownToShards(table, rule)) rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
 std::string OwnPart(Bytes proxy) {
   return std::string(kPrefix) + std::string(proxy.substr(0, kDigits)) + "-";
 }
@@ -86,16 +98,9 @@ std::string OwnPart(Bytes proxy) {
 }  // namespace
 
 std::vector<std::string> MirrorRules(const CommandTable& table, const AclUser& user) {
-  std::vector<std::string> rules;
-  for (std::string& rule : Words(user.root.Describe())) {
-    if (KnownToShards(table, rule)) rules.push_back(std::move(rule));
-  }
+  std::vector<std::string> rules = MirrorOf(table, user.root);
   for (const Grants& grants : user.selectors) {
-    std::string selector;
-    for (const std::string& rule : Words(grants.Describe())) {
-      if (KnownToShards(table, rule)) selector += (selector.empty() ? "(" : " ") + rule;
-    }
-    rules.push_back(selector + ")");
+    rules.push_back(fmt::format("({})", fmt::join(MirrorOf(table, grants), " ")));
   }
   // What brings a script there, and cannot be called from one.
   rules.emplace_back("+@scripting");
