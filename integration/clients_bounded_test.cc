@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "support/cluster.h"
@@ -149,19 +147,6 @@ void LimitDescriptors(pid_t pid, rlim_t count) {
   ASSERT_EQ(prlimit(pid, RLIMIT_NOFILE, &limit, nullptr), 0);
 }
 
-// In hundredths of a second.
-long ProcessorTime(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string all{std::istreambuf_iterator<char>(file), {}};
-  std::istringstream fields(all.substr(all.rfind(')') + 2));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  long user = 0;
-  long system = 0;
-  fields >> user >> system;
-  return user + system;
-}
-
 TEST(DescriptorsTest, SomeAreLeftToShardsAndAdminPages) {
   Cluster cluster{ClusterOptions{.shards = 3}};
   Client first = cluster.Connect();
@@ -206,9 +191,9 @@ TEST(DescriptorsTest, WithoutAnyTheLoopDoesNotSpin) {
   LimitDescriptors(pid, 4);
   Client waiting = cluster.Connect();
   waiting.Send("PING\r\n");
-  const long before = ProcessorTime(pid);
+  const double before = CpuSeconds(pid);
   std::this_thread::sleep_for(std::chrono::milliseconds(500));  // what is measured
-  EXPECT_LT(ProcessorTime(pid) - before, 25);
+  EXPECT_LT(CpuSeconds(pid) - before, 0.25);
   LimitDescriptors(pid, 1000);
   EXPECT_EQ(waiting.Read(), "PONG");
 }

@@ -37,6 +37,18 @@ struct ConnectionTest : testing::Test, ShardSide {
   ShardMetrics metrics;
   std::unique_ptr<Backend> backend;
   std::deque<Asker> askers;  // answered at the latest when the backend goes
+  // The shard reads nothing of them, says this and closes.
+  void RefuseBeforeTheEnd(const std::vector<Asker*>& sent, const std::string& refusal) {
+    shared().Prepare();
+    Turns();
+    shard().frozen = true;
+    for (Asker* asker : sent) shared().Send(*asker);
+    Turns();
+    shard().Send(refusal);
+    shard().Drop();
+    shard().frozen = false;
+    Turns();
+  }
 };
 
 std::string Get(const std::string& key) { return MakeRequest({"GET", key}); }
@@ -294,16 +306,7 @@ TEST_F(ConnectionTest, ARefusalOfPartOfAGroupSaysWhyAndCostsOthersNothing) {
   Asker& asker = askers.emplace_back(LargeTransaction(), false);
   asker.replies_before = 2;
   Asker& next = askers.emplace_back(Get("b"));
-  shared().Prepare();
-  Turns();
-  shard().frozen = true;
-  shared().Send(asker);
-  shared().Send(next);
-  Turns();
-  shard().Send("+OK\r\n-ERR Protocol error: invalid bulk length\r\n");
-  shard().Drop();
-  shard().frozen = false;
-  Turns();
+  RefuseBeforeTheEnd({&asker, &next}, "+OK\r\n-ERR Protocol error: invalid bulk length\r\n");
   EXPECT_THAT(asker.told(), testing::HasSubstr("-NOTAPPLIED shard a: it refused a request before"));
   EXPECT_THAT(asker.told(), testing::HasSubstr("invalid bulk length"));
   EXPECT_EQ(asker.outcome, Outcome::kNotApplied);
@@ -317,16 +320,7 @@ TEST_F(ConnectionTest, ARefusalOfPartOfAGroupSaysWhyAndCostsOthersNothing) {
 TEST_F(ConnectionTest, ALargeRequestThatIsRefusedBeforeItsEndIsAnsweredByTheRefusal) {
   Asker& asker = askers.emplace_back(MakeRequest({"SET", "k", std::string(8U << 20, 'v')}), false);
   Asker& next = askers.emplace_back(Get("b"));
-  shared().Prepare();
-  Turns();
-  shard().frozen = true;
-  shared().Send(asker);
-  shared().Send(next);
-  Turns();
-  shard().Send("-ERR Protocol error: invalid bulk length\r\n");
-  shard().Drop();
-  shard().frozen = false;
-  Turns();
+  RefuseBeforeTheEnd({&asker, &next}, "-ERR Protocol error: invalid bulk length\r\n");
   EXPECT_EQ(asker.told(), "-ERR Protocol error: invalid bulk length|");
   shared().Tick(loop.Now() + std::chrono::seconds(1));
   Turns();

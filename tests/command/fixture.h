@@ -244,4 +244,27 @@ class CommandTest : public testing::Test, private Sink {
   int answers_ = 0;
 };
 
+// One call and what it is told. Its client may be another than the fixture's own.
+class Sent final : private Sink {
+ public:
+  Sent(CommandContext& context, const std::vector<std::string>& words, ClientState& client) {
+    exchange_.sink = this;
+    const std::vector<Bytes> args(words.begin(), words.end());
+    Call call{args, Slice(), *context.table.Find(args), client, context, exchange_};
+    Dispatch(call);
+  }
+
+  bool waits() const { return told.empty(); }
+  // Nobody wants the reply any more, as when a client leaves.
+  void Forsake(Sink& reaper) { exchange_.sink = &reaper; }
+
+  std::string told;
+
+ private:
+  void OnReply(Exchange&, const Slice& reply) override { told += OneLine(reply.bytes); }
+  void OnReplyPart(Exchange&, const Slice& part) override { told += OneLine(part.bytes); }
+
+  Request exchange_;
+};
+
 }  // namespace ringmaster

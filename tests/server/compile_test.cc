@@ -1,25 +1,19 @@
 #include "server/compile.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "command/rows/all_rows.h"
+#include "support/temp_folder.h"
 
 namespace ringmaster {
 namespace {
 
 class CompileTest : public testing::Test {
  protected:
-  CompileTest() {
-    char name[] = "/tmp/ringmaster-compile-XXXXXX";
-    folder_ = mkdtemp(name);
-  }
-  ~CompileTest() override { std::filesystem::remove_all(folder_); }
-
   using Made = Result<std::shared_ptr<const CompiledConfig>>;
   Made Compiled(const std::string& text) const {
     return Compile(table_, ConfigFile::Parse(text, "f"));
@@ -36,7 +30,8 @@ class CompileTest : public testing::Test {
   }
 
   const CommandTable table_{AllCommands()};
-  std::string folder_;
+  const TempFolder temporary_;
+  const std::string folder_ = temporary_.path();
 };
 
 TEST_F(CompileTest, EveryMistakeIsToldAtOnceWithItsPlace) {

@@ -7,25 +7,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class Sent final : private Sink {
- public:
-  Sent(CommandContext& context, const std::vector<std::string>& words, ClientState& client) {
-    exchange_.sink = this;
-    const std::vector<Bytes> args(words.begin(), words.end());
-    Call call{args, Slice(), *context.table.Find(args), client, context, exchange_};
-    Dispatch(call);
-  }
-  bool waits() const { return told.empty(); }
-
-  std::string told;
-
- private:
-  void OnReply(Exchange&, const Slice& reply) override { told += OneLine(reply.bytes); }
-  void OnReplyPart(Exchange&, const Slice& part) override { told += OneLine(part.bytes); }
-
-  Request exchange_;
-};
-
 // From shards a and b to a, b and c, which fail at once: what is let through is answered with that.
 class MoveGateTest : public CommandTest {
  protected:

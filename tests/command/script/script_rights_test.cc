@@ -33,10 +33,10 @@ TEST_F(MirrorRulesTest, APatternOfOneStarIsNotTheRightToAllKeys) {
 }
 
 TEST_F(MirrorRulesTest, SelectorsStayWhole) {
-  EXPECT_THAT(Of({"~a:*", "+get", "(~b:* +set)"}),
-              testing::Contains(testing::AllOf(testing::StartsWith("(~b:* "),
-                                               testing::HasSubstr("+set"),
-                                               testing::EndsWith(")"))));
+  EXPECT_THAT(
+      Of({"~a:*", "+get", "(~b:* +set)"}),
+      testing::Contains(testing::AllOf(testing::StartsWith("(~b:* "), testing::HasSubstr("+set"),
+                                       testing::EndsWith(")"))));
 }
 
 TEST_F(MirrorRulesTest, WhatShardsDoNotKnowIsLeftOut) {
