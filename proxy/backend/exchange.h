@@ -78,4 +78,10 @@ struct Exchange {
   uint32_t replies_before = 0;
 };
 
+// Answers an exchange that no shard has any more, or never had. It may be gone afterwards.
+inline void AnswerHere(Exchange& exchange, Bytes reply) {
+  exchange.state = Exchange::State::kDone;
+  exchange.sink->OnReply(exchange, Slice{reply, {}});
+}
+
 }  // namespace ringmaster

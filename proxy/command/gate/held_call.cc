@@ -10,9 +10,8 @@ namespace ringmaster {
 namespace {
 
 void Answer(Exchange& exchange, Bytes reply) {
-  exchange.state = Exchange::State::kDone;
   exchange.outcome = Outcome::kNotApplied;
-  exchange.sink->OnReply(exchange, Slice{reply, {}});
+  AnswerHere(exchange, reply);
 }
 
 size_t SizeOf(const Call& call) {

@@ -93,11 +93,6 @@ std::string CheckOptions(const TrackingOptions& options, const TrackingOptions* 
   return "";
 }
 
-void Reply(Exchange& exchange, Bytes reply) {
-  exchange.state = Exchange::State::kDone;
-  exchange.sink->OnReply(exchange, Slice{reply, {}});
-}
-
 }  // namespace
 
 void PushHub::Dispatch(Call& call) {
@@ -118,20 +113,20 @@ void PushHub::Track(Call& call) {
   if (error.empty() && call.view == nullptr) {
     error = errors::Refused(call.command.full_name, "must be sent directly");
   }
-  if (!error.empty()) return Reply(call.exchange, error);
+  if (!error.empty()) return AnswerHere(call.exchange, error);
   const std::shared_ptr<PushClient> who = ClientOf(*call.view);
   if (off) {
     who->tracking.reset();
     std::erase(tracking_, who);
     Settle(call.client);
-    return Reply(call.exchange, "+OK\r\n");
+    return AnswerHere(call.exchange, "+OK\r\n");
   }
   const TrackingOptions* before = who->tracking == nullptr ? nullptr : &who->tracking->options();
   error = CheckOptions(options, before);
   if (error.empty() && options.bcast) error = CheckPrefixes(call.args, before);
   if (!error.empty()) {
     Settle(call.client);
-    return Reply(call.exchange, error);
+    return AnswerHere(call.exchange, error);
   }
   if (before != nullptr) options.prefixes.insert(before->prefixes.begin(), before->prefixes.end());
   tasks_.Add(RunTrack(who, options, call.exchange, call.client.database, call.client.resp));
@@ -161,12 +156,12 @@ Task<void> PushHub::RunTrack(std::shared_ptr<PushClient> who, TrackingOptions op
     co_await search->over;
     if (!search->found) {
       if (who->view != nullptr) Settle(who->view->state());
-      Reply(exchange, ErrorReply("The client ID you want redirect to does not exist"));
+      AnswerHere(exchange, ErrorReply("The client ID you want redirect to does not exist"));
       co_return;
     }
   }
   if (who->view == nullptr) {
-    Reply(exchange, "+OK\r\n");
+    AnswerHere(exchange, "+OK\r\n");
     co_return;
   }
   PushClient* client = who.get();
@@ -191,7 +186,7 @@ Task<void> PushHub::RunTrack(std::shared_ptr<PushClient> who, TrackingOptions op
     std::erase(tracking_, who);
     if (who->view != nullptr) Settle(who->view->state());
   }
-  Reply(exchange, answered->error.empty() ? "+OK\r\n" : answered->error);
+  AnswerHere(exchange, answered->error.empty() ? "+OK\r\n" : answered->error);
 }
 
 // --- invalidations ---

@@ -150,8 +150,7 @@ void PushHub::MonitorLeft() {
 void PushHub::Monitor(Call& call) {
   if (call.view == nullptr) {
     const std::string reply = errors::Refused(call.command.full_name, "must be sent directly");
-    call.exchange.state = Exchange::State::kDone;
-    return call.exchange.sink->OnReply(call.exchange, Slice{reply, {}});
+    return AnswerHere(call.exchange, reply);
   }
   tasks_.Add(RunMonitor(ClientOf(*call.view), call.command, call.exchange));
 }
@@ -191,8 +190,7 @@ Task<void> PushHub::RunMonitor(std::shared_ptr<PushClient> who, const Command& c
       MonitorLeft();
     }
   }
-  exchange.state = Exchange::State::kDone;
-  exchange.sink->OnReply(exchange, Slice{"+OK\r\n", {}});
+  AnswerHere(exchange, "+OK\r\n");
 }
 
 }  // namespace ringmaster

@@ -42,11 +42,6 @@ bool TellsOfReservedKey(Bytes what, Bytes name, ReplyReader rest) {
   return key && IsReserved(key->text);
 }
 
-void Answer(Exchange& exchange, Bytes reply) {
-  exchange.state = Exchange::State::kDone;
-  exchange.sink->OnReply(exchange, Slice{reply, {}});
-}
-
 void AppendConfirmation(std::string& reply, int resp, Bytes what, const std::string* name,
                         size_t count) {
   ReplyWriter out(reply, resp);
@@ -173,7 +168,8 @@ bool PushHub::Deregister(PushClient& client, PushKind kind, Bytes name, const Wa
 
 void PushHub::Subscribe(Call& call, PushKind kind) {
   if (call.view == nullptr) {
-    return Answer(call.exchange, errors::Refused(call.command.full_name, "must be sent directly"));
+    return AnswerHere(call.exchange,
+                      errors::Refused(call.command.full_name, "must be sent directly"));
   }
   // Confirmations are messages: CLIENT REPLY OFF does not hold them.
   Request::Of(call.exchange).silent = false;
@@ -205,7 +201,7 @@ Task<void> PushHub::RunSubscribe(std::shared_ptr<PushClient> who, PushKind kind,
   }
   Send();
   if (who->view != nullptr) Settle(who->view->state());
-  Answer(exchange, reply);
+  AnswerHere(exchange, reply);
 }
 
 void PushHub::Unsubscribe(Call& call, PushKind kind) {
@@ -218,7 +214,7 @@ void PushHub::Unsubscribe(Call& call, PushKind kind) {
       AppendConfirmation(reply, call.client.resp, what, &name, 0);
     }
     if (names.empty()) AppendConfirmation(reply, call.client.resp, what, nullptr, 0);
-    return Answer(call.exchange, reply);
+    return AnswerHere(call.exchange, reply);
   }
   if (names.empty()) {
     const PushClient::Names& all = call.client.push->of(kind);
@@ -244,7 +240,7 @@ Task<void> PushHub::RunUnsubscribe(std::shared_ptr<PushClient> who, PushKind kin
   wait->Arrive("");
   co_await wait->done;
   if (who->view != nullptr) Settle(who->view->state());
-  Answer(exchange, reply);
+  AnswerHere(exchange, reply);
 }
 
 void PushHub::Leave(ClientState& client) {
@@ -331,7 +327,7 @@ void PushHub::Publish(Call& call, PushKind kind) {
       ReplyWriter(reply, 2).Integer(others + ours.clients);
     }
     parent.outcome = outcome;
-    Answer(parent, reply);
+    AnswerHere(parent, reply);
   };
   context_.router.context().asides.Send(connection, request, {}, std::move(count));
 }

@@ -21,11 +21,6 @@
 namespace ringmaster {
 namespace {
 
-void AnswerWith(Call& call, Bytes reply) {
-  call.exchange.state = Exchange::State::kDone;
-  call.exchange.sink->OnReply(call.exchange, Slice{reply, {}});
-}
-
 // The request's bytes as a shard shall see them. An inline request is written anew, into the
 // context's scratch: whoever keeps it copies it.
 Slice WireOf(Call& call) {
@@ -72,7 +67,7 @@ void SendScriptTo(Call& call, uint32_t shard) {
   SendTo(call, shard);
 }
 
-void RefuseReserved(Call& call, Bytes key) { AnswerWith(call, errors::ReservedKey(key)); }
+void RefuseReserved(Call& call, Bytes key) { AnswerHere(call.exchange, errors::ReservedKey(key)); }
 
 SagaMode ModeOf(const Call& call) {
   const SagaRules* rules = call.context.saga_rules;
@@ -81,10 +76,11 @@ SagaMode ModeOf(const Call& call) {
 
 void ForwardOverShards(Call& call) {
   if (IsCheckedScript(call)) [[unlikely]] {
-    return AnswerWith(call, ScriptRefusal(*call.client.limits, "its keys are on several shards"));
+    return AnswerHere(call.exchange,
+                      ScriptRefusal(*call.client.limits, "its keys are on several shards"));
   }
   if (ModeOf(call) == SagaMode::kReject) {
-    return AnswerWith(call, errors::ManyShards(call.command.full_name));
+    return AnswerHere(call.exchange, errors::ManyShards(call.command.full_name));
   }
   const RecipeFunction own = call.command.row->plan.over_shards;
   StartSteps(call, own != nullptr ? own : call.context.table.recipes().over_shards);
@@ -131,7 +127,7 @@ bool GoesOverShards(Call& call, size_t first, size_t step) {
   for (size_t i = first + step; i < call.args.size(); i += step) {
     if (router.ShardOf(call.args[i]) == shard) continue;
     if (mode == SagaMode::kReject) {
-      AnswerWith(call, errors::ManyShards(call.command.full_name));
+      AnswerHere(call.exchange, errors::ManyShards(call.command.full_name));
     } else {
       StartSteps(call, recipe);
     }
@@ -145,7 +141,7 @@ void ScatterKeys(Call& call) {
   const auto first = static_cast<size_t>(call.command.first_key);
   const auto step = static_cast<size_t>(call.command.key_step);
   if ((call.args.size() - first) % step != 0) {
-    return AnswerWith(call, errors::WrongArity(call.command.full_name));
+    return AnswerHere(call.exchange, errors::WrongArity(call.command.full_name));
   }
   for (size_t i = first; i < call.args.size(); i += step) {
     if (IsReserved(call.args[i])) [[unlikely]]
@@ -195,7 +191,7 @@ void Locally(Call& call) {
   reply.clear();
   ReplyWriter writer(reply, call.client.resp);
   call.command.row->plan.local(call, writer);
-  AnswerWith(call, reply);
+  AnswerHere(call.exchange, reply);
 }
 
 }  // namespace
@@ -267,7 +263,7 @@ void DispatchNow(Call& call) {
     if (IsExcepted(call.context, *call.command.row, call.args)) {
       if (NamesReserved(call)) return RefuseReserved(call, kReservedPrefix);
       if (except.recipe != nullptr) return StartSteps(call, except.recipe);
-      return AnswerWith(call, errors::Refused(call.command.full_name, except.why));
+      return AnswerHere(call.exchange, errors::Refused(call.command.full_name, except.why));
     }
   }
   switch (plan.kind) {
@@ -288,7 +284,7 @@ void DispatchNow(Call& call) {
     case PlanKind::kStart:
       return plan.start(call);
     case PlanKind::kRefuse:
-      return AnswerWith(call, errors::Refused(call.command.full_name, plan.why));
+      return AnswerHere(call.exchange, errors::Refused(call.command.full_name, plan.why));
   }
 }
 

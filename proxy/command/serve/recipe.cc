@@ -19,8 +19,7 @@ namespace {
 Task<void> RunRecipe(std::unique_ptr<RecipeCall> call, RecipeFunction recipe, Exchange& exchange) {
   const std::string reply = co_await recipe(*call);
   call.reset();
-  exchange.state = Exchange::State::kDone;
-  exchange.sink->OnReply(exchange, Slice{reply, {}});
+  AnswerHere(exchange, reply);
 }
 
 // The same without a client, so that all it needs lives here.

@@ -19,11 +19,6 @@
 namespace ringmaster {
 namespace {
 
-void AnswerNow(Call& call, Bytes reply) {
-  call.exchange.state = Exchange::State::kDone;
-  call.exchange.sink->OnReply(call.exchange, Slice{reply, {}});
-}
-
 // The command is in the queue already; EXEC waits for what is said here.
 Task<std::string> QueuedWhileBusyRecipe(RecipeCall& call) {
   std::string reply = co_await BusyReply(call);
@@ -74,12 +69,12 @@ bool QueueInTransaction(Call& call) {
   }
   if (NamesReserved(call)) {
     transaction.broken = true;
-    AnswerNow(call, errors::ReservedKey(kReservedPrefix));
+    AnswerHere(call.exchange, errors::ReservedKey(kReservedPrefix));
     return true;
   }
   if (call.command.Is(kNoMulti)) {
     transaction.broken = true;
-    AnswerNow(call, "-ERR Command not allowed inside a transaction\r\n");
+    AnswerHere(call.exchange, "-ERR Command not allowed inside a transaction\r\n");
     return true;
   }
   size_t size = 0;
@@ -87,7 +82,7 @@ bool QueueInTransaction(Call& call) {
   if (transaction.bytes + size > Transaction::kMaxBytes ||
       transaction.queue.size() >= Transaction::kMaxCommands) {
     transaction.broken = true;
-    AnswerNow(call, "-ERR the transaction is too large: send it in smaller ones\r\n");
+    AnswerHere(call.exchange, "-ERR the transaction is too large: send it in smaller ones\r\n");
     return true;
   }
   // After an error nothing of it will run.
@@ -113,7 +108,7 @@ bool QueueInTransaction(Call& call) {
     call.context.recipes.Start(call, QueuedWithinMemoryRecipe);
     return true;
   }
-  AnswerNow(call, "+QUEUED\r\n");
+  AnswerHere(call.exchange, "+QUEUED\r\n");
   return true;
 }
 
