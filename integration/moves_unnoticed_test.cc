@@ -6,6 +6,7 @@
 #include "support/cluster.h"
 #include "support/fault_proxy.h"
 #include "support/rebalance_status.h"
+#include "support/resp_text.h"
 
 namespace ringmaster::integration {
 namespace {
@@ -169,6 +170,84 @@ TEST_F(MovesUnnoticedTest, FlushDuringAMoveLeavesNothingAndIsNotRefused) {
   StartFast();
   ASSERT_TRUE(MoveEnds());
   EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 1");
+}
+
+// A flush stops what carries keys. Its EXEC must not do so while it still waits: for the keys that
+// a pattern names, or for a lock of somebody who waits for a key.
+class FlushInTransactionTest : public MovesUnnoticedTest {
+ protected:
+  static constexpr int kObjects = 40;
+
+  FlushInTransactionTest() {
+    const std::string large(100'000, 'v');  // a worker leaves it to the mover
+    for (int i = 0; i < kObjects; ++i) {
+      client_.Command({"RPUSH", "ids", std::to_string(i)});
+      client_.Command({"SET", "object_" + std::to_string(i), large});
+    }
+    StartMove(1);
+    client_.Command({"PROXY", "REBALANCE", "PAUSE"});
+  }
+  ~FlushInTransactionTest() override {
+    client_.Command({"FLUSHALL"});
+    EXPECT_EQ(StatusField(proxy_, "state"), "moving") << "it ended too soon to show anything";
+    client_.Command({"PROXY", "REBALANCE", "RESUME"});
+    StartFast();
+    EXPECT_TRUE(MoveEnds());
+    EXPECT_EQ(client_.Command({"DBSIZE"}), "(integer) 0");
+  }
+
+  Client Connect() {
+    Client client = cluster_.Connect();
+    client.set_patience(std::chrono::seconds(20));
+    return client;
+  }
+  // One that does not move.
+  std::string KeyStayingOn(const std::string& shard) {
+    for (int i = 0; i < 1000; ++i) {
+      const std::string key = shard + "_" + std::to_string(i);
+      const std::string said = client_.Command({"PROXY", "LOCATE", key});
+      if (said.find(shard) != std::string::npos && said.find("extra") == std::string::npos) {
+        return key;
+      }
+    }
+    ADD_FAILURE() << "no key stays on " << shard;
+    return "";
+  }
+  std::vector<std::string> Sort(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"SORT", "ids", "BY", "nosort", "GET", "object_*"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  bool Serves(const std::string& command) {
+    return Eventually([&] {
+      return client_.CommandRaw({"CLIENT", "LIST"}).find("cmd=" + command) != std::string::npos;
+    });
+  }
+};
+
+TEST_F(FlushInTransactionTest, AfterKeysThatAPatternNames) {
+  Client client = Connect();
+  const std::string reply = client.Pipeline({{"MULTI"}, Sort(), {"FLUSHALL"}, {"EXEC"}}).back();
+  size_t objects = 0;
+  for (size_t at = 0; (at = reply.find("\"vvv", at)) != std::string::npos; ++at) ++objects;
+  EXPECT_EQ(objects, size_t{kObjects}) << reply.substr(0, 200);
+}
+
+TEST_F(FlushInTransactionTest, AfterALockOfWhomItStops) {
+  const std::string first = KeyStayingOn("s0"), second = KeyStayingOn("s1");
+  // When the donor goes on it gets the lock of the key it stores in, and then waits for objects.
+  cluster_.server(0).Pause();
+  Client sorts = Connect();
+  sorts.Send(Encode(Sort({"STORE", second})));
+  ASSERT_TRUE(Serves("sort"));
+  Client flushes = Connect();
+  flushes.Pipeline({{"MULTI"}, {"MSET", first, "1", second, "1"}, {"FLUSHALL"}});
+  flushes.Send(MakeRequest({"EXEC"}));
+  ASSERT_TRUE(Serves("exec"));
+  cluster_.server(0).Resume();
+  const std::string sorted = sorts.Read();  // before the flush, or after it
+  EXPECT_TRUE(sorted == "(integer) 40" || sorted == "(integer) 0") << sorted;
+  EXPECT_EQ(flushes.Read(), "[OK, OK]");
 }
 
 // FIELD.md B8.

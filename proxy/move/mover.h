@@ -211,7 +211,8 @@ class Mover {
   std::thread thread_;
 };
 
-// The movers of one move, by donor. Workers share it; the main thread outlives them.
+// The movers of one move, by donor. The main thread owns it and ends it when nobody shares it any
+// more: what is called on a mover's thread may share it, too, and a thread cannot end itself.
 struct MoverSet {
   MoverContext context;
   std::vector<std::unique_ptr<Mover>> movers;

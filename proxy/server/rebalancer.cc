@@ -55,10 +55,9 @@ void Rebalancer::Stop() {
   executor_.Stop();
   planner_.Stop();
   RetireMovers();
-  for (const auto& set : retired_) {
+  for (const auto& set : sets_) {
     for (const auto& mover : set->movers) mover->Stop();
   }
-  retired_.clear();
 }
 
 void Rebalancer::Post(std::function<void()> message) {
@@ -323,7 +322,7 @@ void Rebalancer::HaltMovers() {
 }
 
 void Rebalancer::MakeMovers() {
-  auto set = std::make_shared<MoverSet>();
+  MoverSet* const set = sets_.emplace_back(std::make_unique<MoverSet>()).get();
   MoverContext& context = set->context;
   context.move = move_;
   for (const ShardConfig& shard : ShardsOf(*move_, ring_.pool, next_.pool)) {
@@ -350,7 +349,12 @@ void Rebalancer::MakeMovers() {
     set->movers.push_back(std::make_unique<Mover>(context, move_->donors()[i], swept));
     if (given_up_.contains(context.targets[move_->donors()[i]].name)) set->movers.back()->Abandon();
   }
-  movers_ = std::move(set);
+  // Who lets go of it last may be one of its own threads, and nobody ends those but the main one.
+  movers_ = {set, [this](MoverSet* unknown) {
+               Post([this, unknown] {
+                 std::erase_if(sets_, [&](const auto& each) { return each.get() == unknown; });
+               });
+             }};
   moving_since_ = MonotonicNow();
 }
 
@@ -362,7 +366,6 @@ void Rebalancer::RetireMovers() {
     retired_figures_.bytes += each.bytes;
     retired_figures_.pulls += each.pulls;
   }
-  retired_.push_back(std::move(movers_));
   movers_.reset();
 }
 
@@ -432,7 +435,6 @@ void Rebalancer::PostSettle() {
         safe_to_stop_ = leaving.substr(1);
         LogInfo("pool {}: no key is left on{}: safe to stop", Wanted().name, leaving);
       }
-      if (!busy()) retired_.clear();
       MarkShards();
       Consider();
     });

@@ -144,9 +144,9 @@ class Rebalancer {
   Ring next_to_;
   std::shared_ptr<const RouteSnapshot> snapshot_;
   MoveCoordinator coordinator_;
-  std::shared_ptr<MoverSet> movers_;
-  std::vector<std::shared_ptr<MoverSet>> retired_;  // workers may still know them
-  MoverFigures retired_figures_;                    // keys, bytes and pulls of all that were
+  std::vector<std::unique_ptr<MoverSet>> sets_;  // this move's, and those that workers still know
+  std::shared_ptr<MoverSet> movers_;  // this move's; while anybody has it, it is in sets_
+  MoverFigures retired_figures_;      // keys, bytes and pulls of all that were
   Executor executor_;
   Executor planner_;
   size_t plans_waiting_ = 0;

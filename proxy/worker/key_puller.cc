@@ -54,26 +54,26 @@ void KeyPuller::Pull(uint64_t epoch, uint32_t old_owner, int database, std::stri
   PullOff(*mover, database, std::move(key), std::move(pulling));
 }
 
-void KeyPuller::HoldTransfers(std::function<void(Result<Proxy::Resume>)> done) {
-  using Resume = Proxy::Resume;
-  if (movers_ == nullptr) return done(Resume([] {}));
+void KeyPuller::HoldTransfers(std::function<void(Result<Proxy::TransferHold>)> done) {
+  using Hold = Proxy::TransferHold;
+  if (movers_ == nullptr) return done(Hold());
   struct Round {
     std::shared_ptr<MoverSet> set;
     size_t left;
     std::string trouble;
-    std::function<void(Result<Resume>)> done;
+    std::function<void(Result<Hold>)> done;
   };
   auto round = std::make_shared<Round>(Round{movers_, movers_->movers.size(), "", std::move(done)});
-  const auto resume = [set = movers_] {
-    for (const auto& mover : set->movers) mover->Release();
-  };
   for (const auto& mover : movers_->movers) {
-    mover->Hold([home = &home_, round, resume](const std::string& trouble) {
-      home->Post([round, resume, trouble] {
+    mover->Hold([home = &home_, round](const std::string& trouble) {
+      home->Post([round, trouble] {
         if (!trouble.empty()) round->trouble = trouble;
         if (--round->left > 0) return;
-        if (round->trouble.empty()) return round->done(Resume(resume));
-        resume();
+        Hold hold(round->set.get(), [set = round->set](void*) {
+          for (const auto& mover : set->movers) mover->Release();
+        });
+        if (round->trouble.empty()) return round->done(std::move(hold));
+        hold.reset();
         round->done(Error{ErrorCode::kUnavailable, round->trouble});
       });
     });

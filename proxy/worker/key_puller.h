@@ -45,7 +45,7 @@ class KeyPuller {
   void Use(std::shared_ptr<MoverSet> movers) { movers_ = std::move(movers); }
   // As Proxy::Pull and Proxy::HoldTransfers.
   void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key, Pulling pulling);
-  void HoldTransfers(std::function<void(Result<Proxy::Resume>)> done);
+  void HoldTransfers(std::function<void(Result<Proxy::TransferHold>)> done);
   // What was asked for in this turn sets out. Before the connections are flushed.
   void EndTurn() {
     if (!waiting_.empty()) [[unlikely]]

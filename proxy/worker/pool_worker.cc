@@ -161,7 +161,7 @@ void PoolWorker::Pull(uint64_t epoch, uint32_t old_owner, int database, std::str
   puller_.Pull(epoch, old_owner, database, std::move(key), std::move(pulling));
 }
 
-void PoolWorker::HoldTransfers(std::function<void(Result<Resume>)> done) {
+void PoolWorker::HoldTransfers(std::function<void(Result<TransferHold>)> done) {
   puller_.HoldTransfers(std::move(done));
 }
 

@@ -107,7 +107,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   void Jobs(JobOrder order, std::function<void(Result<std::vector<JobFigures>>)> done) override;
   void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
             Pulling pulling) override;
-  void HoldTransfers(std::function<void(Result<Resume>)> done) override;
+  void HoldTransfers(std::function<void(Result<TransferHold>)> done) override;
   void Rebalance(std::vector<std::string> words,
                  std::function<void(Result<std::string>)> done) override;
   void Reload(uint64_t asker, std::function<void(Result<std::string>)> done) override;

@@ -124,8 +124,8 @@ class FakeProxy final : public Proxy {
     done(jobs);
   }
   void Pull(uint64_t, uint32_t, int, std::string, Pulling pulling) override { pulling.done(""); }
-  void HoldTransfers(std::function<void(Result<Resume>)> done) override {
-    done(Resume([] {}));
+  void HoldTransfers(std::function<void(Result<TransferHold>)> done) override {
+    done(TransferHold());
   }
   void Rebalance(std::vector<std::string>, std::function<void(Result<std::string>)> done) override {
     done(std::string());

@@ -48,8 +48,8 @@ struct NoProxy final : Proxy {
     done(std::vector<JobFigures>());
   }
   void Pull(uint64_t, uint32_t, int, std::string, Pulling pulling) override { pulling.done(""); }
-  void HoldTransfers(std::function<void(Result<Resume>)> done) override {
-    done(Resume([] {}));
+  void HoldTransfers(std::function<void(Result<TransferHold>)> done) override {
+    done(TransferHold());
   }
   void Rebalance(std::vector<std::string>, std::function<void(Result<std::string>)> done) override {
     done(std::string());

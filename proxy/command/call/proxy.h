@@ -151,10 +151,11 @@ class Proxy {
   };
   virtual void Pull(uint64_t epoch, uint32_t old_owner, int database, std::string key,
                     Pulling pulling) = 0;
-  // Stops all transfers of keys, until what `done` gets is called; they may not run between the
-  // parts of a flush. An error: a transfer is in doubt. On this thread.
-  using Resume = std::function<void()>;
-  virtual void HoldTransfers(std::function<void(Result<Resume>)> done) = 0;
+  // Stops all transfers of keys while somebody has what `done` gets; they may not run between the
+  // parts of a flush. An error: a transfer is in doubt. On this thread. Who has it must wait for
+  // shards only: not for a key to arrive, nor for a lock, whose holder may wait for one.
+  using TransferHold = std::shared_ptr<void>;
+  virtual void HoldTransfers(std::function<void(Result<TransferHold>)> done) = 0;
   // An order of PROXY REBALANCE, in its words; `done` gets what to tell. On this thread.
   virtual void Rebalance(std::vector<std::string> words,
                          std::function<void(Result<std::string>)> done) = 0;

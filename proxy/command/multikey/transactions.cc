@@ -299,7 +299,7 @@ class Execution {
     std::string elements;
     for (const Stretch& stretch : stretches) {
       if (!stretch.shard) {
-        elements += co_await client_.Run(transaction_->queue[stretch.begin]);
+        elements += co_await Alone(transaction_->queue[stretch.begin]);
         continue;
       }
       const std::string reply = co_await Native(stretch, nullptr);
@@ -311,6 +311,16 @@ class Execution {
     std::string reply;
     ReplyWriter(reply, 2).Array(transaction_->queue.size());
     co_return reply + elements;
+  }
+
+  // Flushes while nothing is carried from shard to shard, for that would survive.
+  Task<std::string> Alone(const Transaction::Queued& queued) {
+    Result<Proxy::TransferHold> held = Proxy::TransferHold();
+    if (queued.command->Is(kEveryKey) && call_.context().moving) {
+      held = co_await call_.HoldTransfers();
+    }
+    if (!held) co_return errors::NotApplied(call_.routes().shard_name(0), held.error().text);
+    co_return co_await client_.Run(queued);
   }
 
   static std::string HalfDone(const std::string& reply) {
@@ -400,19 +410,9 @@ Task<std::string> ExecRecipe(RecipeCall& call) {
   if (changed && user != nullptr && !user->may_everything()) {
     denied = LeaveOutDenied(call, *user, transaction->queue);
   }
-  Proxy::Resume resume = [] {};
-  const bool flushes =
-      std::any_of(transaction->queue.begin(), transaction->queue.end(),
-                  [](const auto& queued) { return queued.command->Is(kEveryKey); });
-  if (flushes && call.context().moving) {
-    const Result<Proxy::Resume> held = co_await call.HoldTransfers();
-    if (!held) co_return errors::NotApplied(call.routes().shard_name(0), held.error().text);
-    resume = *held;
-  }
   Execution execution(call, transaction);
   std::string reply = co_await execution.Run();
   if (!denied.empty()) reply = Interleaved(std::move(reply), denied);
-  resume();
   const ReplyElement said = ReadReply(reply);
   // After an error or a nil somebody may still watch.
   if (said.is_aggregate() && !said.is_null()) GiveBackWatchers(*transaction);

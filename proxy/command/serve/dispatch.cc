@@ -169,10 +169,9 @@ void ToEveryShard(Call& call) {
 
 // Flushes while nothing is carried from shard to shard, for that would survive.
 Task<std::string> FlushRecipe(RecipeCall& call) {
-  const Result<Proxy::Resume> held = co_await call.HoldTransfers();
+  const Result<Proxy::TransferHold> held = co_await call.HoldTransfers();
   if (!held) co_return errors::NotApplied(call.routes().shard_name(0), held.error().text);
   const Answer answer = co_await call.ServeNow();
-  (*held)();
   co_return answer.reply;
 }
 

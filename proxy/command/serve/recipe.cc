@@ -221,10 +221,10 @@ Task<Answer> RecipeCall::Serve(void (*dispatch)(Call& call)) {
   co_return co_await AnswerTo(question);
 }
 
-Task<Result<Proxy::Resume>> RecipeCall::HoldTransfers() {
-  auto over = std::make_shared<Completion<Result<Proxy::Resume>>>();
+Task<Result<Proxy::TransferHold>> RecipeCall::HoldTransfers() {
+  auto over = std::make_shared<Completion<Result<Proxy::TransferHold>>>();
   context_.proxy.HoldTransfers(
-      [over](Result<Proxy::Resume> held) { over->Complete(std::move(held)); });
+      [over](Result<Proxy::TransferHold> held) { over->Complete(std::move(held)); });
   co_return co_await *over;
 }
 

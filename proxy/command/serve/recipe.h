@@ -87,7 +87,7 @@ class RecipeCall {
   Task<Answer> ServeByPlan();
   // The same, whatever moves or is locked: its keys came when the call did.
   Task<Answer> ServeNow();
-  Task<Result<Proxy::Resume>> HoldTransfers();
+  Task<Result<Proxy::TransferHold>> HoldTransfers();
   // At least so long, and into a later turn of the loop, unless it is the first Sleep of this one.
   Task<void> Sleep(Duration delay);
   // What `visit` writes on each worker, in worker order.
