@@ -146,7 +146,7 @@ TEST_P(SagasTest, OperatorsSeeWhatIsThere) {
   EXPECT_NE(client.Command({"INFO", "ringmaster"}).find("sagas:started=2,committed=1,undone=1"),
             std::string::npos);
   EXPECT_NE(client.Command({"PROXY", "SAGAS", "RECENT"}).find("command=mset "), std::string::npos);
-  EXPECT_NE(client.Command({"PROXY", "SAGAS", "JOURNAL", "VERIFY"}).find("incarnation: 1"),
+  EXPECT_NE(client.Command({"PROXY", "SAGAS", "JOURNAL", "VERIFY"}).find("incarnation: "),
             std::string::npos);
   EXPECT_TRUE(
       client.Command({"PROXY", "SAGAS", "RETRY", "77"}).starts_with("(error) ERR there is"));

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <future>
+#include <random>
 
 #include "base/crash_point.h"
 
@@ -70,6 +71,14 @@ std::string WayOut(const std::string& path) {
       "what was under way is then not finished or undone (look for keys named __rm:* on the "
       "shards)",
       path);
+}
+
+// Another one for each database, with room above it: names on the shards are made of it, and those
+// of two proxies, or of one that lost its database, must not be the same.
+uint64_t FirstIncarnation() {
+  constexpr uint32_t kFirstAtMost = 1U << 22;
+  std::random_device random;
+  return 1 + random() % kFirstAtMost;
 }
 
 }  // namespace
@@ -147,7 +156,7 @@ Status Database::Prepare() {
   const auto last = session_->Run("SELECT max(incarnation) FROM process");
   if (!last.ok()) return refuse(last.error());
   const auto* number = last->empty() ? nullptr : std::get_if<int64_t>(&last->front()[0]);
-  incarnation_ = number == nullptr ? 1 : static_cast<uint64_t>(*number) + 1;
+  incarnation_ = number == nullptr ? FirstIncarnation() : static_cast<uint64_t>(*number) + 1;
   for (const char* sql : {"DELETE FROM process", "INSERT INTO process VALUES (?)"}) {
     std::vector<DatabaseValue> values;
     if (sql[0] == 'I') values.emplace_back(static_cast<int64_t>(incarnation_));

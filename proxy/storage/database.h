@@ -71,7 +71,7 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  // Counts the processes that opened this database; 1 for the first.
+  // Counts the processes that opened this database, from a random number below 2^22 on.
   uint64_t incarnation() const { return incarnation_; }
   const std::string& path() const { return options_.path; }
 
