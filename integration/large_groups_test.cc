@@ -102,5 +102,35 @@ TEST(LargeGroupsDirectTest, RefusalIsHeardInTheShardsWords) {
 // As fast as they can, and 32 MB a second.
 INSTANTIATE_TEST_SUITE_P(Speeds, LargeGroupsTest, testing::Values(0, 32 << 20));
 
+// Replies that are not passed on say what became of the writes beside them.
+TEST(RepliesTooLargeTest, SayWhatBecameOfTheWrites) {
+  Cluster cluster({.shards = 2, .limits = "reply_buffer: 1mb"});
+  Client client = cluster.Connect();
+  const std::string large = cluster.KeyOn(0), beside = cluster.KeyOn(0, 1),
+                    other = cluster.KeyOn(1);
+  client.Command({"SET", large, std::string(2 << 20, 'v')});
+  client.Command({"MSET", beside, "before", other, "before"});
+  const auto exec = [&](const std::vector<std::string>& write) {
+    return client.Pipeline({{"MULTI"}, write, {"GET", large}, {"EXEC"}}).back();
+  };
+  const std::string written = exec({"SET", beside, "after"});
+  EXPECT_NE(written.find("reply_buffer (1048576 bytes), but what it wrote is written"),
+            std::string::npos)
+      << written;
+  EXPECT_EQ(client.Command({"GET", beside}), "\"after\"");
+  const std::string undone =
+      client
+          .Pipeline(
+              {{"MULTI"}, {"SET", beside, "x"}, {"SET", other, "x"}, {"GET", large}, {"EXEC"}})
+          .back();
+  EXPECT_NE(undone.find("reply_buffer (1048576 bytes), and what it wrote was undone"),
+            std::string::npos)
+      << undone;
+  EXPECT_EQ(client.Command({"MGET", beside, other}), "[\"after\", \"before\"]");
+  const std::string read = exec({"GET", other});
+  EXPECT_NE(read.find("reply_buffer (1048576 bytes); ask"), std::string::npos) << read;
+  EXPECT_EQ(client.Command({"PING"}), "PONG");
+}
+
 }  // namespace
 }  // namespace ringmaster::integration

@@ -32,17 +32,14 @@ class TwoProxiesTest : public testing::Test {
       const std::string amount = std::to_string(random.Below(20));
       const std::string from = account(random.Below(kAccounts));
       const std::string to = account(random.Below(kAccounts));
-      const std::string done = client
-                                   .Pipeline({{"MULTI"},
-                                              {"DECRBY", from, amount},
-                                              {"INCRBY", to, amount},
-                                              {"EXEC"}})
-                                   .back();
+      const std::string done =
+          client.Pipeline({{"MULTI"}, {"DECRBY", from, amount}, {"INCRBY", to, amount}, {"EXEC"}})
+              .back();
       if (done.find("error") != std::string::npos) ++errors;
       const bool there = i % 2 == 0;
-      const std::string moved = client.Command({"LMOVE", prefix + (there ? ":one" : ":two"),
-                                                prefix + (there ? ":two" : ":one"), "LEFT",
-                                                "RIGHT"});
+      const std::string moved =
+          client.Command({"LMOVE", prefix + (there ? ":one" : ":two"),
+                          prefix + (there ? ":two" : ":one"), "LEFT", "RIGHT"});
       if (moved.find("error") != std::string::npos) ++errors;
     }
     return errors;
@@ -51,8 +48,7 @@ class TwoProxiesTest : public testing::Test {
     Client client = proxy.Connect();
     int sum = 0;
     for (int i = 0; i < kAccounts; ++i) {
-      sum += std::stoi(
-          client.Command({"GET", prefix + ":account:" + std::to_string(i)}).substr(1));
+      sum += std::stoi(client.Command({"GET", prefix + ":account:" + std::to_string(i)}).substr(1));
     }
     return sum;
   }

@@ -164,7 +164,6 @@ bool Line::MayRead(Course& course, TimePoint now) const {
 // reply, and it is taken off.
 bool Line::SkipRefusedMerge(Course& course) const {
   static constexpr Bytes kRefusal = "-ERR the merged reply is larger than limits.reply_buffer";
-  static constexpr size_t kReplyBuffer = 64 << 20;
   if (course.expected[course.next].size() < kReplyBuffer) return false;
   if (!course.received.starts_with(kRefusal)) return false;
   const size_t end = course.received.find("\r\n");

@@ -14,6 +14,9 @@
 
 namespace ringmaster::sizes {
 
+// limits.reply_buffer of the proxy, which is its default.
+constexpr size_t kReplyBuffer = 64 << 20;
+
 enum class Sending : uint8_t { kWhole, kPieces, kCrumbs };
 enum class Reading : uint8_t {
   kAtOnce,

@@ -64,11 +64,11 @@ Task<bool> FencedConnection::Prepare() {
   co_return true;
 }
 
-Task<Answer> FencedConnection::Ask(std::string request, uint32_t replies) {
+Task<Answer> FencedConnection::Ask(std::string request, uint32_t replies, size_t max_reply) {
   if (!ready()) {
     co_return Answer{Outcome::kNotApplied, errors::NotApplied(shard(), "its connection was lost")};
   }
-  Question question(kMaxReply);
+  Question question(max_reply);
   const AskOptions options{.bound = true, .replies = replies};
   question.Send(connection_, request, options);
   co_return co_await question.answer();

@@ -40,8 +40,9 @@ class FencedConnection {
 
   // Brings it up if need be. False: the shard cannot be reached, or refuses what a fence takes.
   Task<bool> Ready();
-  // Over the stream that Ready left; never sent over another. So many replies.
-  Task<Answer> Ask(std::string request, uint32_t replies);
+  // Over the stream that Ready left; never sent over another. So many replies; if they are larger
+  // than `max_reply` together, ReplyTooLarge in their place.
+  Task<Answer> Ask(std::string request, uint32_t replies, size_t max_reply = kMaxReply);
   // The same without a coroutine. REQUIRES: ready().
   void Send(Asking& asking, Bytes request, uint32_t replies);
   // Bytes of a reply beyond which it is none.

@@ -7,6 +7,7 @@ namespace {
 
 // Redis cuts what it quotes of a request.
 constexpr size_t kQuoted = 128;
+constexpr Bytes kReplyTooLarge = "ERR the merged reply is larger than limits.reply_buffer (";
 
 // An error is one line, whatever it quotes.
 std::string Line(std::string text) {
@@ -115,9 +116,14 @@ std::string ManyShards(Bytes command) {
               "common hash tag, as in {user1}:a {user1}:b");
 }
 
-std::string ReplyTooLarge(uint64_t limit) {
-  return Line("ERR the merged reply is larger than limits.reply_buffer (" + std::to_string(limit) +
-              " bytes); ask for fewer keys at a time or raise the limit");
+std::string ReplyTooLarge(uint64_t limit, Bytes effect) {
+  return Line(std::string(kReplyTooLarge) + std::to_string(limit) + " bytes)" +
+              std::string(effect.empty() ? "" : ", ") + std::string(effect) +
+              "; ask for fewer keys at a time or raise the limit");
+}
+
+bool IsReplyTooLarge(Bytes reply) {
+  return !reply.empty() && reply[0] == '-' && reply.substr(1).starts_with(kReplyTooLarge);
 }
 
 std::string RequestTooLarge(uint64_t limit) {

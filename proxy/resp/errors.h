@@ -39,7 +39,9 @@ std::string Uncertain(Bytes shard, Bytes why);
 std::string Refused(Bytes command, Bytes why);
 std::string ReservedKey(Bytes key);     // a key under "__rm:"
 std::string ManyShards(Bytes command);  // keys on several shards where one is needed
-std::string ReplyTooLarge(uint64_t limit);
+// `effect`: what became of the writes, if there were any.
+std::string ReplyTooLarge(uint64_t limit, Bytes effect = {});
+bool IsReplyTooLarge(Bytes reply);
 std::string RequestTooLarge(uint64_t limit);
 std::string OutOfMemory();
 std::string ShuttingDown();

@@ -78,9 +78,13 @@ Task<StepOutcome> ExecutionWork::Execute(const SagaPlan& plan, size_t step,
   AppendExecuteTail(request, plan, step);
   const SagaStep& here = plan.steps[step];
   const auto count = static_cast<uint32_t>(ExecuteHeadReplies(here) + part.requests.size() + 2);
-  const Answer answer = co_await connection.Ask(std::move(request), count);
+  const Answer answer = co_await connection.Ask(std::move(request), count, max_reply_);
   RM_CRASH_POINT("saga-executed", step);
   if (answer.outcome != Outcome::kReplied) co_return StepOutcome::kLost;
+  if (errors::IsReplyTooLarge(answer.reply)) {
+    refusal = errors::ReplyTooLarge(max_reply_, "and what it wrote was undone");
+    co_return StepOutcome::kRefused;
+  }
   const std::vector<std::string> replies = SplitReplies(answer.reply);
   if (replies.size() != count) co_return StepOutcome::kLost;
   const ExecuteAnswer said = ReadExecute(replies.back(), here);

@@ -24,7 +24,8 @@ class ExecutionWork final : public SagaWork {
     ForeignKey after = {};  // as the execution left it
   };
 
-  explicit ExecutionWork(int resp) : resp_(resp) {}
+  // `max_reply`: what the replies of one shard may have together, in bytes.
+  ExecutionWork(int resp, size_t max_reply) : resp_(resp), max_reply_(max_reply) {}
 
   // By step.
   std::map<size_t, Part> parts;
@@ -47,6 +48,7 @@ class ExecutionWork final : public SagaWork {
   bool Changed(const Foreign& key) const;
 
   const int resp_;
+  const size_t max_reply_;
 };
 
 }  // namespace ringmaster

@@ -52,7 +52,7 @@ Task<SagaExecution> ExecuteAsSaga(RecipeCall& call, std::vector<std::string> req
     fetched.push_back({key.key, key.shard, {}, 0});
     needed.push_back(&key);
   }
-  auto work = std::make_shared<ExecutionWork>(call.resp());
+  auto work = std::make_shared<ExecutionWork>(call.resp(), call.context().scatters.max_reply());
   work->fetched_at = MonotonicNow();
   done.error = co_await FetchForeign(call, call.database(), fetched);
   if (!done.error.empty()) co_return done;
@@ -91,7 +91,7 @@ Task<SagaExecution> ExecuteOnEach(RecipeCall& call, const std::vector<std::strin
                                   const std::vector<uint32_t>& shards,
                                   const std::vector<NeededKey>& keys, HeldLocks& locks) {
   SagaExecution done;
-  auto work = std::make_shared<ExecutionWork>(call.resp());
+  auto work = std::make_shared<ExecutionWork>(call.resp(), call.context().scatters.max_reply());
   SagaPlan plan = MakePlan(call, keys);
   std::map<uint32_t, size_t> steps;
   for (size_t i = 0; i < requests.size(); ++i) {

@@ -412,6 +412,12 @@ Task<std::string> ExecRecipe(RecipeCall& call) {
   }
   Execution execution(call, transaction);
   std::string reply = co_await execution.Run();
+  const size_t most = call.context().scatters.max_reply();
+  const bool writes = std::any_of(transaction->queue.begin(), transaction->queue.end(),
+                                  [](const auto& queued) { return queued.command->Is(kWrite); });
+  if (writes && reply == errors::ReplyTooLarge(most)) {
+    reply = errors::ReplyTooLarge(most, "but what it wrote is written");
+  }
   if (!denied.empty()) reply = Interleaved(std::move(reply), denied);
   const ReplyElement said = ReadReply(reply);
   // After an error or a nil somebody may still watch.
