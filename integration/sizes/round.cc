@@ -49,6 +49,7 @@ class Round {
   void Find(int step, const std::string& what) const;
   int64_t DataSize();
   Command DelOfAll() const;
+  Command SetOfAll() const;
   void Draw(bool leaves, std::vector<Command>& pipeline, std::vector<std::string>& expected);
   Manners DrawManners(size_t request_bytes, size_t reply_bytes);
   void Pipeline(int step);
@@ -101,6 +102,12 @@ Command Round::DelOfAll() const {
   return Words(words);
 }
 
+Command Round::SetOfAll() const {
+  std::vector<std::string> words = {"MSET"};
+  for (const std::string& key : commands_.keys()) words.insert(words.end(), {key, "x"});
+  return Words(words);
+}
+
 // Runs it on the one Redis. False: that does not answer.
 bool Round::Ask(Command command, std::vector<Command>& pipeline, std::vector<std::string>& expected,
                 size_t& bytes) {
@@ -138,9 +145,12 @@ void Round::Draw(bool leaves, std::vector<Command>& pipeline, std::vector<std::s
       grows |= command.grows;
       if (!Ask(std::move(command), pipeline, expected, bytes)) return;
     }
-    // A transaction whose replies the proxy refuses to merge is undone there.
-    const bool may_be_undone = expected.back().size() >= kReplyBuffer;
-    if (may_be_undone && !Ask(DelOfAll(), pipeline, expected, bytes)) return;
+    // A transaction whose replies the proxy refuses to merge may be undone there: both get the same
+    // keys again, and then none.
+    if (expected.back().size() >= kReplyBuffer) {
+      if (!Ask(SetOfAll(), pipeline, expected, bytes)) return;
+      if (!Ask(DelOfAll(), pipeline, expected, bytes)) return;
+    }
     if (grows && DataSize() > 2 * kMostData) break;
   }
   totals_.bytes += bytes;
