@@ -107,6 +107,52 @@ TEST_F(ConfigurationTest, TwoNamesForOneServerAreRefusedAtStartAndAtAReload) {
   EXPECT_EQ(StatusField(proxy, "state"), "stable");
 }
 
+// Keys lie by the names of shards.
+TEST_F(ConfigurationTest, AServerUnderAnotherShardsNameIsRefusedAtAReload) {
+  ProxyProcess proxy(Two());
+  Client client = proxy.Connect();
+  std::vector<std::vector<std::string>> commands;
+  for (int i = 0; i < 50; ++i) commands.push_back({"SET", "key:" + std::to_string(i), "v"});
+  client.Pipeline(commands);
+  const ConfigText right = proxy.config();
+  ConfigText swapped = right;
+  swapped.pool().shards.clear();
+  swapped.pool().Shard("a", b_.address()).Shard("b", a_.address());
+  const std::string refused = proxy.Reload(swapped);
+  EXPECT_NE(refused.find("reload refused"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("is shard b and not shard a"), std::string::npos) << refused;
+  ConfigText renamed = right;
+  renamed.pool().shards.pop_back();
+  renamed.pool().Shard("c", b_.address());
+  EXPECT_NE(proxy.Reload(renamed).find("is shard b and not shard c"), std::string::npos);
+  for (std::vector<std::string>& words : commands) words = {"GET", words[1]};
+  for (const std::string& reply : client.Pipeline(commands)) EXPECT_EQ(reply, "\"v\"");
+}
+
+// After a move the servers themselves tell which shard they are.
+TEST_F(ConfigurationTest, AServerUnderAnotherShardsNameIsRefusedAtTheStart) {
+  const RedisServer third;
+  {
+    ProxyProcess proxy(Two());
+    ConfigText more = proxy.config();
+    more.pool().Shard("c", third.address());
+    proxy.Reload(more);
+    ASSERT_TRUE(Settled(proxy, "2"));
+    for (const auto& [server, name] : {std::pair(&a_, "a"), {&b_, "b"}, {&third, "c"}}) {
+      ASSERT_TRUE(Eventually([&] {
+        return server->Command({"GET", "__rm:proxy"}).ends_with(std::string(" ") + name + "\"");
+      }));
+    }
+  }
+  const auto shard = [](const char* name, const RedisServer& server) {
+    return std::string("{name: ") + name + ", address: '" + server.address().ToString() + "'}";
+  };
+  const std::string said =
+      StartFails(Shards(shard("a", third) + ", " + shard("b", b_) + ", " + shard("c", a_)) +
+                 "saga: {journal: '" + state_ + "'}\n");
+  EXPECT_NE(said.find("is shard c and not shard a"), std::string::npos) << said;
+}
+
 TEST_F(ConfigurationTest, ACommandThatNoShardKnowsIsSaidAtStartAndInTheReloadsAnswer) {
   ConfigText config = Two();
   config.more += "\ncommands: {KYES: {keys: none}, HGETDEL.X: {serve: refuse}}";

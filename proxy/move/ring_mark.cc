@@ -64,18 +64,20 @@ std::string OtherConnected(ShardClient& shard, const RingMark& mine) {
 }  // namespace
 
 std::string RingMark::Text() const {
-  return fmt::format("1 {} {} {} {} {}", identity, ConnectionWord(pool), epoch, ring,
-                     next.empty() ? "-" : next);
+  return fmt::format("2 {} {} {} {} {} {}", identity, ConnectionWord(pool), epoch, ring,
+                     next.empty() ? "-" : next, shard.empty() ? "-" : ConnectionWord(shard));
 }
 
 std::optional<RingMark> RingMark::Parse(Bytes text) {
   const std::vector<Bytes> words = Split(text, ' ');
-  if (words.size() != 6 || words[0] != "1") return std::nullopt;
+  const bool names_shard = words.size() == 7 && words[0] == "2";
+  if (!names_shard && (words.size() != 6 || words[0] != "1")) return std::nullopt;
   const std::optional<int64_t> epoch = ParseInteger(words[3]);
   if (!epoch || *epoch < 0) return std::nullopt;
   RingMark mark{std::string(words[1]), std::string(words[2]), static_cast<uint64_t>(*epoch),
                 std::string(words[4]), std::string(words[5])};
   if (mark.next == "-") mark.next.clear();
+  if (names_shard && words[6] != "-") mark.shard = std::string(words[6]);
   return mark;
 }
 
@@ -117,7 +119,13 @@ std::string WhyNotOurs(ShardClient& shard, const RingMark& mine, bool claim) {
                      name, what, way_out);
 }
 
-bool LeaveMark(ShardClient& shard, const RingMark& mine) {
+std::optional<RingMark> ReadMark(ShardClient& shard) {
+  const ShardReply known = shard.Ask({"GET", RingMark::kKey});
+  return known.is_text() ? RingMark::Parse(known.text()) : std::nullopt;
+}
+
+bool LeaveMark(ShardClient& shard, RingMark mine) {
+  mine.shard = shard.target().name;
   const ShardReply left = shard.Ask({"SET", RingMark::kKey, mine.Text()});
   return !left.lost() && !left.is_error();
 }

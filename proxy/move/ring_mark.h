@@ -25,6 +25,8 @@ struct RingMark {
   uint64_t epoch = 0;
   std::string ring;  // digest of the ring in force
   std::string next;  // of the one that its keys are on their way to; empty: none move
+  // Which shard of the ring bears it, as a ConnectionWord; empty: an earlier version left it.
+  std::string shard = {};
 
   std::string Text() const;
   static std::optional<RingMark> Parse(Bytes text);
@@ -39,8 +41,10 @@ std::string ConnectionWord(Bytes text);
 // Why `mine` must not change the ring that this shard follows; empty: it may. `claim`: what a proxy
 // that is gone left there does not count. REQUIRES: connected, database 0.
 std::string WhyNotOurs(ShardClient& shard, const RingMark& mine, bool claim);
-// False: it could not be written.
-bool LeaveMark(ShardClient& shard, const RingMark& mine);
+// With the shard's name. False: it could not be written.
+bool LeaveMark(ShardClient& shard, RingMark mine);
+// What it bears; nothing: no mark, or none that can be read. REQUIRES: as above.
+std::optional<RingMark> ReadMark(ShardClient& shard);
 void RemoveMark(ShardClient& shard);
 
 }  // namespace ringmaster

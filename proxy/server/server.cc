@@ -78,7 +78,7 @@ Status Server::Start(ConfigFile file) {
       config().workers != 0 ? config().workers : std::max(1U, std::thread::hardware_concurrency());
   client_limit_.Configure(config().limits.clients);
   if (Status opened = state_.Open(compiled()); !opened) return opened;
-  const ShardSurvey survey = SurveyShards(compiled(), table_, stopping_errands_);
+  const ShardSurvey survey = SurveyShards(compiled(), table_, {}, stopping_errands_);
   if (!survey.mistakes.empty()) {
     return Error{ErrorCode::kInvalid, fmt::format("{}", fmt::join(survey.mistakes, "\n"))};
   }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "config/section.h"
+#include "move/ring_mark.h"
 #include "move/shard_client.h"
 #include "server/snapshot.h"
 
@@ -27,6 +28,7 @@ struct Asked {
   size_t shard;
   bool answered = false;
   std::string run_id = {};       // empty: it does not tell
+  std::string marked = {};       // which shard it is by its mark; empty: it has none
   std::vector<bool> knows = {};  // each of the commands
 };
 
@@ -46,6 +48,7 @@ void Ask(const CompiledConfig& compiled, const std::vector<std::string>& command
                      std::min(config.timeouts.command, kEach));
   if (!client.Ready()) return;
   asked.run_id = client.run_id();
+  if (const std::optional<RingMark> mark = ReadMark(client)) asked.marked = mark->shard;
   if (!commands.empty()) {
     ShardClient::Args words = {"COMMAND", "INFO"};
     words.insert(words.end(), commands.begin(), commands.end());
@@ -74,6 +77,43 @@ void AskAll(const CompiledConfig& compiled, const std::vector<std::string>& comm
   for (std::thread& thread : threads) thread.join();
 }
 
+ConfigFile::Path PathOf(const Asked& asked) {
+  return {"pools", std::to_string(asked.pool), "shards", std::to_string(asked.shard)};
+}
+
+// The name in this pool that the server is known by; empty: it is not known by another.
+std::string OtherName(const PoolConfig& pool, const Asked& asked, const KnownServers& known) {
+  const ShardConfig& here = pool.shards[asked.shard];
+  const auto marked = [&](const ShardConfig& shard) {
+    return asked.marked == ConnectionWord(shard.name);
+  };
+  if (!asked.marked.empty() && !marked(here)) {
+    const auto other = std::find_if(pool.shards.begin(), pool.shards.end(), marked);
+    if (other != pool.shards.end()) return other->name;
+  }
+  for (const auto& [name, run_id] : known) {
+    const bool other = name.first == pool.name && name.second != here.name;
+    if (other && !asked.run_id.empty() && run_id == asked.run_id) return name.second;
+  }
+  return "";
+}
+
+// Keys lie by the names of shards: the address may change, the server behind a name may not.
+void FindSwapped(const CompiledConfig& compiled, const std::vector<Asked>& all,
+                 const KnownServers& known, std::vector<std::string>& mistakes) {
+  for (const Asked& asked : all) {
+    const PoolConfig& pool = compiled.config().pools[asked.pool];
+    const std::string other = OtherName(pool, asked, known);
+    if (other.empty()) continue;
+    const ShardConfig& here = pool.shards[asked.shard];
+    mistakes.push_back(compiled.file.Note(
+        PathOf(asked),
+        fmt::format("the server at {} is shard {} and not shard {}: keys would be looked for on "
+                    "the wrong one; give each name the address of its own server",
+                    here.address.ToString(), other, here.name)));
+  }
+}
+
 void FindTwins(const CompiledConfig& compiled, const std::vector<Asked>& all,
                std::vector<std::string>& mistakes) {
   std::map<std::pair<size_t, std::string>, size_t> first;
@@ -82,14 +122,13 @@ void FindTwins(const CompiledConfig& compiled, const std::vector<Asked>& all,
     const auto [known, fresh] = first.emplace(std::pair(asked.pool, asked.run_id), asked.shard);
     if (fresh) continue;
     const auto& shards = compiled.config().pools[asked.pool].shards;
-    const ConfigFile::Path path = {"pools", std::to_string(asked.pool), "shards",
-                                   std::to_string(asked.shard)};
     mistakes.push_back(compiled.file.Note(
-        path, fmt::format("shard {} ({}) and shard {} ({}) are one server (run id {}): its keys "
-                          "would be there twice; remove one of them",
-                          shards[known->second].name, shards[known->second].address.ToString(),
-                          shards[asked.shard].name, shards[asked.shard].address.ToString(),
-                          asked.run_id)));
+        PathOf(asked),
+        fmt::format("shard {} ({}) and shard {} ({}) are one server (run id {}): its keys "
+                    "would be there twice; remove one of them",
+                    shards[known->second].name, shards[known->second].address.ToString(),
+                    shards[asked.shard].name, shards[asked.shard].address.ToString(),
+                    asked.run_id)));
   }
 }
 
@@ -120,7 +159,7 @@ void FindUnknown(const CompiledConfig& compiled, const CommandTable& table,
 }  // namespace
 
 ShardSurvey SurveyShards(const CompiledConfig& compiled, const CommandTable& table,
-                         const std::atomic<bool>& stop) {
+                         const KnownServers& known, const std::atomic<bool>& stop) {
   const std::vector<std::string> commands = AddedCommands(compiled, table);
   std::vector<Asked> all;
   const auto& pools = compiled.config().pools;
@@ -135,6 +174,7 @@ ShardSurvey SurveyShards(const CompiledConfig& compiled, const CommandTable& tab
   if (all.empty()) return survey;
   AskAll(compiled, commands, stop, all);
   FindTwins(compiled, all, survey.mistakes);
+  if (survey.mistakes.empty()) FindSwapped(compiled, all, known, survey.mistakes);
   FindUnknown(compiled, table, commands, all, survey.notes);
   return survey;
 }
