@@ -120,6 +120,9 @@ std::string WhyNotOurs(ShardClient& shard, const RingMark& mine, bool claim) {
 }
 
 std::optional<RingMark> ReadMark(ShardClient& shard) {
+  // A GET in vain would count among the misses of clients.
+  const ShardReply there = shard.Ask({"MEMORY", "USAGE", RingMark::kKey});
+  if (there.is_nil()) return std::nullopt;
   const ShardReply known = shard.Ask({"GET", RingMark::kKey});
   return known.is_text() ? RingMark::Parse(known.text()) : std::nullopt;
 }

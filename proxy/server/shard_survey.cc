@@ -81,21 +81,19 @@ ConfigFile::Path PathOf(const Asked& asked) {
   return {"pools", std::to_string(asked.pool), "shards", std::to_string(asked.shard)};
 }
 
-// The name in this pool that the server is known by; empty: it is not known by another.
-std::string OtherName(const PoolConfig& pool, const Asked& asked, const KnownServers& known) {
+// The one of this pool that the server is known as; nullptr: it is not known as another.
+const ShardConfig* OtherName(const PoolConfig& pool, const Asked& asked,
+                             const KnownServers& known) {
   const ShardConfig& here = pool.shards[asked.shard];
-  const auto marked = [&](const ShardConfig& shard) {
-    return asked.marked == ConnectionWord(shard.name);
-  };
-  if (!asked.marked.empty() && !marked(here)) {
-    const auto other = std::find_if(pool.shards.begin(), pool.shards.end(), marked);
-    if (other != pool.shards.end()) return other->name;
-  }
-  for (const auto& [name, run_id] : known) {
-    const bool other = name.first == pool.name && name.second != here.name;
-    if (other && !asked.run_id.empty() && run_id == asked.run_id) return name.second;
-  }
-  return "";
+  if (asked.marked == ConnectionWord(here.name)) return nullptr;
+  const auto other =
+      std::find_if(pool.shards.begin(), pool.shards.end(), [&](const ShardConfig& shard) {
+        if (shard.name == here.name) return false;
+        if (!asked.marked.empty() && asked.marked == ConnectionWord(shard.name)) return true;
+        const auto serves = known.find({pool.name, shard.name});
+        return serves != known.end() && !asked.run_id.empty() && serves->second == asked.run_id;
+      });
+  return other == pool.shards.end() ? nullptr : &*other;
 }
 
 // Keys lie by the names of shards: the address may change, the server behind a name may not.
@@ -103,14 +101,14 @@ void FindSwapped(const CompiledConfig& compiled, const std::vector<Asked>& all,
                  const KnownServers& known, std::vector<std::string>& mistakes) {
   for (const Asked& asked : all) {
     const PoolConfig& pool = compiled.config().pools[asked.pool];
-    const std::string other = OtherName(pool, asked, known);
-    if (other.empty()) continue;
+    const ShardConfig* const other = OtherName(pool, asked, known);
+    if (other == nullptr) continue;
     const ShardConfig& here = pool.shards[asked.shard];
     mistakes.push_back(compiled.file.Note(
         PathOf(asked),
         fmt::format("the server at {} is shard {} and not shard {}: keys would be looked for on "
                     "the wrong one; give each name the address of its own server",
-                    here.address.ToString(), other, here.name)));
+                    here.address.ToString(), other->name, here.name)));
   }
 }
 
