@@ -8,6 +8,8 @@
 
 namespace ringmaster::sizes {
 
+// A reply that is a value of PFADD.
+bool IsHyperLogLog(Bytes reply);
 // REQUIRES: both are whole replies.
 bool SameReply(const Command& command, Bytes expected, Bytes actual);
 
