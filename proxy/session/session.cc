@@ -13,6 +13,7 @@
 #include "command/push/push_hub.h"
 #include "command/script/script_memory.h"
 #include "command/script/script_rights.h"
+#include "command/serve/decide.h"
 #include "command/serve/dispatch.h"
 #include "command/table/learned_rows.h"
 #include "net/loop.h"
@@ -315,14 +316,6 @@ const Command* Session::FindOfModule(std::span<const Bytes> args) const {
   return modules->Find(args, context_.loop.Now(), state_.limits != nullptr);
 }
 
-// Whether it waits for all earlier ones, and later ones wait for it.
-bool Session::GoesAlone(const Command& command) const {
-  return command.Is(kAlone) || command.row->plan.kind == PlanKind::kRecipe ||
-         (state_.limits != nullptr && command.Is(kRunsScript) && !state_.limits->MayRunScripts()) ||
-         context_.commands.InBackground(command) ||
-         (context_.commands.moving && command.Is(kEveryKey));
-}
-
 // Whether a command may start while earlier ones are under way.
 bool Session::MayStart(const Command* command) {
   if (queue_.empty()) {
@@ -330,7 +323,7 @@ bool Session::MayStart(const Command* command) {
     return true;
   }
   if (route_epoch_ != context_.backends.route_epoch) return false;
-  return command == nullptr || !GoesAlone(*command);
+  return command == nullptr || !GoesAlone(context_.commands, *command, state_.limits);
 }
 
 // Whether CLIENT PAUSE holds it. What is wrong with a request is said at once.
@@ -447,7 +440,7 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
   context_.commands.metrics.last_command.Set(command.id + 1);
   if (context_.commands.monitors != 0) [[unlikely]]
     context_.commands.push->ShowToMonitors(*this, command, args);
-  barrier_ = GoesAlone(command);
+  barrier_ = GoesAlone(context_.commands, command, state_.limits);
   Call call{args, wire, command, state_, context_.commands, request, this};
   if (state_.push == nullptr) [[likely]] {
     Dispatch(call);
@@ -468,7 +461,7 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
 // Looks at the front of an unfinished request: passes on the beginning of a large value. Returns
 // the bytes done with; 0 when it needs more.
 size_t Session::HandlePartial(RequestParser& parser, const Slice& input) {
-  if (const Command* command = Streamable(parser)) {
+  if (const std::optional<Streamed> streamed = Streamable(parser)) {
     if (!queue_.empty()) {
       held_up_ = true;
       parser.Reset();
@@ -482,7 +475,7 @@ size_t Session::HandlePartial(RequestParser& parser, const Slice& input) {
     }
     route_epoch_ = context_.backends.route_epoch;
     const size_t header = parser.bulk_offset();
-    StartUpload(*command, parser, input);
+    StartUpload(*streamed, parser, input);
     parser.Reset();
     partial_.reset();
     return header;
@@ -501,41 +494,42 @@ size_t Session::HandlePartial(RequestParser& parser, const Slice& input) {
   return 0;
 }
 
-// The command, when its large value can be passed on while it arrives: it goes to one shard, whose
-// key is known already.
-const Command* Session::Streamable(const RequestParser& parser) const {
-  if (!parser.in_bulk() || parser.bulk_size() < Upload::kStreamFrom) return nullptr;
-  const std::span<const Bytes> args = parser.args();
-  if (args.empty() || state_.tied()) return nullptr;
-  const Command* command = context_.commands.table.Find(args);
-  if (command == nullptr || !command->subcommands.empty()) return nullptr;
-  const Row& row = *command->row;
-  const bool one_key = command->single_key != 0 && command->single_key < args.size();
+// Nothing waits for a lock on the key, nor for the key itself.
+bool Session::PassesGates(Bytes key) const {
   const CommandContext& commands = context_.commands;
-  if (one_key && IsReserved(args[command->single_key])) return nullptr;
-  // A request for a key on the move is taken in whole, as it may have to wait.
-  if (one_key && commands.locked &&
-      !commands.locks->MayStream(state_.database, args[command->single_key])) {
-    return nullptr;
-  }
-  if (one_key && commands.moving &&
-      !commands.moves->MayStream(state_.database, args[command->single_key])) {
-    return nullptr;
-  }
-  const bool served =
-      command->ArityFits(parser.announced_args()) && state_.authenticated && !command->Is(kAlone);
-  if (row.plan.kind != PlanKind::kForward || !one_key || !served) return nullptr;
+  return (!commands.locked || commands.locks->MayStream(state_.database, key)) &&
+         (!commands.moving || commands.moves->MayStream(state_.database, key));
+}
+
+// The command and its shard, when its large value can be passed on while it arrives: what is here
+// says already where it goes.
+std::optional<Session::Streamed> Session::Streamable(const RequestParser& parser) const {
+  if (!parser.in_bulk() || parser.bulk_size() < Upload::kStreamFrom) return std::nullopt;
+  const std::span<const Bytes> args = parser.args();
+  if (args.empty() || state_.tied()) return std::nullopt;
+  CommandContext& commands = context_.commands;
+  const Command* command = commands.table.Find(args);
+  if (command == nullptr || !command->subcommands.empty()) return std::nullopt;
+  // What is wrong with it is said when all of it is here.
+  if (!command->ArityFits(parser.announced_args()) || !state_.authenticated) return std::nullopt;
+  Asked asked = AskedBy(state_);
+  asked.header_only = true;
+  const Decision decision = Decide(commands, *command, args, asked);
+  if (decision.kind != Decision::Kind::kForward) return std::nullopt;
   // What has to wait is read to its end first.
-  if (HeldByPause(*command, args) || commands.InBackground(*command)) return nullptr;
-  // Arguments behind the value may say what is done to the key, as SET's GET does.
-  if (state_.limits != nullptr && row.finder != nullptr &&
-      parser.announced_args() > args.size() + 1) {
-    return nullptr;
+  if (GoesAlone(commands, *command, state_.limits) || HeldByPause(*command, args) ||
+      !PassesGates(args[command->single_key])) {
+    return std::nullopt;
   }
-  // So is what monitors can be shown as it is.
+  // Arguments behind the value may say what is done to the key, as SET's GET does.
+  if (state_.limits != nullptr && command->row->finder != nullptr &&
+      parser.announced_args() > args.size() + 1) {
+    return std::nullopt;
+  }
+  // What monitors can be shown as it is has to be here, too.
   const size_t shown = std::min(kShownWhole, context_.limits.query_buffer / 2);
-  if (commands.monitors != 0 && parser.bulk_size() <= shown) return nullptr;
-  return command;
+  if (commands.monitors != 0 && parser.bulk_size() <= shown) return std::nullopt;
+  return Streamed{*command, decision.shard};
 }
 
 // A value that is passed on is not here to be shown: its size stands for it, and nothing for what
@@ -547,7 +541,9 @@ void Session::ShowUpload(const Command& command, const RequestParser& parser) {
   context_.commands.push->ShowToMonitors(*this, command, args);
 }
 
-void Session::StartUpload(const Command& command, const RequestParser& parser, const Slice& input) {
+void Session::StartUpload(const Streamed& streamed, const RequestParser& parser,
+                          const Slice& input) {
+  const Command& command = streamed.command;
   const std::string refused = WhyNotNow(command, parser.args());
   barrier_ = true;
   if (!refused.empty()) {
@@ -561,12 +557,10 @@ void Session::StartUpload(const Command& command, const RequestParser& parser, c
   state_.last_command = &command;
   if (context_.commands.monitors != 0) [[unlikely]]
     ShowUpload(command, parser);
-  Router& router = context_.commands.router;
-  const Bytes key = parser.args()[command.single_key];
   const size_t header = parser.bulk_offset();
   upload_ = std::make_unique<Upload>(
-      request, router.backend(router.ShardOf(key)), state_.database, state_.resp, parser, header,
-      [](void* self) { static_cast<Session*>(self)->UpdateReading(); }, this);
+      request, context_.commands.router.backend(streamed.shard), state_.database, state_.resp,
+      parser, header, [](void* self) { static_cast<Session*>(self)->UpdateReading(); }, this);
   upload_->Start(Slice{input.bytes.substr(0, header), input.block});
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -134,6 +135,12 @@ class Session final : public TurnTaker,
     bool told = false;   // the log was, of this standstill
   };
 
+  // A request that is passed on while it arrives, and where to.
+  struct Streamed {
+    const Command& command;
+    uint32_t shard;
+  };
+
   // Reading and understanding (session.cc).
   void OnReadable();
   void ReadAll();
@@ -145,7 +152,6 @@ class Session final : public TurnTaker,
   RequestParser& ParserNow();
   bool HandleRequest(RequestParser& parser, const Slice& input, size_t* used);
   size_t HandlePartial(RequestParser& parser, const Slice& input);
-  bool GoesAlone(const Command& command) const;
   const Command* FindOfModule(std::span<const Bytes> args) const;
   bool MayStart(const Command* command);
   void StartCommand(const Command& command, std::span<const Bytes> args, const Slice& wire);
@@ -154,8 +160,9 @@ class Session final : public TurnTaker,
   void Keep(Request& request, Bytes wire, std::span<const Bytes> args);
   bool HeldByPause(const Command& command, std::span<const Bytes> args) const;
   std::string WhyNotNow(const Command& command, std::span<const Bytes> args);
-  const Command* Streamable(const RequestParser& parser) const;
-  void StartUpload(const Command& command, const RequestParser& parser, const Slice& input);
+  bool PassesGates(Bytes key) const;
+  std::optional<Streamed> Streamable(const RequestParser& parser) const;
+  void StartUpload(const Streamed& streamed, const RequestParser& parser, const Slice& input);
   void ShowUpload(const Command& command, const RequestParser& parser);
   size_t FeedUpload(const Slice& input);
   void Stash(const Slice& rest);

@@ -121,8 +121,9 @@ class TestClient {
 
 // All of it: what a worker with one pool has.
 struct DataPlane : ShardSide {
-  explicit DataPlane(size_t count = 1, const BackendLimits& with = BackendLimits())
-      : ShardSide(count, with) {
+  explicit DataPlane(size_t count = 1, const BackendLimits& with = BackendLimits(),
+                     const CommandSet& rows = AllCommands())
+      : ShardSide(count, with), table(rows) {
     router.Use(Snapshot(count));
   }
   ~DataPlane() override {
@@ -160,7 +161,7 @@ struct DataPlane : ShardSide {
     return count;
   }
 
-  const CommandTable table{AllCommands()};
+  const CommandTable table;
   FramePool frames;
   const FramePool::Scope scope{frames};
   ObjectPool<Request> requests;

@@ -6,9 +6,9 @@
 
 #include "command/multikey/gather.h"
 #include "command/multikey/saga_calls.h"
-#include "command/serve/dispatch.h"
+#include "command/multikey/stretches.h"
+#include "command/serve/decide.h"
 #include "command/serve/recipe.h"
-#include "command/table/keys.h"
 #include "coro/all.h"
 #include "resp/reply_writer.h"
 #include "resp/request_writer.h"
@@ -18,45 +18,44 @@ namespace {
 
 using Where = PlacedTransaction::Where;
 
+// Steps are of one database each.
+bool NamesDatabases(const Row& row, size_t args) {
+  return Bytes(row.name) == "move" || (Bytes(row.name) == "copy" && args > 4);
+}
+
 // Nothing: it cannot be part of it.
-std::optional<PlacedTransaction::Placed> PlaceOne(RecipeCall& call,
+std::optional<PlacedTransaction::Placed> PlaceOne(CommandContext& context, const AclUser* limits,
                                                   const Transaction::Queued& queued) {
-  const Row& row = *queued.command->row;
+  using Kind = Decision::Kind;
+  using Placed = PlacedTransaction::Placed;
+  const Command& command = *queued.command;
   const std::vector<Bytes> args = queued.views();
-  const Routes& router = call.routes();
-  const bool waits = queued.command->Is(kBlocking);
-  switch (row.plan.kind) {
-    case PlanKind::kLocal:
-      // SELECT: steps are of one database each.
-      if (queued.command->full_name == "select") return std::nullopt;
-      return PlacedTransaction::Placed{Where::kAfter};
-    case PlanKind::kStart:
-      if (!queued.command->Is(kPubSub)) return std::nullopt;
-      return PlacedTransaction::Placed{Where::kAfter};
-    case PlanKind::kForward:
-    case PlanKind::kScatter:
+  const Decision decision = Decide(context, command, args, {.limits = limits, .queued = true});
+  const bool of_keys = command.row->plan.kind == PlanKind::kForward ||
+                       command.row->plan.kind == PlanKind::kScatter || command.Is(kBlocking);
+  switch (decision.kind) {
+    case Kind::kRefuse:  // changes nothing
+      return Placed{Where::kAfter};
+    case Kind::kLocal:
+      if (!IsOurs(queued)) return std::nullopt;
+      return Placed{Where::kAfter};
+    case Kind::kStart:
+      if (!command.Is(kPubSub)) return std::nullopt;
+      return Placed{Where::kAfter};
+    case Kind::kForward:
+    case Kind::kScatter:
+    case Kind::kSteps:
       break;
-    case PlanKind::kRecipe:
-      if (waits) break;
-      return std::nullopt;
-    case PlanKind::kEveryShard:
-    case PlanKind::kRefuse:
+    case Kind::kEveryShard:
+    case Kind::kOpen:
       return std::nullopt;
   }
-  if (!waits && IsExcepted(call.context(), row, args)) return std::nullopt;
-  // MOVE, and COPY with DB: steps are of one database each.
-  if (Bytes(row.name) == "move" || (Bytes(row.name) == "copy" && args.size() > 4)) {
-    return std::nullopt;
-  }
-  std::vector<uint32_t> keys;
-  if (!FindKeys(row, args, keys) || keys.empty()) {
-    return PlacedTransaction::Placed{Where::kAnywhere};
-  }
-  const uint32_t shard = router.ShardOf(args[keys[0]]);
-  for (const uint32_t key : keys) {
-    if (router.ShardOf(args[key]) != shard) return PlacedTransaction::Placed{Where::kSeveral};
-  }
-  return PlacedTransaction::Placed{Where::kOneShard, shard};
+  if (!of_keys || NamesDatabases(*command.row, args.size())) return std::nullopt;
+  if (decision.anywhere) return Placed{Where::kAnywhere};
+  if (decision.several) return Placed{Where::kSeveral};
+  // Whatever else takes steps has other keys than it names.
+  if (decision.kind == Kind::kSteps) return std::nullopt;
+  return Placed{Where::kOneShard, decision.shard};
 }
 
 // The replies to the requests that shards ran, in their order.
@@ -139,21 +138,22 @@ class Run {
 
 }  // namespace
 
-std::optional<PlacedTransaction> PlaceTransaction(RecipeCall& call,
+std::optional<PlacedTransaction> PlaceTransaction(CommandContext& context, const AclUser* limits,
+                                                  int database,
                                                   const std::vector<Transaction::Queued>& queue) {
   PlacedTransaction placed;
   NeededKeys keys;
   for (const Transaction::Queued& queued : queue) {
-    const std::optional<PlacedTransaction::Placed> one = PlaceOne(call, queued);
+    const std::optional<PlacedTransaction::Placed> one = PlaceOne(context, limits, queued);
     if (!one) return std::nullopt;
     placed.commands.push_back(*one);
     if (one->where == Where::kOneShard || one->where == Where::kSeveral) {
-      keys.Add(*queued.command, queued.views(), call.database());
+      keys.Add(*queued.command, queued.views(), database);
     }
   }
   placed.keys = keys.Take();
   if (placed.keys.empty()) return std::nullopt;
-  Place(call.routes(), placed.keys);
+  Place(context.router, placed.keys);
   return placed;
 }
 

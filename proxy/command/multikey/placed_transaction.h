@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "command/call/call.h"
 #include "command/call/transaction.h"
 #include "command/gate/held_locks.h"
 #include "command/multikey/exec_client.h"
@@ -20,7 +21,7 @@ struct PlacedTransaction {
     kOneShard,  // of its keys
     kAnywhere,  // it has none
     kSeveral,   // beside copies
-    kAfter,     // the proxy answers it itself when all is done (PING, PUBLISH)
+    kAfter,     // the proxy answers it itself when all is done (PING, PUBLISH, what it refuses)
   };
   struct Placed {
     Where where;
@@ -31,8 +32,10 @@ struct PlacedTransaction {
   std::vector<NeededKey> keys;   // of all of them
 };
 
-// Nothing: some of it (FLUSHALL, SELECT, ...) cannot be all or nothing, or it has no keys.
-std::optional<PlacedTransaction> PlaceTransaction(RecipeCall& call,
+// By the routes in force. Nothing: some of it (FLUSHALL, SELECT, ...) cannot be all or nothing, or
+// it has no keys. `limits`: ClientState::limits of whose transaction it is.
+std::optional<PlacedTransaction> PlaceTransaction(CommandContext& context, const AclUser* limits,
+                                                  int database,
                                                   const std::vector<Transaction::Queued>& queue);
 // EXEC's reply. REQUIRES: the keys are locked. `client`: for what the proxy answers itself.
 Task<std::string> RunPlaced(RecipeCall& call, const std::vector<Transaction::Queued>& queue,

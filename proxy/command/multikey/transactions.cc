@@ -12,78 +12,26 @@
 #include "command/multikey/exec_client.h"
 #include "command/multikey/over_shards.h"
 #include "command/multikey/placed_transaction.h"
+#include "command/multikey/stretches.h"
 #include "command/serve/busy_shards.h"
-#include "command/serve/dispatch.h"
+#include "command/serve/decide.h"
 #include "command/serve/recipe.h"
 #include "command/table/families.h"
-#include "command/table/keys.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
 #include "resp/reply_writer.h"
 #include "resp/request_writer.h"
-#include "route/owned_keys.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr uint32_t kAnyShard = UINT32_MAX;
+constexpr uint32_t kAnyShard = Stretch::kAnyShard;
 
 std::string Reply(RecipeCall& call, void (ReplyWriter::*write)()) {
   std::string reply;
   ReplyWriter out(reply, call.resp());
   (out.*write)();
   return reply;
-}
-
-// The one shard that a queued command can run on within a shard's own transaction; kAnyShard when
-// it has no keys; nullopt when the proxy has to serve it itself.
-std::optional<uint32_t> ShardFor(CommandContext& context, const Transaction::Queued& queued) {
-  const Row& row = *queued.command->row;
-  const std::vector<Bytes> args = queued.views();
-  Router& router = context.router;
-  const PlanKind kind = row.plan.kind;
-  const bool blocking = kind == PlanKind::kRecipe && queued.command->Is(kBlocking);
-  // What goes out in another form when shards bear the proxy's mark is the proxy's to serve.
-  const bool marked = row.plan.unmarked != nullptr && router.topology().epoch() > 1;
-  if (kind == PlanKind::kEveryShard && router.shard_count() == 1 && !marked) return 0;
-  if (kind != PlanKind::kForward && kind != PlanKind::kScatter && !blocking) return std::nullopt;
-  // What would only wait does not inside a transaction.
-  const bool waits = row.except.recipe != nullptr && queued.command->Is(kBlocking);
-  if (!waits && IsExcepted(context, row, args)) return std::nullopt;
-  std::vector<uint32_t> keys;
-  if (!FindKeys(row, args, keys) || keys.empty()) {
-    return kind == PlanKind::kScatter ? std::optional<uint32_t>(0) : kAnyShard;
-  }
-  const uint32_t shard = router.ShardOf(args[keys[0]]);
-  for (const uint32_t key : keys) {
-    if (router.ShardOf(args[key]) != shard) return std::nullopt;
-  }
-  return shard;
-}
-
-// Commands of the queue that run in one MULTI and EXEC of one shard, or a single one that the proxy
-// serves (no shard).
-struct Stretch {
-  size_t begin = 0;
-  size_t end = 0;
-  std::optional<uint32_t> shard;
-};
-
-std::vector<Stretch> Cut(CommandContext& context, const std::vector<Transaction::Queued>& queue) {
-  std::vector<Stretch> stretches;
-  for (size_t i = 0; i < queue.size(); ++i) {
-    const std::optional<uint32_t> shard = ShardFor(context, queue[i]);
-    if (shard && !stretches.empty() && stretches.back().shard) {
-      uint32_t& at = *stretches.back().shard;
-      if (at == *shard || at == kAnyShard || *shard == kAnyShard) {
-        if (at == kAnyShard) at = *shard;
-        stretches.back().end = i + 1;
-        continue;
-      }
-    }
-    stretches.push_back({i, i + 1, shard});
-  }
-  return stretches;
 }
 
 std::string Discarded(Bytes error) {
@@ -104,7 +52,7 @@ class Execution {
     std::optional<PlacedTransaction> placed;
     HeldLocks locks(call_.context().locks);
     if (!stretches.empty() && (stretches.size() > 1 || !stretches[0].shard)) {
-      placed = PlaceTransaction(call_, transaction_->queue);
+      placed = Placed();
     }
     if (placed && call_.context().sagas != nullptr) {
       // Before the watched keys are looked at, so that nothing changes between that and the end.
@@ -113,7 +61,7 @@ class Execution {
       const bool locked = co_await locks.Acquire(std::move(wanted));
       if (!locked) co_return LocksNotHad(call_, placed->keys[0].key);
       stretches = CutByNewRoutes();  // owners may have changed
-      placed = PlaceTransaction(call_, transaction_->queue);
+      placed = Placed();
     }
     if (!Untouched()) co_return Reply(call_, &ReplyWriter::NullArray);
     for (Transaction::Watcher& watcher : transaction_->watchers) {
@@ -137,35 +85,13 @@ class Execution {
  private:
   std::vector<Stretch> CutByNewRoutes() {
     call_.TakeNewRoutes();
-    std::vector<Stretch> stretches = Cut(call_.context(), transaction_->queue);
-    if (const std::optional<uint32_t> shard = OnlyShard(stretches)) {
-      stretches = {{0, transaction_->queue.size(), shard}};
-    }
-    return stretches;
+    return Cut(call_.context(), call_.limits(), transaction_->queue);
+  }
+  std::optional<PlacedTransaction> Placed() {
+    return PlaceTransaction(call_.context(), call_.limits(), call_.database(), transaction_->queue);
   }
 
   static constexpr char kEmptyTransaction[] = "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n";
-
-  // What one shard and the proxy answer, such as GET and PING, needs no saga: nothing where it
-  // does.
-  std::optional<uint32_t> OnlyShard(const std::vector<Stretch>& stretches) const {
-    std::optional<uint32_t> only;
-    for (const Stretch& stretch : stretches) {
-      if (!stretch.shard && IsOurs(transaction_->queue[stretch.begin])) continue;
-      if (!stretch.shard) return std::nullopt;
-      if (only && *only != kAnyShard && *stretch.shard != kAnyShard && *only != *stretch.shard) {
-        return std::nullopt;
-      }
-      if (!only || *only == kAnyShard) only = stretch.shard;
-    }
-    return only;
-  }
-
-  // SELECT changes what follows it.
-  static bool IsOurs(const Transaction::Queued& queued) {
-    return queued.command->row->plan.kind == PlanKind::kLocal &&
-           queued.command->full_name != "select";
-  }
 
   // A shard's reply to EXEC with our own answers at their places.
   Task<std::string> WithOwnAnswers(std::string reply) {
@@ -262,7 +188,7 @@ class Execution {
 
   // The shard's own EXEC, whose reply is the client's.
   Task<std::string> Native(const Stretch& stretch, const Transaction::Watcher* watcher) {
-    const uint32_t shard = *stretch.shard == kAnyShard ? 0 : *stretch.shard;
+    const uint32_t shard = *stretch.shard == kAnyShard ? AnyShard(call_.routes()) : *stretch.shard;
     if (watcher == nullptr) {
       const Transaction::Queued* alone = OnlyRead(stretch);
       if (alone != nullptr) co_return co_await Plain(shard, *alone);

@@ -13,7 +13,7 @@ struct CommandContext;
 
 // Lines "name: value": the shard of each key, the shards in all, how it would be served, and what
 // is promised when something fails in the middle. `args` is not empty.
-std::string Explain(const CommandContext& context, const ClientState& client,
+std::string Explain(CommandContext& context, const ClientState& client,
                     std::span<const Bytes> args);
 
 }  // namespace ringmaster

@@ -12,7 +12,7 @@
 #include "command/call/script_teller.h"
 #include "command/call/transaction.h"
 #include "command/script/handlers.h"
-#include "command/serve/dispatch.h"
+#include "command/serve/decide.h"
 #include "command/serve/recipe.h"
 #include "command/table/keys.h"
 #include "resp/errors.h"
@@ -237,12 +237,9 @@ Task<std::string> CheckedScriptRecipe(RecipeCall& call) {
   const std::shared_ptr<const AclUser> user = call.limited_user();
   ScriptRights* const rights = call.context().script_rights;
   if (user == nullptr || rights == nullptr) co_return errors::ShuttingDown();
-  std::vector<uint32_t> keys;
-  uint32_t shard = AnyShard(call.routes());
-  if (FindKeys(*call.command().row, call.args(), keys) && !keys.empty()) {
-    shard = call.routes().ShardOf(call.args()[keys[0]]);
-  }
-  co_return co_await rights->Run(call, shard, user);
+  // Where it would go with all rights.
+  const Decision decision = Decide(call.context(), call.command(), call.args(), Asked());
+  co_return co_await rights->Run(call, decision.shard, user);
 }
 
 }  // namespace ringmaster

@@ -6,9 +6,8 @@
 
 namespace ringmaster {
 
-bool SomeShardRunsScript(const Call& call) {
-  if (call.client.push != nullptr) return false;
-  Router& router = call.context.router;
+bool SomeShardRunsScript(const CommandContext& context) {
+  Router& router = context.router;
   for (uint32_t shard = 0; shard < router.shard_count(); ++shard) {
     if (router.backend(shard).link().runs_script()) return true;
   }

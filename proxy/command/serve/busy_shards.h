@@ -8,10 +8,10 @@
 namespace ringmaster {
 
 class RecipeCall;
-struct Call;
+struct CommandContext;
 
-// Whether a client would have to be told -BUSY.
-bool SomeShardRunsScript(const Call& call);
+// Whether a client would have to be told -BUSY; one that gets messages out of turn is not.
+bool SomeShardRunsScript(const CommandContext& context);
 // What a shard says whose script is late, for it alone knows; empty: there is none.
 Task<std::string> BusyReply(RecipeCall& call);
 

@@ -1,22 +1,17 @@
 #include "command/serve/dispatch.h"
 
-#include <algorithm>
-
-#include "command/access/access.h"
 #include "command/call/call.h"
 #include "command/call/script_teller.h"
 #include "command/call/transaction.h"
 #include "command/gate/lock_gate.h"
 #include "command/gate/move_gate.h"
 #include "command/serve/background.h"
+#include "command/serve/decide.h"
 #include "command/serve/recipe.h"
-#include "command/serve/saga_rules.h"
 #include "command/serve/transaction_queue.h"
-#include "command/table/keys.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
 #include "resp/request_writer.h"
-#include "route/owned_keys.h"
 
 namespace ringmaster {
 namespace {
@@ -39,129 +34,39 @@ void SendTo(Call& call, uint32_t shard) {
       .Send(call.exchange);
 }
 
-// In steps; what the client sends next waits for it.
-void StartSteps(Call& call, RecipeFunction recipe) {
-  call.client.goes_alone = true;
-  call.context.recipes.Start(call, recipe);
+// When it goes alone, what the client sends next waits for it.
+void StartSteps(Call& call, const Decision& decision) {
+  if (decision.alone) call.client.goes_alone = true;
+  call.context.recipes.Start(call, decision.recipe);
 }
 
-// A script that may not run with the proxy's own rights.
-bool IsCheckedScript(const Call& call) {
-  return call.command.Is(kRunsScript) && call.client.limits != nullptr &&
-         !call.client.limits->MayRunScripts();
-}
-
-// As SendTo; scripts are known before they are called, and may run for long.
+// As SendTo; it is known before it is called, and may run for long.
 void SendScriptTo(Call& call, uint32_t shard) {
-  if (call.command.Is(kRunsScript)) {
-    if (IsCheckedScript(call)) [[unlikely]]
-      return StartSteps(call, call.context.table.recipes().checked_script);
-    call.exchange.script = true;
-    Backend& backend = call.context.router.backend(shard);
-    backend.ExpectScript(call.client.database, call.client.resp);
-    if (call.context.script_teller != nullptr) {
-      call.context.script_teller->Tell(call.context, call.command, call.args,
-                                       backend.Shared(call.client.database, call.client.resp));
-    }
+  call.exchange.script = true;
+  Backend& backend = call.context.router.backend(shard);
+  backend.ExpectScript(call.client.database, call.client.resp);
+  if (call.context.script_teller != nullptr) {
+    call.context.script_teller->Tell(call.context, call.command, call.args,
+                                     backend.Shared(call.client.database, call.client.resp));
   }
   SendTo(call, shard);
 }
 
-void RefuseReserved(Call& call, Bytes key) { AnswerHere(call.exchange, errors::ReservedKey(key)); }
-
-SagaMode ModeOf(const Call& call) {
-  const SagaRules* rules = call.context.saga_rules;
-  return rules != nullptr ? rules->modes[call.command.id] : BuiltInMode(call.command);
-}
-
-void ForwardOverShards(Call& call) {
-  if (IsCheckedScript(call)) [[unlikely]] {
-    return AnswerHere(call.exchange,
-                      ScriptRefusal(*call.client.limits, "its keys are on several shards"));
-  }
-  if (ModeOf(call) == SagaMode::kReject) {
-    return AnswerHere(call.exchange, errors::ManyShards(call.command.full_name));
-  }
-  const RecipeFunction own = call.command.row->plan.over_shards;
-  StartSteps(call, own != nullptr ? own : call.context.table.recipes().over_shards);
-}
-
-void ForwardManyKeys(Call& call) {
-  Router& router = call.context.router;
-  std::vector<uint32_t>& keys = call.context.key_positions;
-  keys.clear();
-  // Arguments that make no sense go to a shard, which says so in Redis's own words.
-  const bool found = FindKeys(*call.command.row, call.args, keys);
-  if (!found || keys.empty()) return SendScriptTo(call, AnyShard(router));
-  const uint32_t shard = router.ShardOf(call.args[keys[0]]);
-  for (const uint32_t key : keys) {
-    if (IsReserved(call.args[key])) [[unlikely]]
-      return RefuseReserved(call, call.args[key]);
-  }
-  for (const uint32_t key : keys) {
-    if (router.ShardOf(call.args[key]) != shard) {
-      return ForwardOverShards(call);
-    }
-  }
-  SendScriptTo(call, shard);
-}
-
-void Forward(Call& call) {
-  const uint32_t key = call.command.single_key;
-  if (key != 0) [[likely]]
-    return ForwardTo(call, call.context.router.ShardOf(call.args[key]));
-  ForwardManyKeys(call);
-}
-
-// True: not every shard for itself, and it was seen to.
-bool GoesOverShards(Call& call, size_t first, size_t step) {
-  const SagaMode mode = ModeOf(call);
-  const bool isolated = mode == SagaMode::kFanout && call.command.Is(kReadOnly) &&
-                        call.context.saga_rules != nullptr &&
-                        call.context.saga_rules->isolated_reads && !call.client.in_exec;
-  if ((mode == SagaMode::kFanout && !isolated) || call.context.sagas == nullptr) return false;
-  const RecipeFunction recipe =
-      isolated ? call.context.table.recipes().isolated_read : call.command.row->plan.over_shards;
-  Router& router = call.context.router;
-  const uint32_t shard = router.ShardOf(call.args[first]);
-  for (size_t i = first + step; i < call.args.size(); i += step) {
-    if (router.ShardOf(call.args[i]) == shard) continue;
-    if (mode == SagaMode::kReject) {
-      AnswerHere(call.exchange, errors::ManyShards(call.command.full_name));
-    } else {
-      StartSteps(call, recipe);
-    }
-    return true;
-  }
-  return false;
-}
-
 void ScatterKeys(Call& call) {
-  const Row& row = *call.command.row;
-  const auto first = static_cast<size_t>(call.command.first_key);
-  const auto step = static_cast<size_t>(call.command.key_step);
-  if ((call.args.size() - first) % step != 0) {
-    return AnswerHere(call.exchange, errors::WrongArity(call.command.full_name));
-  }
-  for (size_t i = first; i < call.args.size(); i += step) {
-    if (IsReserved(call.args[i])) [[unlikely]]
-      return RefuseReserved(call, call.args[i]);
-  }
-  if (GoesOverShards(call, first, step)) return;
-  const Scatter::Plan plan{row.plan.merge, row.plan.special, call.command.Is(kReadOnly)};
-  Scatter::ByKeys(call.context.scatters, call.context.router, call.args, first, step, WireOf(call),
-                  plan, call.client.database, call.client.resp, call.exchange);
+  const PlanSpec& spec = call.command.row->plan;
+  const Scatter::Plan plan{spec.merge, spec.special, call.command.Is(kReadOnly)};
+  Scatter::ByKeys(call.context.scatters, call.context.router, call.args,
+                  static_cast<size_t>(call.command.first_key),
+                  static_cast<size_t>(call.command.key_step), WireOf(call), plan,
+                  call.client.database, call.client.resp, call.exchange);
 }
 
-void ToEveryShard(Call& call) {
+void ToEveryShard(Call& call, bool unmarked) {
   const PlanSpec& spec = call.command.row->plan;
   // Only a write can be half done; what is neither (CONFIG, SCRIPT) counts as one.
   const Scatter::Plan plan{spec.merge, spec.special, call.command.Is(kReadOnly)};
   std::string script;
-  if (spec.unmarked != nullptr && call.client.database == 0 &&
-      call.context.router.topology().epoch() > 1) {
-    script = MakeRequest({"EVAL", spec.unmarked, "0"});
-  }
+  if (unmarked) script = MakeRequest({"EVAL", spec.unmarked, "0"});
   const Bytes request = script.empty() ? WireOf(call).bytes : Bytes(script);
   Scatter::ToAll(call.context.scatters, call.context.router, request, plan, call.client.database,
                  call.client.resp, call.exchange);
@@ -182,7 +87,8 @@ void ServeAfterLock(Call& call) {
 
 void ServeAfterMove(Call& call) {
   if (!call.context.moving || !call.command.Is(kEveryKey)) return DispatchNow(call);
-  StartSteps(call, FlushRecipe);
+  call.client.goes_alone = true;
+  call.context.recipes.Start(call, FlushRecipe);
 }
 
 void Locally(Call& call) {
@@ -193,22 +99,37 @@ void Locally(Call& call) {
   AnswerHere(call.exchange, reply);
 }
 
-}  // namespace
-
-uint32_t AnyShard(const Routes& routes) {
-  for (uint32_t shard = 0; shard < routes.shard_count(); ++shard) {
-    if (!routes.backend(shard).link().failing()) return shard;
+void CarryOut(Call& call, Decision decision) {
+  switch (decision.kind) {
+    case Decision::Kind::kForward:
+      if (decision.script) [[unlikely]]
+        return SendScriptTo(call, decision.shard);
+      return SendTo(call, decision.shard);
+    case Decision::Kind::kScatter:
+      return ScatterKeys(call);
+    case Decision::Kind::kEveryShard:
+      return ToEveryShard(call, decision.unmarked);
+    case Decision::Kind::kLocal:
+      return Locally(call);
+    case Decision::Kind::kSteps:
+      return StartSteps(call, decision);
+    case Decision::Kind::kStart:
+      return call.command.row->plan.start(call);
+    case Decision::Kind::kRefuse:
+    case Decision::Kind::kOpen:  // nobody asked so
+      break;
   }
-  return 0;
+  AnswerHere(call.exchange, RefusalReply(decision, call.command, call.args, call.client.limits));
 }
 
-bool NamesReserved(const Call& call) {
-  std::vector<uint32_t>& keys = call.context.key_positions;
-  keys.clear();
-  if (!HasKeys(*call.command.row) || !FindKeys(*call.command.row, call.args, keys)) return false;
-  return std::any_of(keys.begin(), keys.end(),
-                     [&](uint32_t key) { return IsReserved(call.args[key]); });
+// The gate of moves knows better where its key is.
+void ServeAt(Call& call, uint32_t shard) {
+  Decision decision = Decide(call.context, call.command, call.args, AskedBy(call.client));
+  decision.shard = shard;
+  CarryOut(call, decision);
 }
+
+}  // namespace
 
 void Dispatch(Call& call) {
   if (call.client.transaction != nullptr) [[unlikely]] {
@@ -222,26 +143,12 @@ void Dispatch(Call& call) {
   DispatchByPlan(call);
 }
 
-bool IsExcepted(const CommandContext& context, const Row& row, std::span<const Bytes> args) {
-  const Exception& except = row.except;
-  if (except.applies == nullptr) return false;
-  return except.applies(args, context.router.topology()) ||
-         (context.moving && except.applies_in_moves != nullptr && except.applies_in_moves(args));
-}
-
-void ForwardTo(Call& call, uint32_t shard) {
-  const Bytes key = call.args[call.command.single_key];
-  if (IsReserved(key)) [[unlikely]]
-    return RefuseReserved(call, key);
-  SendTo(call, shard);
-}
-
 Serving ServingByDispatch() {
   return {.now = DispatchNow,
           .after_lock = ServeAfterLock,
           .after_move = ServeAfterMove,
           .by_plan = DispatchByPlan,
-          .at_shard = ForwardTo};
+          .at_shard = ServeAt};
 }
 
 void DispatchByPlan(Call& call) {
@@ -256,35 +163,10 @@ void DispatchByPlan(Call& call) {
 }
 
 void DispatchNow(Call& call) {
-  const PlanSpec& plan = call.command.row->plan;
-  const Exception& except = call.command.row->except;
-  if (except.applies != nullptr) [[unlikely]] {
-    if (IsExcepted(call.context, *call.command.row, call.args)) {
-      if (NamesReserved(call)) return RefuseReserved(call, kReservedPrefix);
-      if (except.recipe != nullptr) return StartSteps(call, except.recipe);
-      return AnswerHere(call.exchange, errors::Refused(call.command.full_name, except.why));
-    }
-  }
-  switch (plan.kind) {
-    case PlanKind::kForward:
-      return Forward(call);
-    case PlanKind::kScatter:
-      return ScatterKeys(call);
-    case PlanKind::kEveryShard:
-      return ToEveryShard(call);
-    case PlanKind::kLocal:
-      if (except.in_steps != nullptr && except.in_steps(call)) [[unlikely]]
-        return call.context.recipes.Start(call, except.recipe);
-      return Locally(call);
-    case PlanKind::kRecipe:
-      if (NamesReserved(call)) [[unlikely]]
-        return RefuseReserved(call, kReservedPrefix);
-      return call.context.recipes.Start(call, plan.recipe);
-    case PlanKind::kStart:
-      return plan.start(call);
-    case PlanKind::kRefuse:
-      return AnswerHere(call.exchange, errors::Refused(call.command.full_name, plan.why));
-  }
+  // Decide's first case, before the question is put together: nothing of it goes through memory.
+  if (IsSettledByKey(call.command, call.args)) [[likely]]
+    return SendTo(call, call.context.router.ShardOf(call.args[call.command.single_key]));
+  CarryOut(call, Decide(call.context, call.command, call.args, AskedBy(call.client)));
 }
 
 }  // namespace ringmaster

@@ -8,13 +8,12 @@
 #include "command/call/call.h"
 #include "command/call/transaction.h"
 #include "command/serve/busy_shards.h"
-#include "command/serve/dispatch.h"
+#include "command/serve/decide.h"
 #include "command/serve/recipe.h"
 #include "command/table/keys.h"
 #include "resp/errors.h"
 #include "resp/reply_reader.h"
 #include "resp/request_writer.h"
-#include "route/owned_keys.h"
 
 namespace ringmaster {
 namespace {
@@ -67,9 +66,10 @@ bool QueueInTransaction(Call& call) {
     call.context.recipes.Start(call, call.context.table.recipes().queue_unknown_command);
     return true;
   }
-  if (NamesReserved(call)) {
+  const Bytes reserved = ReservedKeyOf(call.context, call.command, call.args);
+  if (!reserved.empty()) {
     transaction.broken = true;
-    AnswerHere(call.exchange, errors::ReservedKey(kReservedPrefix));
+    AnswerHere(call.exchange, errors::ReservedKey(reserved));
     return true;
   }
   if (call.command.Is(kNoMulti)) {
@@ -100,7 +100,8 @@ bool QueueInTransaction(Call& call) {
       transaction.queue.push_back({&call.command, {call.args.begin(), call.args.end()}});
     }
   }
-  if (SomeShardRunsScript(call) && !call.command.Is(kAllowBusy)) [[unlikely]] {
+  const bool busy = call.client.push == nullptr && SomeShardRunsScript(call.context);
+  if (busy && !call.command.Is(kAllowBusy)) [[unlikely]] {
     call.context.recipes.Start(call, QueuedWhileBusyRecipe);
     return true;
   }

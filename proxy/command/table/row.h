@@ -20,6 +20,7 @@ class RecipeCall;
 class ReplyWriter;
 class Topology;
 struct Call;
+struct CommandContext;
 
 enum class PlanKind : uint8_t {
   kForward,     // as it is to the shard of its keys; without keys to any shard
@@ -80,8 +81,8 @@ struct Exception {
   bool (*applies)(std::span<const Bytes> args, const Topology& topology) = nullptr;
   const char* why = nullptr;  // as PlanSpec::why
   RecipeFunction recipe = nullptr;
-  // kLocal: then the recipe serves it.
-  bool (*in_steps)(const Call& call) = nullptr;
+  // kLocal: then the recipe serves it, unless its client gets messages out of turn.
+  bool (*in_steps)(const CommandContext& context) = nullptr;
   // It applies, too, while keys move: the arguments make up keys that may not have arrived.
   bool (*applies_in_moves)(std::span<const Bytes> args) = nullptr;
 };

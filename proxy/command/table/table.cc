@@ -53,6 +53,8 @@ void DeriveKeySpan(Command& command) {
     if (row.specs[0].last == 0 && always_there &&
         std::strstr(row.specs[0].access, "not_key") == nullptr) {
       command.single_key = static_cast<uint32_t>(command.first_key);
+      command.by_key_alone = row.plan.kind == PlanKind::kForward && row.except.applies == nullptr &&
+                             !command.Is(kRunsScript);
     }
     return;
   }

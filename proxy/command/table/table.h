@@ -25,8 +25,11 @@ struct Command {
   int last_key = 0;
   int key_step = 0;
   // The position of the command's only key, which every call that fits the arity has; 0: none, more
-  // than one, or it may be missing. What the warm path asks.
+  // than one, or it may be missing.
   uint32_t single_key = 0;
+  // That key alone says where a call goes: as it is, no script, without exceptions. What the warm
+  // path asks.
+  bool by_key_alone = false;
   // Its latency tells what clients feel of their shards (see CountsForClients).
   bool of_clients = true;
   const Command* parent = nullptr;
@@ -51,7 +54,8 @@ struct Command {
   }
 };
 
-// What of the key specifications first, last, step and single_key can say. REQUIRES: they are 0.
+// What of the key specifications first, last, step and single_key can say, and what follows of
+// them. REQUIRES: they are 0.
 void DeriveKeySpan(Command& command);
 
 // Not what operators ask (@admin, @dangerous, PROXY), what the proxy answers itself, and what waits

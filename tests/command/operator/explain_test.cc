@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "command/fixture.h"
+#include "support/idle_sagas.h"
 
 namespace ringmaster {
 namespace {
@@ -39,6 +40,8 @@ TEST_F(ExplainTest, KeysOfSeveralShardsAreSaidToBe) {
   EXPECT_EQ(Says(del, "shards").substr(0, 1), "3");
   EXPECT_EQ(Says(del, "atomic"), "each shard for itself");
   EXPECT_EQ(Says(sunion, "atomic"), "all or nothing, for all that is written lives there");
+  EXPECT_EQ(Says(mset, "served"), "a part to each shard, replies merged");
+  const IdleSagas sagas(context());
   EXPECT_EQ(Says(mset, "atomic"), "all or nothing, also when the proxy is killed");
   EXPECT_EQ(Says(mset, "served"),
             "a saga: its keys are locked, and each of 3 shards does its part");
@@ -48,7 +51,7 @@ TEST_F(ExplainTest, WhatIsNotServedSaysWhy) {
   EXPECT_EQ(Says({"nonsense"}, "served"), "refused, there is no such command");
   EXPECT_EQ(Says({"get"}, "served"), "refused, the number of arguments is wrong");
   EXPECT_EQ(Says({"failover"}, "served"),
-            "refused: it is not served by a proxy; run it on a shard");
+            "refused: ERR FAILOVER is not served by a proxy; run it on a shard");
   EXPECT_EQ(Says({"ping"}, "served"), "by the proxy itself");
   EXPECT_EQ(Says({"dbsize"}, "served"), "as it is by every shard, replies merged");
 }
