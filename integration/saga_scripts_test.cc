@@ -9,6 +9,7 @@
 #include "support/client.h"
 #include "support/redis_server.h"
 #include "support/resp_text.h"
+#include "support/wait.h"
 
 namespace ringmaster::integration {
 namespace {
@@ -20,7 +21,10 @@ using UndoKind = UndoAnswer::Kind;
 
 class SagaScriptsTest : public testing::Test {
  protected:
-  SagaScriptsTest() : shard_(server_.Connect()) { plan_.id = MakeSagaId(1, 7); }
+  explicit SagaScriptsTest(RedisServer::Options options = {})
+      : server_(std::move(options)), shard_(server_.Connect()) {
+    plan_.id = MakeSagaId(1, 7);
+  }
 
   void Plan(std::vector<StepKey> keys, std::vector<std::string> copies = {}) {
     plan_.steps.assign(1, {});
@@ -308,6 +312,35 @@ TEST_F(SagaScriptsTest, NewValueThatExpiredIsNoConflict) {
   ASSERT_TRUE(Eventually([&] { return Redis({"EXISTS", "k"}) == "(integer) 0"; }));
   EXPECT_EQ(Undo().kind, UndoKind::kUndone);
   EXPECT_EQ(Redis({"GET", "k"}), "\"old\"");
+}
+
+// Over a server whose hashes have times to live for each field.
+class SagaScriptsOfRedis8Test : public SagaScriptsTest {
+ protected:
+  static std::string Server() { return RedisServer::Fetched("redis-server-8.0"); }
+  SagaScriptsOfRedis8Test() : SagaScriptsTest({.program = Server()}) {}
+  void SetUp() override {
+    if (Server().empty()) GTEST_SKIP() << "needs redis-server-8.0: scripts/servers fetches it";
+  }
+};
+
+TEST_F(SagaScriptsOfRedis8Test, FieldThatExpiredIsNoConflictAndAnotherTimeToLiveIsOne) {
+  Plan({{"hash", ImageKind::kInPlace}});
+  Redis({"HSET", "hash", "stays", "1", "goes", "2"});
+  Redis({"HPEXPIRE", "hash", "100000", "FIELDS", "1", "stays"});
+  ASSERT_EQ(Step({.commands = {{"HSET", "hash", "more", "3"},
+                               {"HPEXPIRE", "hash", "1", "FIELDS", "1", "goes"}}})
+                .kind,
+            AnswerKind::kDone);
+  ASSERT_TRUE(Eventually([&] { return Redis({"HGET", "hash", "goes"}) == "(nil)"; }));
+  EXPECT_EQ(Undo().kind, UndoKind::kUndone);
+  EXPECT_EQ(Redis({"HMGET", "hash", "stays", "goes", "more"}), "[\"1\", \"2\", (nil)]");
+  EXPECT_THAT(Redis({"HPTTL", "hash", "FIELDS", "1", "stays"}), StartsWith("[(integer) 9"));
+
+  plan_.id = MakeSagaId(1, 8);
+  ASSERT_EQ(Step({.commands = {{"HSET", "hash", "more", "3"}}}).kind, AnswerKind::kDone);
+  Redis({"HPEXPIRE", "hash", "500000", "FIELDS", "1", "stays"});
+  EXPECT_EQ(Undo().kind, UndoKind::kConflict);
 }
 
 TEST_F(SagaScriptsTest, ReorderedHashAndSetAreNoConflict) {

@@ -13,6 +13,16 @@ std::string RedisServer::Program() {
   return other == nullptr ? "redis-server" : other;
 }
 
+std::string RedisServer::Fetched(const std::string& name) {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  if (cache == nullptr && home == nullptr) return "";
+  const std::filesystem::path folder =
+      cache != nullptr ? std::filesystem::path(cache) : std::filesystem::path(home) / ".cache";
+  const std::filesystem::path program = folder / "ringmaster" / "servers" / name;
+  return std::filesystem::exists(program) ? program.string() : "";
+}
+
 RedisServer::RedisServer(Options options) : options_(std::move(options)) {
   if (options_.unix_socket) {
     address_ = Address{Address::kUnix, "", 0, folder_.File("redis.sock")};
@@ -37,8 +47,9 @@ bool RedisServer::Start() {
     config += "port " + std::to_string(address_.port) + "\nbind " + address_.host + "\n";
   }
   for (const std::string& line : options_.config) config += line + "\n";
+  const std::string program = options_.program.empty() ? Program() : options_.program;
   process_ =
-      ChildProcess({Program(), folder_.Write("redis.conf", config)}, folder_.File("redis.log"));
+      ChildProcess({program, folder_.Write("redis.conf", config)}, folder_.File("redis.log"));
   serving_ = Eventually([this] {
     if (!process_.running()) return true;
     return Command({"PING"}) == "PONG";

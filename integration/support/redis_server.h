@@ -22,10 +22,14 @@ class RedisServer {
     bool ipv6 = false;                     // on ::1
     std::string username = {};             // with the password: who Command() logs in as
     std::string password = {};
+    std::string program = {};  // none: Program()
   };
   // What is started: "redis-server", or what RINGMASTER_REDIS_SERVER names (scripts/servers fetches
   // newer ones).
   static std::string Program();
+  // One of those that scripts/servers fetches ("redis-server-8.0"); empty: it is not there, and a
+  // test that needs it skips.
+  static std::string Fetched(const std::string& name);
   // Serving when the constructor returns; otherwise the test has failed and serving() is false.
   RedisServer() : RedisServer(Options()) {}
   explicit RedisServer(Options options);

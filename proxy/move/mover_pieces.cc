@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <memory>
 
 #include "base/log.h"
+#include "move/field_times.h"
 #include "move/mover.h"
 
 namespace ringmaster {
@@ -37,13 +39,6 @@ Status Lost(const ShardClient& shard) {
   return Error{ErrorCode::kUnavailable, "shard " + shard.target().name + ": " + shard.error()};
 }
 
-// What it answered where a reply was needed.
-Status Refused(const ShardClient& shard, const ShardReply& reply) {
-  if (reply.lost()) return Lost(shard);
-  return Error{ErrorCode::kRefused,
-               "shard " + shard.target().name + " refuses: " + std::string(reply.text())};
-}
-
 }  // namespace
 
 // Copies one key under a hidden name in pieces and renames it when it is whole: no client command
@@ -52,7 +47,9 @@ Status Refused(const ShardClient& shard, const ShardReply& reply) {
 // reads it on the donor until the copy takes its place.
 //
 // What a lost connection of a client had sent may still run on the donor, and others may write past
-// the proxy: the key is watched, and copied anew when it changed after all.
+// the proxy: the key is watched, and copied anew when it changed after all. A hash whose fields
+// have times to live (Redis 7.4) changes by itself while it is copied, and to its watcher that
+// looks like anybody's write: then what is left of it is compared with the copy.
 class Mover::Pieces {
  public:
   Pieces(Mover& mover, Item& item, const Plan& plan)
@@ -121,12 +118,16 @@ class Mover::Pieces {
     donor_.Append({"UNWATCH"});
     donor_.Append({"WATCH", item_.key});
     donor_.Append({plan_.size, item_.key});
+    const bool hash = plan_.type == "hash";
+    if (hash) donor_.Append({"COMMAND", "INFO", "HPEXPIRETIME"});
     const ShardReply unwatched = donor_.Read();
     const ShardReply watched = donor_.Read();
     const ShardReply size = donor_.Read();
+    const ShardReply known = hash ? donor_.Read() : ShardReply();
     if (watched.is_error()) return Refused(donor_, watched);
     if (size.lost() || size.is_error()) return Refused(donor_, size);
     size_ = size.integer();
+    fields_may_expire_ = known.is_array() && known.size() == 1 && known.at(0).is_array();
     const MutexLock lock(mover_.mutex_);
     mover_.figures_.in_hand = {.key = item_.key.substr(0, kShownKey),
                                .type = std::string(plan_.type),
@@ -146,11 +147,16 @@ class Mover::Pieces {
       if (!page.is_array() || (!list && page.size() != 2)) {
         return Refused(donor_, page);
       }
+      FieldTimes expiries;
+      if (fields_may_expire_) {
+        Status told = ReadFieldTimes(donor_, item_.key, page.at(1), expiries);
+        if (!told) return told;
+      }
       if (Status settled = Settle(); !settled) return settled;
       if (Status ready = UseRecipient(); !ready) return ready;
       const ShardReply view = list ? ShardReply() : page.at(1);
       const ShardReply& elements = list ? page : view;
-      Write(elements);
+      Write(elements, expiries);
       position_ += static_cast<int64_t>(elements.size());
       if (!list) cursor_ = std::string(page.at(0).text());
       at_end_ = list ? elements.size() == 0 : cursor_ == "0";
@@ -180,24 +186,43 @@ class Mover::Pieces {
   // How many values of a reply are one.
   size_t ValuesOfElement() const { return plan_.type == "hash" || plan_.type == "zset" ? 2 : 1; }
 
-  void Write(const ShardReply& elements) {
-    if (elements.size() == 0) return;
+  // `expiries`: of fields; empty: they have none.
+  void Write(const ShardReply& elements, const FieldTimes& expiries) {
     ShardClient::Args args = {plan_.write, copy_};
+    std::map<int64_t, ShardClient::Args> expiring;
     for (size_t i = 0; i < elements.size(); ++i) {
+      const int64_t expiry = expiries.empty() ? kFieldStays : expiries[i / 2];
+      if (expiry == kFieldGone) continue;
       // A sorted set is read as member and score and written the other way round.
       args.push_back(elements.at(plan_.write == "ZADD" ? i ^ 1 : i).text());
+      if (expiry != kFieldStays && i % 2 == 0) expiring[expiry].push_back(args.back());
     }
+    if (args.size() == 2) return;
     for (size_t i = 2; i < args.size(); ++i) item_.size += args[i].size();
     recipient_.Append(args);
+    writing_ = 1;
+    for (const auto& [expiry, fields] : expiring) AppendExpiry(expiry, fields);
     recipient_.Flush();
-    writing_ = true;
+  }
+
+  void AppendExpiry(int64_t expiry, const ShardClient::Args& fields) {
+    const std::string when = std::to_string(expiry);
+    const std::string count = std::to_string(fields.size());
+    ShardClient::Args args = {"HPEXPIREAT", copy_, when, "FIELDS", count};
+    args.insert(args.end(), fields.begin(), fields.end());
+    recipient_.Append(args);
+    ++writing_;
+    fields_expire_ = true;
   }
 
   // The piece under way is written.
   Status Settle() {
-    if (!std::exchange(writing_, false)) return Done();
-    const ShardReply written = recipient_.Read();
-    return written.lost() || written.is_error() ? Refused(recipient_, written) : Done();
+    Status settled = Done();
+    for (size_t due = std::exchange(writing_, 0); due > 0; --due) {
+      const ShardReply written = recipient_.Read();
+      if (settled && (written.lost() || written.is_error())) settled = Refused(recipient_, written);
+    }
+    return settled;
   }
 
   // One SET, sent as it is read: the recipient takes it in without a copy, where APPEND would make
@@ -292,7 +317,9 @@ class Mover::Pieces {
     if (now.integer() == 0) return Done();  // it expired
     const ShardReply copied = recipient_.Ask({plan_.size, copy_});
     if (copied.lost() || copied.is_error()) return Refused(recipient_, copied);
-    return now.integer() == size_ && copied.integer() == size_ ? Done() : Changed();
+    if (now.integer() == size_ && copied.integer() == size_) return Done();
+    to_compare_ = fields_expire_;
+    return to_compare_ ? Done() : Changed();
   }
   // Of the error that makes it be copied anew.
   static Status Changed() {
@@ -308,7 +335,36 @@ class Mover::Pieces {
     const ShardReply begun = donor_.Read();
     const ShardReply executed = donor_.Read();
     if (executed.lost() || executed.is_error()) return Refused(donor_, executed);
-    return executed.is_nil() ? Changed() : Done();
+    if (executed.is_nil() && !fields_expire_) return Changed();
+    if (!executed.is_nil() && !to_compare_) return Done();
+    if (Status all = Within(donor_, item_.key, recipient_, copy_); !all) return all;
+    return Within(recipient_, copy_, donor_, item_.key);
+  }
+
+  // Every field of the one hash is in the other, with its value and its time to live, or has had
+  // its time there.
+  Status Within(ShardClient& part, Bytes key, ShardClient& whole, Bytes in) {
+    std::string cursor = "0";
+    do {
+      const TimePoint began = MonotonicNow();
+      if (Status ready = UseDonor(); !ready) return ready;
+      if (Status ready = UseRecipient(); !ready) return ready;
+      const std::string count =
+          std::to_string(mover_.turns_.Elements(kLeastElements, kMostElements));
+      const ShardReply page = part.Ask({"HSCAN", key, cursor, "COUNT", count});
+      if (page.size() != 2) return Refused(part, page);
+      cursor = std::string(page.at(0).text());
+      const Result<bool> same = HasFields(whole, in, part, key, page.at(1));
+      if (!same) return same.error();
+      if (!*same) return Changed();
+      mover_.EndStep(began, 0);
+      do {
+        mover_.TakeAskersOfCopied();
+        if (mover_.Interrupted()) mover_.ServePulls();
+      } while (mover_.Rests());
+      mover_.counted_to_ = MonotonicNow();
+    } while (cursor != "0");
+    return Done();
   }
 
   // The copy is complete: gives it the time to live and the name.
@@ -352,8 +408,11 @@ class Mover::Pieces {
   int64_t position_ = 0;  // of the next piece
   std::string cursor_ = "0";
   bool at_end_ = false;
-  bool writing_ = false;  // a piece is on its way to the recipient
-  size_t offered_ = 0;    // of the item's askers
+  size_t writing_ = 0;              // replies that a piece on its way to the recipient still gets
+  bool fields_may_expire_ = false;  // as far as the donor knows
+  bool fields_expire_ = false;      // some of those copied do
+  bool to_compare_ = false;         // the copy has more or fewer than were counted
+  size_t offered_ = 0;              // of the item's askers
   std::vector<decltype(Asker::end_reads)> readers_;
 };
 

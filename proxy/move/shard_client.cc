@@ -331,4 +331,10 @@ Status ShardClient::EndEarlierLives() {
   return Done();
 }
 
+Status Refused(const ShardClient& shard, const ShardReply& reply) {
+  const std::string who = "shard " + shard.target().name;
+  if (reply.lost()) return Error{ErrorCode::kUnavailable, who + ": " + shard.error()};
+  return Error{ErrorCode::kRefused, who + " refuses: " + std::string(reply.text())};
+}
+
 }  // namespace ringmaster

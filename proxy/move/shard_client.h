@@ -140,4 +140,7 @@ class ShardClient {
   std::string error_;
 };
 
+// Of a reply that is not what was asked for: that the shard is lost, or what it said.
+Status Refused(const ShardClient& shard, const ShardReply& reply);
+
 }  // namespace ringmaster

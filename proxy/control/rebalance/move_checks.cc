@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "backend/server_facts.h"
 #include "base/log.h"
 #include "base/reserved_keys.h"
 #include "move/mover_turns.h"
@@ -30,7 +31,7 @@ class Checks {
       shards_.push_back(
           {std::make_unique<ShardClient>(target, options.client_name, options.connect_timeout,
                                          options.command_timeout),
-           0, 0, ""});
+           0, 0});
     }
   }
 
@@ -58,7 +59,7 @@ class Checks {
     std::unique_ptr<ShardClient> client;
     int64_t used = 0;
     int64_t most = 0;
-    std::string modules;
+    std::string version = {};  // "Redis 7.0.15"
   };
 
   ShardClient& At(uint32_t shard) { return *shards_[shard].client; }
@@ -92,6 +93,7 @@ class Checks {
         Say("shard " + Name(i) + ": INFO: " + At(i).error());
         continue;
       }
+      shards_[i].version = ReadServerFacts(info.text()).program();
       shards_[i].used = Number(info.text(), "used_memory");
       shards_[i].most = Number(info.text(), "maxmemory");
       if (info.text().find("\nrole:slave") != Bytes::npos) {
@@ -239,9 +241,7 @@ class Checks {
         At(to).Ask({"DEL", kProbe});
         const ShardReply took = At(to).Ask({"RESTORE", kProbe, "60000", payload.text()});
         if (took.lost() || took.is_error()) {
-          return Say(fmt::format("shard {} does not take what shard {} writes: {}", Name(to),
-                                 Name(from),
-                                 took.lost() ? At(to).error() : std::string(took.text())));
+          return Say(WhyNotTaken(from, to, took));
         }
         At(to).Ask({"DEL", kProbe});
         Modules(from, to);
@@ -250,6 +250,16 @@ class Checks {
     for (const uint32_t from : move_.donors()) {
       if (TakesPart(from)) At(from).Ask({"DEL", kProbe});
     }
+  }
+
+  std::string WhyNotTaken(uint32_t from, uint32_t to, const ShardReply& took) {
+    const std::string said = took.lost() ? At(to).error() : std::string(took.text());
+    const std::string why =
+        fmt::format("shard {} ({}) does not take what shard {} ({}) writes: {}", Name(to),
+                    shards_[to].version, Name(from), shards_[from].version, said);
+    if (said.find("payload version") == std::string::npos) return why;
+    return why + "; put a server behind " + Name(to) + " that reads what " + shards_[from].version +
+           " writes, the same version or a later one";
   }
 
   void Modules(uint32_t from, uint32_t to) {
