@@ -128,6 +128,11 @@ void Refusals(const Overview& all, Samples& out) {
     }
   }
 }
+void Primaries(const Overview& all, Samples& out) {
+  for (const auto& shard : all.shards) {
+    out.Add({{"pool", shard.pool}, {"shard", shard.name}}, shard.role == "master" ? 1 : 0);
+  }
+}
 void ShardLatency(const Overview& all, Samples& out) {
   for (const auto& shard : all.shards) {
     out.Add({{"pool", shard.pool}, {"shard", shard.name}}, BucketsOf(shard.latency));
@@ -206,6 +211,8 @@ const MetricFamily kFamilies[] = {
     {"ringmaster_background_pace_ratio", kGauge, "", "Share of the time that background work may take now; it falls when the clients' p99 rises.", Background<&B::pace>},
 
     {"ringmaster_shard_up", kGauge, "pool, shard", "0 while the shard counts as gone and its commands fail at once.", [](const Overview& all, Samples& out) { for (const auto& shard : all.shards) out.Add({{"pool", shard.pool}, {"shard", shard.name}}, shard.failing ? 0 : 1); }},
+    {"ringmaster_shard_primary", kGauge, "pool, shard", "1 while its server says that it is a primary. 0: it says another role, or none so far; a replica gets no commands.", Primaries},
+    {"ringmaster_shard_role_since_seconds", kGauge, "pool, shard", "Since when it says its role, in Unix time; 0: it never said one.", EachShard<&S::role_since_unix>},
     {"ringmaster_shard_ring_share_ratio", kGauge, "pool, shard", "Share of the ring that it owns.", EachShard<&S::share>},
     {"ringmaster_shard_connections", kGauge, "pool, shard", "Connections to it now, of all workers.", EachShard<&S::connections>},
     {"ringmaster_shard_in_flight", kGauge, "pool, shard", "Requests sent or waiting to be sent to it, looked at every 0.1 s.", EachShard<&S::in_flight>},
@@ -320,7 +327,7 @@ std::string DescribeMetrics() {
       "`reason` of `ringmaster_shard_refusals_total`: `readonly` (a replica stands where a primary "
       "was), `loading`, `oom`, `misconf`,\n`masterdown`, `noreplicas`, as the errors of Redis are "
       "called. The log has each once, until a minute passes without.\n\n"
-      "Worth an alert: `ringmaster_shard_up == 0`, "
+      "Worth an alert: `ringmaster_shard_up == 0`, `ringmaster_shard_primary == 0`, "
       "`increase(ringmaster_saga_poisoned_total[1h]) > 0`, "
       "`ringmaster_journal_open == 0`,\n`rate(ringmaster_errors_total{kind=\"uncertain\"}[5m]) > "
       "0`, "

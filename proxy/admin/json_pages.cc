@@ -125,6 +125,8 @@ std::string ShardsPage(const Overview& all) {
                     {"address", shard.address},
                     {"in_ring", shard.in_ring},
                     {"up", !shard.failing},
+                    {"role", shard.role},
+                    {"role_since_unix", shard.role_since_unix},
                     {"last_error", shard.last_error},
                     {"ring_share", shard.share},
                     {"connections", shard.connections},

@@ -58,6 +58,8 @@ struct ShardOverview {
   std::string address = {};
   bool in_ring = true;  // false: it left, or is about to
   bool failing = false;
+  std::string role = {};        // as its server said last, in Redis's words
+  double role_since_unix = 0;   // 0: it never said one
   std::string last_error = {};  // empty: healthy
   double share = 0;             // of the ring's positions
   uint64_t connections = 0;     // now

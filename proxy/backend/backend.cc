@@ -5,6 +5,7 @@
 
 #include "base/descriptors.h"
 #include "net/loop.h"
+#include "resp/request_writer.h"
 
 namespace ringmaster {
 namespace {
@@ -270,6 +271,19 @@ void Backend::Tick(TimePoint now) {
     return true;
   });
   const std::vector<std::unique_ptr<Connection>> gone = std::exchange(discarded_, {});
+}
+
+// One that comes up asks anyway.
+void Backend::AskRole() {
+  static const std::string kRole = MakeRequest({"ROLE"});
+  Connection& connection = Common(0, 2);
+  if (!connection.ready()) return connection.Prepare();
+  const auto heard = [this](Outcome outcome, const std::string& reply) {
+    const RoleAnswer role = outcome == Outcome::kReplied ? ReadRole(reply) : RoleAnswer();
+    if (role.role != ServerRole::kUnknown) link_->OnRole(context_.loop.Now(), role);
+  };
+  context_.asides.Send(connection, Slice{kRole, {}}, {.read_only = true, .nobody_waits = true},
+                       heard);
 }
 
 void Backend::Close(const std::string& why) {

@@ -57,6 +57,10 @@ class Backend final : public Connection::Owner {
   // Connections that wait for a script of at least `age` leave the shared place.
   void LeaveScripts(TimePoint now, Duration age);
 
+  // Asks the server whether it is a primary still, if its answer is not to be had otherwise; the
+  // link hears it.
+  void AskRole();
+
   ShardLink& link() { return *link_; }
   ShardMetrics& metrics() { return metrics_; }
   size_t connections() const;

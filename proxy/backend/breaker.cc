@@ -37,4 +37,9 @@ void Breaker::OnFailure(TimePoint now) {
   next_attempt_ = now + Duration(jittered);
 }
 
+void Breaker::OnRefusal(TimePoint now) {
+  OnFailure(now);
+  failures_ = std::max(failures_, options_.failures);
+}
+
 }  // namespace ringmaster

@@ -34,6 +34,8 @@ class Breaker {
 
   void OnSuccess();
   void OnFailure(TimePoint now);
+  // One that says of itself that it does not serve: it is open at once.
+  void OnRefusal(TimePoint now);
 
  private:
   const BreakerOptions options_;

@@ -23,6 +23,11 @@ bool IsBusy(Bytes error) {
          error.starts_with("-MASTERDOWN ");
 }
 
+// To HELLO: a Redis before 6.0, or one where it was renamed.
+bool MayNotTell(Bytes error) {
+  return error.starts_with("-ERR unknown command") || error.starts_with("-NOPERM");
+}
+
 }  // namespace
 
 Connection::Connection(BackendContext& context, ShardLink& link, ShardMetrics& metrics,
@@ -245,6 +250,8 @@ void Connection::StartHandshake() {
       ask({"AUTH", user, shard.password});
     }
   }
+  // Answered also while the shard loads or a script runs. In RESP3 it was asked above.
+  if (resp_ != 3) ask({"HELLO", "2"});
   const int before_name = handshake_left_;
   if (!shard.client_name.empty()) ask({"CLIENT", "SETNAME", shard.client_name});
   if (database_ != 0) ask({"SELECT", std::to_string(database_)});
@@ -255,6 +262,9 @@ void Connection::StartHandshake() {
   // A frozen server still accepts connections: only an answer says that it is alive.
   ask({"PING"});
   name_left_ = shard.client_name.empty() ? 0 : handshake_left_ - before_name;
+  role_left_ = handshake_left_ - before_name + 1;
+  replica_ = asks_primary_ = false;
+  revoked_ = link_.revoked();
   state_ = State::kHandshake;
   handshake_.Put(bytes);
   Touch();
@@ -269,6 +279,11 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
   }
   if (!complete) return true;
   const std::string answer = std::exchange(handshake_reply_, std::string());
+  if (asks_primary_) {
+    const RoleAnswer role = ReadRole(answer);
+    TurnAwayFrom(role.serves() ? RoleAnswer{ServerRole::kReplica, ""} : role);
+    return false;
+  }
   if (asks_facts_ && handshake_left_ == 2) {
     // One whose user may not ask serves as well, and is not asked again and again.
     const ReplyElement info = ReadReply(answer);
@@ -279,8 +294,11 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
     --handshake_left_;
     return true;
   }
-  // One without a name serves as well.
-  const bool tolerated = handshake_left_ == name_left_ || (handshake_left_ == 1 && IsBusy(answer));
+  // One without a name serves as well, and one too old for HELLO.
+  const bool asks_role = handshake_left_ == role_left_;
+  const bool tolerated = handshake_left_ == name_left_ ||
+                         (handshake_left_ == 1 && IsBusy(answer)) ||
+                         (asks_role && resp_ != 3 && MayNotTell(answer));
   if (!tolerated && answer.starts_with("-BUSY ")) {
     TurnAway(answer);
     return false;
@@ -289,8 +307,38 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
     Lose("it refused the handshake: " + answer.substr(1, answer.find('\r') - 1), true);
     return false;
   }
-  if (--handshake_left_ == 0) BecomeReady();
+  if (asks_role) {
+    TakeRole(answer);
+    if (stream_ == nullptr) return false;
+  }
+  if (--handshake_left_ > 0) return true;
+  if (replica_) {
+    AskForPrimary();
+  } else {
+    BecomeReady();
+  }
   return stream_ != nullptr;
+}
+
+// One that is no primary gets no commands.
+void Connection::TakeRole(Bytes hello) {
+  const ServerRole role = RoleInHello(hello);
+  const TimePoint now = context_.loop.Now();
+  if (role == ServerRole::kSentinel) return TurnAwayFrom({role, ""});
+  replica_ = role == ServerRole::kReplica;
+  if (!replica_) link_.OnRole(now, {role, ""});
+}
+
+// HELLO does not name it.
+void Connection::AskForPrimary() {
+  asks_primary_ = true;
+  handshake_.Put(MakeRequest({"ROLE"}));
+  Touch();
+}
+
+void Connection::TurnAwayFrom(const RoleAnswer& role) {
+  link_.OnRole(context_.loop.Now(), role);
+  Lose(role.Text(), false);
 }
 
 // A shard whose script is late does not change a connection's database: no fault of its, and those
@@ -453,6 +501,10 @@ void Connection::NoteRefusal(Bytes error) {
     if (!error.starts_with(word)) continue;
     metrics_.refusals[static_cast<size_t>(refusal)].Add();
     link_.OnRefusal(refusal, context_.loop.Now());
+    if (refusal == ShardRefusal::kReadOnly || refusal == ShardRefusal::kLoading ||
+        refusal == ShardRefusal::kMasterDown) {
+      link_.Suspect();
+    }
   }
 }
 
@@ -498,6 +550,7 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
   // An idle connection that a shard closed is no sign of trouble, and is not missed until needed.
   const bool idle = head_ == nullptr && state_ == State::kReady;
   if (shard_fault && !idle) link_.OnFailure(context_.loop.Now(), why);
+  if (shard_fault && was_ready) link_.Suspect();
   Exchange* survivors = nullptr;
   Exchange** survivors_end = &survivors;
   Exchange* lost = nullptr;
@@ -596,6 +649,7 @@ void Connection::ExpireWaiting(TimePoint now) {
 void Connection::Tick(TimePoint now) {
   const BackendLimits& limits = link_.limits();
   if (state_ == State::kReady) {
+    if (link_.revoked() != revoked_) return Lose("its server said that it is no primary", false);
     // While a request's end is still to come and all before it is out, it is our client that is
     // slow.
     const bool asker_slow = streaming_ && head_ == tail_ && output_.empty();

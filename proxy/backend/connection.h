@@ -187,7 +187,10 @@ class Connection : public ListHook<>, public ListHook<PausedTag> {
   void OnConnected(Result<int> fd);
   void StartHandshake();
   bool OnHandshakeReply(const Slice& reply, bool complete);
+  void TakeRole(Bytes hello);
+  void AskForPrimary();
   void TurnAway(const std::string& answer);
+  void TurnAwayFrom(const RoleAnswer& role);
   void BecomeReady();
   void OnReadable();
   bool ReadOnce();
@@ -224,12 +227,16 @@ class Connection : public ListHook<>, public ListHook<PausedTag> {
   bool held_ = false;
   bool unread_ = false;  // TLS holds bytes that came while we were paused
   bool large_reported_ = false;
-  uint64_t part_bytes_ = 0;  // of the reply under way, delivered in parts
-  bool asks_facts_ = false;  // the last but one question of the handshake is INFO
-  bool streaming_ = false;   // the last exchange's bytes are still arriving
+  uint64_t part_bytes_ = 0;    // of the reply under way, delivered in parts
+  bool asks_facts_ = false;    // the last but one question of the handshake is INFO
+  bool replica_ = false;       // HELLO said so
+  bool asks_primary_ = false;  // the handshake is over but for ROLE: of whom
+  bool streaming_ = false;     // the last exchange's bytes are still arriving
   uint32_t generation_ = 0;
   int handshake_left_ = 0;  // replies of the handshake still to come
   int name_left_ = 0;       // as many when that to the connection's name is next
+  int role_left_ = 0;       // as many when that to HELLO is
+  uint32_t revoked_ = 0;    // the link's when the handshake began
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<Stream> stream_;
   Output handshake_;  // goes out before output_

@@ -8,7 +8,7 @@ constexpr Duration kForgotten = std::chrono::minutes(1);
 const char* Meaning(ShardRefusal refusal) {
   switch (refusal) {
     case ShardRefusal::kReadOnly:
-      return "READONLY: it is a replica, and writes to it fail until a primary is there";
+      return "READONLY: it is a replica, and gets no commands until it is a primary";
     case ShardRefusal::kLoading:
       return "LOADING: it reads its data from disk, and commands fail until it has";
     case ShardRefusal::kOutOfMemory:
@@ -68,6 +68,34 @@ void ShardLink::OnRefusal(ShardRefusal refusal, TimePoint now) {
   if (before != 0 && Duration(at - before) < kForgotten) return;
   LogWarning("shard {} at {} answers {}; further ones are counted (shard_refusals)", shard_.name,
              shard_.address.ToString(), Meaning(refusal));
+}
+
+ShardLink::Role ShardLink::role() const {
+  const MutexLock lock(mutex_);
+  return role_;
+}
+
+void ShardLink::OnRole(TimePoint now, const RoleAnswer& said) {
+  const MutexLock lock(mutex_);
+  const RoleAnswer before = role_.said;
+  if (role_.since == Duration(0) || before.role != said.role) {
+    role_.since = std::chrono::system_clock::now().time_since_epoch();
+  }
+  role_.said = said;
+  if (said.serves()) {
+    if (!before.serves()) {
+      LogInfo("shard {} at {}: {} again", shard_.name, shard_.address.ToString(), said.Text());
+    }
+    return;
+  }
+  breaker_.OnRefusal(now);
+  last_error_ = said.Text();
+  failures_.fetch_add(1, std::memory_order_relaxed);
+  failing_.store(true, std::memory_order_relaxed);
+  revoked_.fetch_add(1, std::memory_order_relaxed);
+  if (before == said) return;
+  LogError("shard {} at {}: {}; it gets no commands until it is a primary", shard_.name,
+           shard_.address.ToString(), said.Text());
 }
 
 std::string ShardLink::last_error() const {

@@ -10,6 +10,7 @@
 
 #include "backend/breaker.h"
 #include "backend/server_facts.h"
+#include "backend/server_role.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -81,6 +82,25 @@ class ShardLink {
   void OnFacts(TimePoint now, ServerFacts facts);
   // A connection that was up is gone: whoever answers next may be another server.
   void OnLost();
+
+  // What the server last said that it is. Kept while it is away.
+  struct Role {
+    RoleAnswer said = {};
+    Duration since = {};  // since 1970; zero: it never said anything
+    int64_t since_unix() const { return Milliseconds(since) / 1000; }
+  };
+  Role role() const;
+  // It said so. Of one that does not serve the commands fail at once, and connections that came up
+  // before (their `revoked()` is an earlier one) are to be closed.
+  void OnRole(TimePoint now, const RoleAnswer& said);
+  uint32_t revoked() const { return revoked_.load(std::memory_order_relaxed); }
+  // Its role may be another by now: it refuses what a primary takes, or a connection broke.
+  // TakeSuspicion: true for the one who is to ask.
+  void Suspect() { suspected_.store(true, std::memory_order_relaxed); }
+  bool TakeSuspicion() {
+    return suspected_.load(std::memory_order_relaxed) &&
+           suspected_.exchange(false, std::memory_order_relaxed);
+  }
   // The shard refused a command. Logged when it is news: once, until a minute has passed without.
   void OnRefusal(ShardRefusal refusal, TimePoint now);
   uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
@@ -96,8 +116,11 @@ class ShardLink {
   std::string last_error_ RM_GUARDED_BY(mutex_);
   std::shared_ptr<const ServerFacts> facts_ RM_GUARDED_BY(mutex_);
   TimePoint facts_at_ RM_GUARDED_BY(mutex_){};
+  Role role_ RM_GUARDED_BY(mutex_);
   std::atomic<bool> failing_{false};
   std::atomic<uint64_t> failures_{0};
+  std::atomic<uint32_t> revoked_{0};
+  std::atomic<bool> suspected_{false};
   std::atomic<int> scripts_{0};
   std::atomic<int> connecting_{0};
   std::atomic<bool> memory_limited_{false};

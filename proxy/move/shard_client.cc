@@ -127,7 +127,7 @@ Status ShardClient::SecureIt() {
   return Done();
 }
 
-// Logs in, takes the name, and learns who they are on the shard.
+// Logs in, takes the name, and learns who they are on the shard. No replica will do.
 Status ShardClient::Greet() {
   if (!target_.password.empty()) {
     const ShardReply reply = target_.username.empty()
@@ -147,6 +147,13 @@ Status ShardClient::Greet() {
                                : id.is_error()  ? id
                                                 : info)
                                   .text()));
+  }
+  // What one may not ask is as it was.
+  const ShardReply role = Ask({"ROLE"});
+  if (role.lost()) return Failed("no answer: " + error_);
+  if (role.at(0).text() == "slave") {
+    return Failed("it is a replica of " + std::string(role.at(1).text()) + ":" +
+                  std::to_string(role.at(2).integer()));
   }
   id_ = id.integer();
   run_id_ = FieldOfInfo(info.text(), "run_id");

@@ -56,6 +56,9 @@ void Router::Tick(TimePoint now) {
 }
 
 void Router::Greet() {
+  for (Backend* backend : backends_) {
+    if (backend->link().TakeSuspicion()) backend->AskRole();
+  }
   if (greeted_ == version_) return;
   bool known = true;
   for (const auto& backend : backends_) {

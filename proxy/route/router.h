@@ -84,8 +84,8 @@ class Router {
   uint64_t version() const { return version_; }
 
   void Tick(TimePoint now);
-  // Connects to shards that have not said yet which server they are (ShardLink::facts). One worker
-  // does, several times a second.
+  // Connects to shards that have not said yet which server they are (ShardLink::facts), and asks
+  // those anew that may have become replicas. One worker does, several times a second.
   void Greet();
   bool idle() const;
   // For good: answers everything, and whatever is asked from then on is refused.

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "jobs/background.h"
@@ -26,6 +28,21 @@ namespace {
 constexpr Duration kPatience = std::chrono::seconds(2);
 constexpr Duration kLookAgain = std::chrono::milliseconds(50);
 constexpr Duration kProbe = std::chrono::milliseconds(500);  // each of connecting and answering
+
+constexpr size_t kProbeThreads = 16;
+
+std::string NoWrites(const std::string& pool, const std::string& shard, const std::string& why) {
+  return "shard " + shard + " of pool '" + pool + "' takes no writes: " + why + "\n";
+}
+
+// Empty: it does.
+std::string WhyNoWrites(const ShardTarget& target) {
+  ShardClient client(target, ShardClientName(), kProbe, kProbe);
+  if (const Status primary = client.Ready(); !primary) return primary.error().text;
+  const ShardReply alive = client.Ask({"PING"});
+  if (alive.lost()) return client.error();
+  return alive.is_error() ? std::string(alive.text()) : "";
+}
 
 double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -114,12 +131,16 @@ HttpHosts HostsOf(const AdminConfig& config) {
   return hosts;
 }
 
-// Whether clients of a pool find anybody behind it.
+// What the workers know of a pool's shards.
 struct Overviews::Reach {
+  struct Unknown {
+    std::string shard;
+    ShardTarget target;
+  };
   std::string pool;
-  bool connected = false;            // some shard is up as far as the workers know
-  std::vector<ShardTarget> targets;  // otherwise: whom to ask
-  std::string note;                  // for the operator, a line; empty: nothing
+  std::string wrong;             // who takes no writes and why, a line each
+  std::vector<Unknown> unknown;  // nobody is connected to them: they are to be asked
+  std::string note;              // for the operator, a line; empty: nothing
 };
 
 Overviews::Overviews(const OverviewSources& from) : from_(from) {
@@ -177,31 +198,41 @@ Result<Overview> Overviews::Take(AdminSource::Sagas sagas) {
   return overview;
 }
 
-// A shard that workers are connected to is up; those that nobody has needed yet are asked here.
+// A shard that workers are connected to, and that said that it is a primary, takes writes as far as
+// anybody knows; those that nobody has needed yet are asked here.
 Result<std::string> Overviews::CheckReady() {
   const auto reaches = FromMainThread<std::vector<Reach>>(
       [this](const std::function<void(std::vector<Reach>)>& done) { done(Reaches()); });
   if (!reaches) return reaches.error();
   if (reaches->empty()) return Error{ErrorCode::kUnavailable, "the proxy is stopping"};
-  const TimePoint until = MonotonicNow() + kPatience;
-  for (const Reach& reach : *reaches) {
-    bool reached = reach.connected;
-    std::string why = "it has no shard";
-    for (size_t i = 0; i < reach.targets.size() && !reached && !stopping_ && MonotonicNow() < until;
-         ++i) {
-      ShardClient client(reach.targets[i], ShardClientName(), kProbe, kProbe);
-      const Status answers = client.Ready();
-      reached = answers.ok();
-      if (!answers) why = answers.error().text;
-    }
-    if (!reached) {
-      return Error{ErrorCode::kUnavailable,
-                   "no shard of pool '" + reach.pool + "' can be reached: " + why};
-    }
-  }
+  std::string wrong;
   std::string notes;
-  for (const Reach& reach : *reaches) notes += reach.note;
-  return notes;
+  std::vector<std::pair<const Reach*, const Reach::Unknown*>> to_ask;
+  for (const Reach& reach : *reaches) {
+    wrong += reach.wrong;
+    notes += reach.note;
+    for (const Reach::Unknown& unknown : reach.unknown) to_ask.emplace_back(&reach, &unknown);
+  }
+  std::vector<std::string> said(to_ask.size());
+  std::atomic<size_t> next{0};
+  const TimePoint until = MonotonicNow() + kPatience;
+  const auto work = [&] {
+    for (size_t at = next++; at < to_ask.size(); at = next++) {
+      const bool late = stopping_ || MonotonicNow() >= until;
+      said[at] = late ? "no time was left to ask it" : WhyNoWrites(to_ask[at].second->target);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(kProbeThreads, to_ask.size()); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < to_ask.size(); ++i) {
+    if (!said[i].empty())
+      wrong += NoWrites(to_ask[i].first->pool, to_ask[i].second->shard, said[i]);
+  }
+  if (wrong.empty()) return notes;
+  wrong.pop_back();
+  return Error{ErrorCode::kUnavailable, wrong};
 }
 
 std::vector<Overviews::Reach> Overviews::Reaches() const {
@@ -213,10 +244,15 @@ std::vector<Overviews::Reach> Overviews::Reaches() const {
     Reach& reach = reaches.emplace_back();
     reach.pool = pool.name;
     for (const ShardOverview& shard : all.shards) {
-      if (shard.pool != pool.name || !shard.in_ring) continue;
-      if (!shard.failing && shard.connections > 0) reach.connected = true;
+      if (shard.pool != pool.name) continue;
+      if (shard.failing) reach.wrong += NoWrites(pool.name, shard.name, shard.last_error);
+      if (shard.failing || shard.connections > 0) continue;
+      const auto at =
+          std::find_if(pool.shards.begin(), pool.shards.end(),
+                       [&](const ShardConfig& each) { return each.name == shard.name; });
+      // Of one that is about to leave the movers know better.
+      if (at != pool.shards.end()) reach.unknown.push_back({shard.name, MakeTarget(*at)});
     }
-    for (const ShardConfig& shard : pool.shards) reach.targets.push_back(MakeTarget(shard));
     RebalanceOverview ring;
     from_.rebalancers[reaches.size() - 1]->Describe(ring);
     if (ring.waiting()) {
@@ -295,6 +331,9 @@ void Overviews::FillShards(Overview& out) const {
       each.in_ring = !snapshot.topology->shards()[i].absent;
       each.failing = link.failing();
       each.last_error = link.last_error();
+      const ShardLink::Role role = link.role();
+      each.role = NameOf(role.said.role);
+      each.role_since_unix = Seconds(role.since);
       each.failures = link.failures();
       each.share = snapshot.topology->ShareOf(i);
     }

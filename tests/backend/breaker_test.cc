@@ -50,6 +50,15 @@ TEST(BreakerTest, DelaysGrowWithJitterUpToTheLongest) {
   }
 }
 
+TEST(BreakerTest, ARefusalOpensItAtOnce) {
+  Breaker breaker(BreakerOptions{}, 1);
+  breaker.OnRefusal(kStart);
+  EXPECT_TRUE(breaker.open());
+  EXPECT_LE(breaker.NextAttempt(kStart) - kStart, milliseconds(50));
+  breaker.OnSuccess();
+  EXPECT_FALSE(breaker.open());
+}
+
 TEST(BreakerTest, SuccessForgetsAllFailures) {
   Breaker breaker(BreakerOptions{}, 1);
   for (int i = 0; i < 9; ++i) breaker.OnFailure(kStart);

@@ -106,6 +106,72 @@ TEST_F(ConnectionTest, AShardThatDoesNotSayWhichServerItIsServesAsWell) {
   EXPECT_EQ(shard().Requests(), "GET a");
 }
 
+// Not even one that was waiting; the next attempt finds what it is by then.
+TEST_F(ConnectionTest, AReplicaGetsNoCommandsUntilItIsAPrimary) {
+  for (const int resp : {2, 3}) {
+    shard().role = "replica";
+    Asker& write = askers.emplace_back(Set("w"), false);
+    Asker& read = askers.emplace_back(Get("r"));
+    backend->Shared(7, resp).Send(write);
+    backend->Shared(7, resp).Send(read);
+    Turns();
+    EXPECT_EQ(write.told(), "-NOTAPPLIED shard a: it is a replica of 10.0.0.1:6379|");
+    EXPECT_EQ(read.told(), write.told());
+    EXPECT_TRUE(link->failing());
+    EXPECT_EQ(link->role().said, (RoleAnswer{ServerRole::kReplica, "10.0.0.1:6379"}));
+    EXPECT_EQ(shard().Requests(), "");
+    shard().role = "master";
+    backend->Shared(7, resp).Tick(loop.Now() + std::chrono::seconds(60));
+    Turns();
+    EXPECT_FALSE(link->failing());
+    EXPECT_EQ(link->role().said.role, ServerRole::kPrimary);
+    backend->Close("the next one");
+  }
+}
+
+TEST_F(ConnectionTest, WhoIsTooOldToSayItsRoleServes) {
+  shard().handshake["HELLO"] = "-ERR unknown command 'HELLO'\r\n";
+  Send(askers.emplace_back(Get("a")));
+  EXPECT_EQ(shard().Requests(), "GET a");
+  EXPECT_EQ(link->role().said.role, ServerRole::kUnknown);
+}
+
+TEST_F(ConnectionTest, ASentinelIsNoShard) {
+  shard().handshake["HELLO"] = "*2\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n";
+  Asker& asker = askers.emplace_back(Get("a"));
+  Send(asker);
+  EXPECT_EQ(asker.told(), "-NOTAPPLIED shard a: it is a Sentinel, which has no keys|");
+}
+
+// The write's refusal is the sign; every connection goes, and reads are not answered from there.
+TEST_F(ConnectionTest, APrimaryThatBecameAReplicaIsFoundOut) {
+  Send(askers.emplace_back(Get("a")));
+  shard().Send("+1\r\n");
+  Connection* lent = backend->Borrow(3, 3);
+  lent->Prepare();
+  Turns();
+  ASSERT_TRUE(lent->ready());
+  EXPECT_FALSE(link->TakeSuspicion());
+  shard().role = "replica";
+  Asker& write = askers.emplace_back(Set("a"), false);
+  Send(write);
+  shard().Send("-READONLY You can't write against a read only replica.\r\n");
+  Turns();
+  EXPECT_THAT(write.told(), testing::StartsWith("-READONLY "));
+  ASSERT_TRUE(link->TakeSuspicion());
+  EXPECT_FALSE(link->TakeSuspicion());
+  backend->AskRole();
+  Turns();
+  EXPECT_TRUE(link->failing());
+  EXPECT_EQ(link->last_error(), "it is a replica of 10.0.0.1:6379");
+  backend->Tick(loop.Now());
+  EXPECT_FALSE(lent->ready());
+  Asker& read = askers.emplace_back(Get("a"));
+  Send(read);
+  EXPECT_EQ(read.told(), "-NOTAPPLIED shard a: it is a replica of 10.0.0.1:6379|");
+  backend->Return(lent);
+}
+
 TEST_F(ConnectionTest, ALoadingShardIsUsedAndSpeaksForItself) {
   shard().handshake["PING"] = "-LOADING wait\r\n";
   Asker& asker = askers.emplace_back(Get("a"));

@@ -112,6 +112,7 @@ class FakeShard {
   // Instead of what a healthy shard says to a command of the handshake; "": stays silent.
   std::map<std::string, std::string> handshake;
   std::vector<std::string> handshakes;  // all such commands, as received
+  std::string role = "master";          // or "replica", of 10.0.0.1:6379
   bool frozen = false;                  // accepts, but neither reads nor answers
   size_t pace = SIZE_MAX;               // bytes of answers that a connection gets in one Poll
 
@@ -145,7 +146,11 @@ class FakeShard {
     }
     std::string reply;
     const std::string name(args[0]);
-    if (request == "INFO server") {
+    if (request == "ROLE") {
+      reply = role == "master" ? "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+                               : "*5\r\n$5\r\nslave\r\n$8\r\n10.0.0.1\r\n:6379\r\n"
+                                 "$9\r\nconnected\r\n:7\r\n";
+    } else if (request == "INFO server") {
       const auto scripted = handshake.find("INFO");
       reply = scripted != handshake.end() ? scripted->second : "-ERR it does not say\r\n";
     } else if (name == "HELLO" || name == "AUTH" || name == "SELECT" || name == "PING") {
@@ -153,7 +158,7 @@ class FakeShard {
       const auto scripted = handshake.find(name);
       reply = scripted != handshake.end() ? scripted->second
               : name == "PING"            ? "+PONG\r\n"
-              : name == "HELLO"           ? "%1\r\n$5\r\nproto\r\n:3\r\n"
+              : name == "HELLO"           ? Hello(request == "HELLO 2" ? "*4" : "%2")
                                           : "+OK\r\n";
     } else {
       if (answer) reply = answer(request);
@@ -161,6 +166,10 @@ class FakeShard {
     }
     peer.output += reply;
     Write(peer);
+  }
+
+  std::string Hello(const std::string& head) const {
+    return head + "\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n+" + role + "\r\n";
   }
 
   void Write(Peer& peer) {

@@ -132,16 +132,18 @@ Task<std::string> ProxyShards(RecipeCall& call) {
     const ShardFigures& shard = figures.shards[i];
     const ShardLink& link = router.backend(i).link();
     const std::shared_ptr<const ServerFacts> facts = link.facts();
+    const ShardLink::Role role = link.role();
     text += fmt::format(
-        "name={},address={},state={},weight={},share={:.4f},connections={},requests={},replies={},"
+        "name={},address={},state={},role={},role_since={},weight={},share={:.4f},connections={},"
+        "requests={},replies={},"
         "connects={},losses={},timeouts={},resent={},not_applied={},uncertain={},failures={},{},"
         "version={},run_id={},last_error={}\n",
         shard.name, link.shard().address.ToString(), link.failing() ? "down" : "up",
-        topology.shards()[i].weight, topology.ShareOf(i), shard.connections, shard.requests,
-        shard.replies, shard.connects, shard.losses, shard.timeouts, shard.resent,
-        shard.not_applied, shard.uncertain, link.failures(), DescribeLatency(shard.latency),
-        facts == nullptr ? "" : facts->program(), facts == nullptr ? "" : facts->run_id,
-        link.last_error());
+        NameOf(role.said.role), role.since_unix(), topology.shards()[i].weight, topology.ShareOf(i),
+        shard.connections, shard.requests, shard.replies, shard.connects, shard.losses,
+        shard.timeouts, shard.resent, shard.not_applied, shard.uncertain, link.failures(),
+        DescribeLatency(shard.latency), facts == nullptr ? "" : facts->program(),
+        facts == nullptr ? "" : facts->run_id, link.last_error());
   }
   co_return TextReply(call, text);
 }

@@ -74,14 +74,17 @@ void AddShards(RecipeCall& call, const Figures& figures, std::vector<InfoField>&
   for (uint32_t i = 0; i < router.shard_count(); ++i) {
     const ShardLink& link = router.backend(i).link();
     const ShardFigures& shard = figures.shards[i];
+    const ShardLink::Role role = link.role();
     fields.push_back(
         {fmt::format("shard{}", i),
-         fmt::format("name={},address={},state={},weight={},share={:.4f},connections={},"
-                     "requests={},timeouts={},losses={},failures={},not_applied={},uncertain={},{}",
+         fmt::format("name={},address={},state={},role={},role_since={},weight={},share={:.4f},"
+                     "connections={},requests={},timeouts={},losses={},failures={},not_applied={},"
+                     "uncertain={},{}",
                      link.name(), link.shard().address.ToString(), link.failing() ? "down" : "up",
-                     topology.shards()[i].weight, topology.ShareOf(i), shard.connections,
-                     shard.requests, shard.timeouts, shard.losses, link.failures(),
-                     shard.not_applied, shard.uncertain, DescribeLatency(shard.latency))});
+                     NameOf(role.said.role), role.since_unix(), topology.shards()[i].weight,
+                     topology.ShareOf(i), shard.connections, shard.requests, shard.timeouts,
+                     shard.losses, link.failures(), shard.not_applied, shard.uncertain,
+                     DescribeLatency(shard.latency))});
   }
 }
 
