@@ -179,7 +179,7 @@ TEST_F(ConfigurationTest, ReplicasAreSaidToHaveNoEffect) {
   ConfigText config = Two();
   config.pool().shards[0].insert(config.pool().shards[0].size() - 1, ", replicas: ['h:1']");
   ProxyProcess proxy(config);
-  EXPECT_TRUE(proxy.LogSays("replicas: has no effect yet"));
+  EXPECT_TRUE(proxy.LogSays("replicas: has no effect"));
 }
 
 // What is written down is not read by the rules of a configuration: a shard at an address that a

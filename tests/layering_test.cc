@@ -69,11 +69,12 @@ std::vector<Row> MakeRows() {
         "command/call", "command/access", "command/gate", "command/serve", "command/script",
         "command/push"}},
       {"control/rebalance", {"move's", "move", "storage"}},
+      {"control/discovery", {"base", "resp", "net", "backend"}},
       {"admin", {"base", "metrics", "ring", "net"}},
       {"worker", {"command/operator's", "command/operator", "schedule", "session"}},
       {"server",
        {"command/rows's", "command/rows", "config", "schedule", "session", "control/rebalance",
-        "admin", "worker"}},
+        "control/discovery", "admin", "worker"}},
   };
   std::vector<Row> rows;
   const auto find = [&](const std::string& room) {
@@ -114,7 +115,7 @@ const std::vector<Library> kLibraries = {
     {"uv.h", {"net"}},
     {"uv/", {"net"}},
     {"yaml-cpp/", {"config"}},
-    {"hiredis", {"move"}},
+    {"hiredis", {"control/discovery", "move"}},
     {"sqlite3", {"storage"}},
     {"nlohmann/", {"admin", "server"}},
     {"xxhash.h", {"ring", "saga"}},

@@ -213,6 +213,7 @@ const MetricFamily kFamilies[] = {
     {"ringmaster_shard_up", kGauge, "pool, shard", "0 while the shard counts as gone and its commands fail at once.", [](const Overview& all, Samples& out) { for (const auto& shard : all.shards) out.Add({{"pool", shard.pool}, {"shard", shard.name}}, shard.failing ? 0 : 1); }},
     {"ringmaster_shard_primary", kGauge, "pool, shard", "1 while its server says that it is a primary. 0: it says another role, or none so far; a replica gets no commands.", Primaries},
     {"ringmaster_shard_role_since_seconds", kGauge, "pool, shard", "Since when it says its role, in Unix time; 0: it never said one.", EachShard<&S::role_since_unix>},
+    {"ringmaster_shard_switches_total", kCounter, "pool, shard", "Times that its commands went to another primary from then on, because the Sentinels said so.", EachShard<&S::switches>},
     {"ringmaster_shard_ring_share_ratio", kGauge, "pool, shard", "Share of the ring that it owns.", EachShard<&S::share>},
     {"ringmaster_shard_connections", kGauge, "pool, shard", "Connections to it now, of all workers.", EachShard<&S::connections>},
     {"ringmaster_shard_in_flight", kGauge, "pool, shard", "Requests sent or waiting to be sent to it, looked at every 0.1 s.", EachShard<&S::in_flight>},

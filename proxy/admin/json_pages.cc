@@ -127,6 +127,7 @@ std::string ShardsPage(const Overview& all) {
                     {"up", !shard.failing},
                     {"role", shard.role},
                     {"role_since_unix", shard.role_since_unix},
+                    {"switches", shard.switches},
                     {"last_error", shard.last_error},
                     {"ring_share", shard.share},
                     {"connections", shard.connections},

@@ -60,6 +60,7 @@ struct ShardOverview {
   bool failing = false;
   std::string role = {};        // as its server said last, in Redis's words
   double role_since_unix = 0;   // 0: it never said one
+  uint64_t switches = 0;        // to another primary
   std::string last_error = {};  // empty: healthy
   double share = 0;             // of the ring's positions
   uint64_t connections = 0;     // now

@@ -194,6 +194,8 @@ void Connection::Connect(TimePoint now) {
     if (owner_ != nullptr) owner_->OnCrowded();
     return;
   }
+  // First: it is looked at again until the connection goes, so no switch is missed in between.
+  revoked_ = link_.revoked();
   if (!link_.AllowAttempt(now)) {
     state_ = State::kWaiting;
     return;
@@ -201,9 +203,9 @@ void Connection::Connect(TimePoint now) {
   state_ = State::kConnecting;
   link_.OnConnecting(true);
   progress_ = now;
-  connector_ = std::make_unique<Connector>(context_.loop, link_.shard().address,
-                                           link_.limits().connect_timeout,
-                                           [this](Result<int> fd) { OnConnected(std::move(fd)); });
+  connector_ =
+      std::make_unique<Connector>(context_.loop, link_.address(), link_.limits().connect_timeout,
+                                  [this](Result<int> fd) { OnConnected(std::move(fd)); });
 }
 
 void Connection::OnConnected(Result<int> fd) {
@@ -214,7 +216,9 @@ void Connection::OnConnected(Result<int> fd) {
   }
   stream_ = std::make_unique<Stream>(context_.loop, *fd);
   if (link_.shard().tls != nullptr) {
-    const Status started = stream_->StartTls(*link_.shard().tls, link_.shard().tls_server_name);
+    const ShardAddress& shard = link_.shard();
+    const Status started = stream_->StartTls(
+        *shard.tls, shard.tls_name_is_host ? link_.address().host : shard.tls_server_name);
     if (!started) {
       Lose(started.error().text, true);
       return;
@@ -264,7 +268,6 @@ void Connection::StartHandshake() {
   name_left_ = shard.client_name.empty() ? 0 : handshake_left_ - before_name;
   role_left_ = handshake_left_ - before_name + 1;
   replica_ = asks_primary_ = false;
-  revoked_ = link_.revoked();
   state_ = State::kHandshake;
   handshake_.Put(bytes);
   Touch();
@@ -648,8 +651,9 @@ void Connection::ExpireWaiting(TimePoint now) {
 
 void Connection::Tick(TimePoint now) {
   const BackendLimits& limits = link_.limits();
+  const bool goes = state_ == State::kReady || connector_ != nullptr || stream_ != nullptr;
+  if (goes && link_.revoked() != revoked_) return Lose("another server is its primary now", false);
   if (state_ == State::kReady) {
-    if (link_.revoked() != revoked_) return Lose("its server said that it is no primary", false);
     // While a request's end is still to come and all before it is out, it is our client that is
     // slow.
     const bool asker_slow = streaming_ && head_ == tail_ && output_.empty();

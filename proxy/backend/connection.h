@@ -236,7 +236,7 @@ class Connection : public ListHook<>, public ListHook<PausedTag> {
   int handshake_left_ = 0;  // replies of the handshake still to come
   int name_left_ = 0;       // as many when that to the connection's name is next
   int role_left_ = 0;       // as many when that to HELLO is
-  uint32_t revoked_ = 0;    // the link's when the handshake began
+  uint32_t revoked_ = 0;    // the link's when it began to connect
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<Stream> stream_;
   Output handshake_;  // goes out before output_

@@ -1,5 +1,5 @@
-// What a server says that it is. Only a primary gets commands: what a replica takes is lost, what it
-// tells may be old.
+// What a server says that it is. Only a primary gets commands: what a replica takes is lost, what
+// it tells may be old.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "backend/shard_link.h"
 
+#include <utility>
+
 namespace ringmaster {
 namespace {
 
@@ -25,7 +27,24 @@ const char* Meaning(ShardRefusal refusal) {
 
 }  // namespace
 
+ShardLink::ShardLink(ShardAddress shard, const BackendLimits& limits, uint64_t seed,
+                     std::shared_ptr<ShardPlace> place)
+    : shard_(std::move(shard)),
+      limits_(limits),
+      place_(place != nullptr ? std::move(place) : std::make_shared<ShardPlace>(shard_.address)),
+      breaker_(BreakerOptions{}, seed) {}
+
+void ShardLink::OnSwitched() {
+  const MutexLock lock(mutex_);
+  breaker_.OnSuccess();
+  last_error_.clear();
+  failing_.store(false, std::memory_order_relaxed);
+  facts_at_ = TimePoint{};
+  role_ = Role();
+}
+
 bool ShardLink::AllowAttempt(TimePoint now) {
+  if (!place_->open()) return false;
   const MutexLock lock(mutex_);
   return breaker_.AllowAttempt(now);
 }
@@ -38,7 +57,7 @@ TimePoint ShardLink::NextAttempt(TimePoint now) {
 void ShardLink::OnConnected(TimePoint) {
   const MutexLock lock(mutex_);
   if (breaker_.failures() > 0) {
-    LogInfo("shard {} at {} answers again", shard_.name, shard_.address.ToString());
+    LogInfo("shard {} at {} answers again", shard_.name, address().ToString());
   }
   breaker_.OnSuccess();
   last_error_.clear();
@@ -47,6 +66,7 @@ void ShardLink::OnConnected(TimePoint) {
 
 void ShardLink::OnFailure(TimePoint now, const std::string& why) {
   const MutexLock lock(mutex_);
+  place_->Doubt();
   breaker_.OnFailure(now);
   last_error_ = why;
   failures_.fetch_add(1, std::memory_order_relaxed);
@@ -54,10 +74,10 @@ void ShardLink::OnFailure(TimePoint now, const std::string& why) {
   uint64_t held = 0;
   if (breaker_.open() && !was_failing) {
     LogError("shard {} at {} is unavailable, its commands fail at once until it answers: {}",
-             shard_.name, shard_.address.ToString(), why);
+             shard_.name, address().ToString(), why);
   } else if (log_limiter_.Allow(now, &held)) {
     LogWarning("shard {} at {}: {} ({} more since the last such line)", shard_.name,
-               shard_.address.ToString(), why, held);
+               address().ToString(), why, held);
   }
 }
 
@@ -67,7 +87,7 @@ void ShardLink::OnRefusal(ShardRefusal refusal, TimePoint now) {
       refused_at_[static_cast<size_t>(refusal)].exchange(at, std::memory_order_relaxed);
   if (before != 0 && Duration(at - before) < kForgotten) return;
   LogWarning("shard {} at {} answers {}; further ones are counted (shard_refusals)", shard_.name,
-             shard_.address.ToString(), Meaning(refusal));
+             address().ToString(), Meaning(refusal));
 }
 
 ShardLink::Role ShardLink::role() const {
@@ -84,7 +104,7 @@ void ShardLink::OnRole(TimePoint now, const RoleAnswer& said) {
   role_.said = said;
   if (said.serves()) {
     if (!before.serves()) {
-      LogInfo("shard {} at {}: {} again", shard_.name, shard_.address.ToString(), said.Text());
+      LogInfo("shard {} at {}: {} again", shard_.name, address().ToString(), said.Text());
     }
     return;
   }
@@ -92,10 +112,11 @@ void ShardLink::OnRole(TimePoint now, const RoleAnswer& said) {
   last_error_ = said.Text();
   failures_.fetch_add(1, std::memory_order_relaxed);
   failing_.store(true, std::memory_order_relaxed);
-  revoked_.fetch_add(1, std::memory_order_relaxed);
+  place_->Revoke();
+  place_->Doubt();
   if (before == said) return;
   LogError("shard {} at {}: {}; it gets no commands until it is a primary", shard_.name,
-           shard_.address.ToString(), said.Text());
+           address().ToString(), said.Text());
 }
 
 std::string ShardLink::last_error() const {
@@ -123,7 +144,7 @@ void ShardLink::OnFacts(TimePoint now, ServerFacts facts) {
   facts_at_ = now;
   if (facts_ != nullptr && *facts_ == facts) return;
   if (facts_ != nullptr && facts_->redis_version != facts.redis_version) {
-    LogInfo("shard {} at {} is now version {}, it was {}", shard_.name, shard_.address.ToString(),
+    LogInfo("shard {} at {} is now version {}, it was {}", shard_.name, address().ToString(),
             facts.redis_version, facts_->redis_version);
   }
   facts_ = std::make_shared<const ServerFacts>(std::move(facts));

@@ -11,6 +11,7 @@
 #include "backend/breaker.h"
 #include "backend/server_facts.h"
 #include "backend/server_role.h"
+#include "backend/shard_place.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,11 +23,13 @@ namespace ringmaster {
 
 struct ShardAddress {
   std::string name;
-  Address address;
+  Address address;  // in the configuration: of one that is followed, where it is looked for first
+  std::string master;  // how Sentinels call it; empty: it stays where it is
   std::string username;
   std::string password;
   std::shared_ptr<TlsContext> tls;  // empty: plain
-  std::string tls_server_name;
+  std::string tls_server_name;      // empty: nobody looks
+  bool tls_name_is_host = false;    // then that of the address in use counts
   // How our connections are called there; empty: they have no name.
   std::string client_name;
 };
@@ -44,12 +47,18 @@ struct BackendLimits {
 // Any thread; the mutex is taken only when a connection comes up or breaks.
 class ShardLink {
  public:
-  ShardLink(ShardAddress shard, const BackendLimits& limits, uint64_t seed)
-      : shard_(std::move(shard)), limits_(limits), breaker_(BreakerOptions{}, seed) {}
+  // `place`: that of one that is followed; empty: it is where `shard` says.
+  ShardLink(ShardAddress shard, const BackendLimits& limits, uint64_t seed,
+            std::shared_ptr<ShardPlace> place = nullptr);
 
   const ShardAddress& shard() const { return shard_; }
   const std::string& name() const { return shard_.name; }
   const BackendLimits& limits() const { return limits_; }
+  const std::shared_ptr<ShardPlace>& place() const { return place_; }
+  // Where it is now.
+  Address address() const { return place_->address(); }
+  // It is another server by now: what was known of the one before says nothing.
+  void OnSwitched();
 
   // Commands for the shard should fail at once.
   bool failing() const { return failing_.load(std::memory_order_relaxed); }
@@ -93,10 +102,13 @@ class ShardLink {
   // It said so. Of one that does not serve the commands fail at once, and connections that came up
   // before (their `revoked()` is an earlier one) are to be closed.
   void OnRole(TimePoint now, const RoleAnswer& said);
-  uint32_t revoked() const { return revoked_.load(std::memory_order_relaxed); }
+  uint32_t revoked() const { return place_->life(); }
   // Its role may be another by now: it refuses what a primary takes, or a connection broke.
   // TakeSuspicion: true for the one who is to ask.
-  void Suspect() { suspected_.store(true, std::memory_order_relaxed); }
+  void Suspect() {
+    suspected_.store(true, std::memory_order_relaxed);
+    place_->Doubt();
+  }
   bool TakeSuspicion() {
     return suspected_.load(std::memory_order_relaxed) &&
            suspected_.exchange(false, std::memory_order_relaxed);
@@ -111,6 +123,7 @@ class ShardLink {
 
   const ShardAddress shard_;
   const BackendLimits limits_;
+  const std::shared_ptr<ShardPlace> place_;
   mutable Mutex mutex_;
   Breaker breaker_ RM_GUARDED_BY(mutex_);
   std::string last_error_ RM_GUARDED_BY(mutex_);
@@ -119,7 +132,6 @@ class ShardLink {
   Role role_ RM_GUARDED_BY(mutex_);
   std::atomic<bool> failing_{false};
   std::atomic<uint64_t> failures_{0};
-  std::atomic<uint32_t> revoked_{0};
   std::atomic<bool> suspected_{false};
   std::atomic<int> scripts_{0};
   std::atomic<int> connecting_{0};

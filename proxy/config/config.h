@@ -49,6 +49,7 @@ struct ShardConfig {
   std::string password;  // empty: none
   TlsConfig tls;
   std::vector<Address> replicas;
+  std::string master = {};  // how the pool's Sentinels call it, unique; empty: they do not know it
   bool operator==(const ShardConfig&) const = default;
 };
 
@@ -69,10 +70,19 @@ struct UserConfig {
   bool operator==(const UserConfig&) const = default;
 };
 
+// Who says where the primaries of a pool's shards are.
+struct SentinelsConfig {
+  std::vector<Address> addresses;  // empty: nobody
+  std::string username;            // empty: their default user
+  std::string password;            // empty: none
+  bool operator==(const SentinelsConfig&) const = default;
+};
+
 struct PoolConfig {
   std::string name = "main";
   std::vector<ListenConfig> listen;  // at least one; by default 127.0.0.1:6380
   RingConfig ring;
+  SentinelsConfig sentinels;
   std::vector<ShardConfig> shards;  // at least one
   uint32_t databases = 16;
   std::vector<UserConfig> users;  // empty: a default user without password who may do all

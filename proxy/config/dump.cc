@@ -94,6 +94,7 @@ class Dumper {
     Put("virtual_nodes", pool.ring.virtual_nodes);
     Put("hash_tag", pool.ring.hash_tag);
     End();
+    if (!pool.sentinels.addresses.empty()) Sentinels(pool.sentinels);
     Key("shards");
     out_ << YAML::BeginSeq;
     for (const ShardConfig& shard : pool.shards) Shard(shard);
@@ -106,6 +107,19 @@ class Dumper {
       out_ << YAML::EndSeq;
     }
     out_ << YAML::EndMap;
+  }
+
+  void Sentinels(const SentinelsConfig& sentinels) {
+    std::vector<std::string> addresses;
+    for (const Address& address : sentinels.addresses) addresses.push_back(address.ToString());
+    Begin("sentinels");
+    Put("addresses", addresses);
+    PutIfAny("username", sentinels.username);
+    if (!sentinels.password.empty()) {
+      Key("password");
+      Secret(sentinels.password);
+    }
+    End();
   }
 
   void Listen(const ListenConfig& listen) {
@@ -126,6 +140,7 @@ class Dumper {
     out_ << YAML::BeginMap;
     Put("name", shard.name);
     Put("address", shard.address.ToString());
+    PutIfAny("master", shard.master);
     Put("weight", shard.weight);
     PutIfAny("username", shard.username);
     if (!shard.password.empty()) {

@@ -12,6 +12,7 @@ constexpr size_t kMaxPools = 64;
 constexpr size_t kMaxListen = 64;
 constexpr size_t kMaxShards = 4096;
 constexpr size_t kMaxReplicas = 16;
+constexpr size_t kMaxSentinels = 32;
 constexpr int64_t kMaxWeight = 100'000;
 constexpr int64_t kMaxVirtualNodes = 65536;
 constexpr uint64_t kMaxRingPoints = uint64_t{1} << 24;  // Topology builds no more
@@ -99,6 +100,43 @@ std::vector<ListenConfig> ParseListen(Section& pool, const std::string& owner,
   return all;
 }
 
+SentinelsConfig ParseSentinels(const YamlValue& value, const std::string& path,
+                               Problems& problems) {
+  SentinelsConfig sentinels;
+  Section section(&value, path, problems);
+  const YamlValue* list = section.Find("addresses");
+  if (list == nullptr && section.readable()) {
+    section.Complain("the Sentinels' addresses are missing: add addresses");
+  }
+  if (list != nullptr) {
+    const std::string below = section.PathOf("addresses");
+    const auto elements = ListElements(*list, kMaxSentinels, below, problems);
+    for (size_t i = 0; i < elements.size(); ++i) {
+      const std::string at = fmt::format("{}[{}]", below, i);
+      const auto address = ParseAddressValue(elements[i], at, problems);
+      if (!address) continue;
+      if (address->kind == Address::kUnix) {
+        problems.Add(elements[i].at, at + ": a Sentinel has a host and a port");
+      } else if (std::count(sentinels.addresses.begin(), sentinels.addresses.end(), *address) > 0) {
+        problems.Add(elements[i].at, at + ": it is there already: each Sentinel has one voice");
+      } else {
+        sentinels.addresses.push_back(*address);
+      }
+    }
+  }
+  section.Read("username", sentinels.username);
+  section.Read("password", sentinels.password);
+  if (!sentinels.username.empty() && sentinels.password.empty()) {
+    section.Complain("a username needs its password: add password");
+  }
+  if (const YamlValue* tls = section.Find("tls")) {
+    section.Complain(*tls, "tls",
+                     "Sentinels are reached without TLS: the library that asks them has none; "
+                     "remove it, and ask them over a network that nobody else is in");
+  }
+  return sentinels;
+}
+
 // What places a shard without a name: its address, and with ketama the text that twemproxy hashes
 // for a server without an alias, so that no key moves (conf_add_server in twemproxy's nc_conf.c).
 std::string DefaultName(const Address& address, const RingConfig& ring) {
@@ -153,6 +191,7 @@ class ShardsParser {
       section.Complain("the shard's address is missing: add address");
     }
     if (address) shard.address = *address;
+    ReadMaster(section, shard, name != nullptr);
     if (address || name != nullptr) Name(shard, name, section.at(), path);
     section.ReadInteger("weight", 1, kMaxWeight, shard.weight);
     section.Read("username", shard.username);
@@ -177,6 +216,20 @@ class ShardsParser {
     return shard;
   }
 
+  // One that may move to another address is not called by that.
+  void ReadMaster(Section& section, ShardConfig& shard, bool named) {
+    const YamlValue* master = section.FindText("master");
+    if (master == nullptr) return;
+    section.Read("master", shard.master);
+    CheckName(shard.master, master->at, section.PathOf("master"), problems_);
+    const auto [first, fresh] = masters_.emplace(shard.master, master->at.line);
+    if (!fresh) {
+      section.Complain(*master, "master",
+                       fmt::format("the shard on line {} has this one already", first->second));
+    }
+    if (!named) shard.name = shard.master;
+  }
+
   std::optional<Address> TakeAddress(const YamlValue& value, const std::string& path) {
     auto address = ParseAddressValue(value, path, problems_);
     if (!address) return address;
@@ -192,7 +245,7 @@ class ShardsParser {
 
   void Name(ShardConfig& shard, const YamlValue* name, Position whole, const std::string& path) {
     const Position at = name != nullptr ? name->at : whole;
-    if (name == nullptr) shard.name = DefaultName(shard.address, ring_);
+    if (name == nullptr && shard.name.empty()) shard.name = DefaultName(shard.address, ring_);
     CheckName(shard.name, at, path + ".name", problems_);
     const auto [first, fresh] = names_.emplace(shard.name, at.line);
     if (!fresh && (name != nullptr || !shard.name.empty())) {
@@ -206,6 +259,7 @@ class ShardsParser {
   std::vector<PlacedAddress>& seen_;
   std::map<std::string, int> names_;      // and the line of the first
   std::map<std::string, int> addresses_;  // likewise
+  std::map<std::string, int> masters_;    // likewise
 };
 
 PoolConfig ParsePool(const YamlValue& value, const std::string& path, ListenClaims& claims,
@@ -228,10 +282,23 @@ PoolConfig ParsePool(const YamlValue& value, const std::string& path, ListenClai
   }
   pool.listen = ParseListen(section, fmt::format("pool '{}'", Printable(pool.name, 64)), claims);
   pool.ring = ParseRing(section.Find("ring"), section.PathOf("ring"), problems);
+  const YamlValue* sentinels = section.Find("sentinels");
+  if (sentinels != nullptr) {
+    pool.sentinels = ParseSentinels(*sentinels, section.PathOf("sentinels"), problems);
+  }
   if (const YamlValue* list = section.Find("shards")) {
     pool.shards = ShardsParser(pool.ring, problems, shards).Parse(*list, section.PathOf("shards"));
   } else if (section.readable()) {
     section.Complain("the shards are missing: add shards with at least one address");
+  }
+  const bool followed = std::any_of(pool.shards.begin(), pool.shards.end(),
+                                    [](const ShardConfig& each) { return !each.master.empty(); });
+  if (followed && sentinels == nullptr) {
+    section.Complain("a shard has a master, and nobody can say where that is: add sentinels");
+  }
+  if (!followed && sentinels != nullptr) {
+    section.Complain(*sentinels, "sentinels",
+                     "no shard says which of their masters it is: add master to the shards");
   }
   section.ReadInteger("databases", 1, kMaxDatabases, pool.databases);
   pool.users = ParseUsers(section);

@@ -77,7 +77,12 @@ void ShardClient::Drop(const std::string& why) {
   due_ = 0;
 }
 
+bool ShardClient::Superseded() const {
+  return target_.place != nullptr && target_.place->life() != life_;
+}
+
 Status ShardClient::Ready() {
+  if (context_ != nullptr && Superseded()) Drop("another server is its primary now");
   if (context_ != nullptr) return Done();
   if (cancelled_) return Error{ErrorCode::kUnavailable, "stopping"};
   if (const Status connected = Connect(); !connected) {
@@ -97,7 +102,11 @@ Error ShardClient::Failed(const std::string& why) const {
 }
 
 Status ShardClient::Connect() {
-  const Address& at = target_.address;
+  if (target_.place != nullptr) life_ = target_.place->life();
+  if (target_.place != nullptr && !target_.place->open()) {
+    return Failed("another server is about to be its primary");
+  }
+  const Address at = target_.place != nullptr ? target_.place->address() : target_.address;
   const timeval timeout = TimevalOf(connect_timeout_);
   context_ = at.kind == Address::kUnix ? redisConnectUnixWithTimeout(at.path.c_str(), timeout)
                                        : redisConnectWithTimeout(at.host.c_str(), at.port, timeout);
@@ -120,8 +129,10 @@ Status ShardClient::Connect() {
 Status ShardClient::SecureIt() {
   Result<std::shared_ptr<TlsContext>> context = TlsContext::Client(*target_.tls);
   if (!context) return Failed(context.error().text);
-  Result<std::unique_ptr<BlockingTls>> tls =
-      BlockingTls::Connect(*context, context_->fd, target_.tls_server_name);
+  Result<std::unique_ptr<BlockingTls>> tls = BlockingTls::Connect(
+      *context, context_->fd,
+      target_.tls_name_is_host && target_.place != nullptr ? target_.place->address().host
+                                                           : target_.tls_server_name);
   if (!tls) return Failed(tls.error().text);
   tls_ = std::move(*tls);
   return Done();
@@ -176,6 +187,7 @@ Status ShardClient::Fence() {
 }
 
 void ShardClient::Append(const Args& args) {
+  if (context_ != nullptr && Superseded()) Drop("another server is its primary now");
   if (context_ == nullptr) return;
   std::vector<const char*> data;
   std::vector<size_t> sizes;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/shard_place.h"
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -31,6 +32,9 @@ struct ShardTarget {
   std::string password;
   std::optional<TlsOptions> tls;  // its files are read at each connecting; none: plain
   std::string tls_server_name;    // expected in the certificate; empty: nobody looks
+  // Of one that is followed: where it is now, in place of `address`. Otherwise empty.
+  std::shared_ptr<ShardPlace> place = nullptr;
+  bool tls_name_is_host = false;
 };
 
 class ShardReply {
@@ -110,6 +114,7 @@ class ShardClient {
   void Cancel();
 
  private:
+  bool Superseded() const;
   Status Connect();
   Status SecureIt();
   Status Greet();
@@ -137,6 +142,7 @@ class ShardClient {
   std::string run_id_;
   int64_t in_doubt_id_ = 0;
   std::string in_doubt_run_id_;
+  uint32_t life_ = 0;  // the place's when it began to connect
   std::string error_;
 };
 

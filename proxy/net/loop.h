@@ -47,7 +47,9 @@ class Loop {
   // What it is at, for a watchdog.
   const Pulse& pulse() const { return pulse_; }
 
-  uv_loop_s* raw() { return loop_; }  // for net/ only, as the next
+  // For net/ and hiredis's adapter.
+  uv_loop_s* raw() { return loop_; }
+  // For net/ only.
   static void Note(const uv_loop_s* loop, Pulse::At at);
 
  private:

@@ -139,6 +139,12 @@ class Compiler {
 
   void Shards(size_t pool) {
     const auto& shards = config().pools[pool].shards;
+    if (!config().pools[pool].sentinels.addresses.empty() &&
+        config().rebalance.durable_move != DurableMove::kReplica) {
+      Note({"pools", Number(pool), "sentinels"},
+           "a key that has just moved can be lost with a primary that fails before a replica has "
+           "it: set rebalance.durable_move to replica");
+    }
     for (size_t i = 0; i < shards.size(); ++i) {
       const Path path = {"pools", Number(pool), "shards", Number(i)};
       const auto below = [&](const char* key) {
@@ -151,8 +157,8 @@ class Compiler {
       }
       if (!shards[i].replicas.empty()) {
         Note(below("replicas"),
-             "has no effect yet: nobody takes the shard's place when it fails, and nothing is read "
-             "from its replicas");
+             "has no effect: nothing is read from replicas, and which of them takes the shard's "
+             "place is said by the pool's Sentinels (sentinels, master)");
       }
     }
   }

@@ -251,7 +251,9 @@ std::vector<Overviews::Reach> Overviews::Reaches() const {
           std::find_if(pool.shards.begin(), pool.shards.end(),
                        [&](const ShardConfig& each) { return each.name == shard.name; });
       // Of one that is about to leave the movers know better.
-      if (at != pool.shards.end()) reach.unknown.push_back({shard.name, MakeTarget(*at)});
+      if (at != pool.shards.end())
+        reach.unknown.push_back(
+            {shard.name, MakeTarget(*at, from_.status.places->Of(pool.name, *at))});
     }
     RebalanceOverview ring;
     from_.rebalancers[reaches.size() - 1]->Describe(ring);
@@ -327,13 +329,14 @@ void Overviews::FillShards(Overview& out) const {
       ShardOverview& each = out.shards.emplace_back();
       each.pool = from_.status.config().pools[pool].name;
       each.name = link.name();
-      each.address = link.shard().address.ToString();
+      each.address = link.address().ToString();
       each.in_ring = !snapshot.topology->shards()[i].absent;
       each.failing = link.failing();
       each.last_error = link.last_error();
       const ShardLink::Role role = link.role();
       each.role = NameOf(role.said.role);
       each.role_since_unix = Seconds(role.since);
+      each.switches = link.place()->switches();
       each.failures = link.failures();
       each.share = snapshot.topology->ShareOf(i);
     }

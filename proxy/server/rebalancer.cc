@@ -246,7 +246,7 @@ void Rebalancer::CheckShards() {
   MoveCheckOptions options = CheckOptions();
   options.move = next_move_;
   for (const ShardConfig& shard : ShardsOf(*next_move_, next_from_.pool, next_to_.pool)) {
-    options.targets.push_back(MakeTarget(shard));
+    options.targets.push_back(TargetOf(shard));
   }
   options.reversal = coordinator_.reversing();
   options.mark = MarkOf(next_from_, &next_to_);
@@ -326,7 +326,7 @@ void Rebalancer::MakeMovers() {
   MoverContext& context = set->context;
   context.move = move_;
   for (const ShardConfig& shard : ShardsOf(*move_, ring_.pool, next_.pool)) {
-    context.targets.push_back(MakeTarget(shard));
+    context.targets.push_back(TargetOf(shard));
   }
   context.client_name = NameOf("mover");
   context.databases = static_cast<int>(Wanted().databases);

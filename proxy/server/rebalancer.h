@@ -22,6 +22,7 @@
 #include "net/timer.h"
 #include "route/router.h"
 #include "server/compile.h"
+#include "server/snapshot.h"
 
 namespace ringmaster {
 
@@ -79,6 +80,8 @@ class Rebalancer {
   static std::string DigestOf(const PoolConfig& pool);
   void TellOfMissing() const;
   std::string WorkersName() const;
+  LinkOptions Links() const;
+  ShardTarget TargetOf(const ShardConfig& shard) const;
   RingMark MarkOf(const Ring& ring, const Ring* next) const;
   MoveCheckOptions CheckOptions() const;
   void MarkShards();

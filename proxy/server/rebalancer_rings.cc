@@ -81,12 +81,12 @@ Result<std::shared_ptr<const RouteSnapshot>> Rebalancer::SnapshotOf(
     const Ring& ring, const Ring& next, const CompiledConfig& compiled) const {
   if (move_ != nullptr) {
     return MakeSnapshot(ShardsOf(*move_, ring.pool, next.pool), compiled.config(),
-                        compiled.shard_tls, snapshot_, move_->to(), move_, WorkersName());
+                        compiled.shard_tls, snapshot_, move_->to(), move_, Links());
   }
   auto topology = Topology::Build(SpecOf(ring.pool), ring.epoch);
   if (!topology) return topology.error();
   return MakeSnapshot(ring.pool.shards, compiled.config(), compiled.shard_tls, snapshot_, *topology,
-                      nullptr, WorkersName());
+                      nullptr, Links());
 }
 
 Status Rebalancer::MakeCurrent() {
@@ -171,6 +171,12 @@ void Rebalancer::TellOfMissing() const {
   }
 }
 
+LinkOptions Rebalancer::Links() const { return {Wanted().name, WorkersName(), status_.places}; }
+
+ShardTarget Rebalancer::TargetOf(const ShardConfig& shard) const {
+  return MakeTarget(shard, status_.places->Of(Wanted().name, shard));
+}
+
 std::string Rebalancer::WorkersName() const {
   return NameOf(std::string(RingMark::kWorker) + ConnectionWord(Wanted().name)).name;
 }
@@ -216,7 +222,7 @@ void Rebalancer::MarkShards() {
   options.claim = move_ != nullptr;
   std::vector<ShardTarget> targets;
   for (const ShardConfig& shard : (move_ != nullptr ? next_ : ring_).pool.shards) {
-    targets.push_back(MakeTarget(shard));
+    targets.push_back(TargetOf(shard));
   }
   executor_.Run([this, options, targets] {
     const std::string wrong = LookAtMarks(targets, options);

@@ -46,6 +46,7 @@ Server::Server(std::string config_file)
                  [this](const Door& door, int fd) {
                    door.pool ? workers_->Accept(fd, *door.pool, door.tls) : overviews_->Serve(fd);
                  }),
+      primaries_(mailbox_, status_, workers_, rebalancers_),
       drain_deadline_(loop_, [this] { Stop(true); }),
       heartbeat_(loop_, [] {}) {
   status_.version = RINGMASTER_VERSION;
@@ -60,6 +61,7 @@ Server::~Server() {
   errands_.Stop();
   listeners_.CloseAll();
   overviews_.reset();
+  primaries_.Stop();
   watchdog_.Stop();
   if (waiter_.joinable()) waiter_.join();
   if (workers_ != nullptr) workers_->Stop();
@@ -78,7 +80,9 @@ Status Server::Start(ConfigFile file) {
       config().workers != 0 ? config().workers : std::max(1U, std::thread::hardware_concurrency());
   client_limit_.Configure(config().limits.clients);
   if (Status opened = state_.Open(compiled()); !opened) return opened;
-  const ShardSurvey survey = SurveyShards(compiled(), table_, {}, stopping_errands_);
+  primaries_.Begin();
+  const ShardSurvey survey =
+      SurveyShards(compiled(), table_, {}, *status_.places, stopping_errands_);
   if (!survey.mistakes.empty()) {
     return Error{ErrorCode::kInvalid, fmt::format("{}", fmt::join(survey.mistakes, "\n"))};
   }

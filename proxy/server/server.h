@@ -23,6 +23,7 @@
 #include "server/listeners.h"
 #include "server/operations.h"
 #include "server/overviews.h"
+#include "server/primaries.h"
 #include "server/rebalancer.h"
 #include "server/state.h"
 #include "server/status.h"
@@ -88,6 +89,7 @@ class Server {
   std::unique_ptr<WorkerGroup> workers_;  // while it serves
   Listeners listeners_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
+  Primaries primaries_;
   Timer drain_deadline_;
   Timer heartbeat_;  // so that the main loop turns, also while nothing happens
   Watchdog watchdog_;

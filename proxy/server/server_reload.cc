@@ -47,7 +47,8 @@ Server::Read Server::ReadAgain(const std::vector<PoolLinks>& serving) const {
       if (facts != nullptr && !facts->run_id.empty()) known[{pool, link->name()}] = facts->run_id;
     }
   }
-  ShardSurvey survey = SurveyShards(**compiled, table_, known, stopping_errands_);
+  ShardSurvey survey =
+      SurveyShards(**compiled, table_, known, *status_.places, stopping_errands_);
   if (!survey.mistakes.empty()) {
     return Error{ErrorCode::kInvalid, fmt::format("{}", fmt::join(survey.mistakes, "\n"))};
   }
@@ -117,6 +118,7 @@ std::string Server::Commit(uint64_t asker, Prepared prepared) {
     });
     changes += (changes.empty() ? "" : "; ") + rebalancers_[i]->Use(*prepared.rings[i]);
   }
+  primaries_.Follow();
   return changes;
 }
 

@@ -41,9 +41,12 @@ std::vector<std::string> AddedCommands(const CompiledConfig& compiled, const Com
   return names;
 }
 
-void Ask(const CompiledConfig& compiled, const std::vector<std::string>& commands, Asked& asked) {
+void Ask(const CompiledConfig& compiled, ShardPlaces& places,
+         const std::vector<std::string>& commands, Asked& asked) {
   const Config& config = compiled.config();
-  ShardClient client(MakeTarget(config.pools[asked.pool].shards[asked.shard]), ShardClientName(),
+  const PoolConfig& pool = config.pools[asked.pool];
+  const ShardConfig& shard = pool.shards[asked.shard];
+  ShardClient client(MakeTarget(shard, places.Of(pool.name, shard)), ShardClientName(),
                      std::min(config.timeouts.connect, kEach),
                      std::min(config.timeouts.command, kEach));
   if (!client.Ready()) return;
@@ -62,13 +65,14 @@ void Ask(const CompiledConfig& compiled, const std::vector<std::string>& command
 }
 
 // All of them, some at a time.
-void AskAll(const CompiledConfig& compiled, const std::vector<std::string>& commands,
-            const std::atomic<bool>& stop, std::vector<Asked>& all) {
+void AskAll(const CompiledConfig& compiled, ShardPlaces& places,
+            const std::vector<std::string>& commands, const std::atomic<bool>& stop,
+            std::vector<Asked>& all) {
   const TimePoint until = MonotonicNow() + kAll;
   std::atomic<size_t> next{0};
   const auto work = [&] {
     for (size_t at = next++; at < all.size() && !stop && MonotonicNow() < until; at = next++) {
-      Ask(compiled, commands, all[at]);
+      Ask(compiled, places, commands, all[at]);
     }
   };
   std::vector<std::thread> threads;
@@ -157,7 +161,8 @@ void FindUnknown(const CompiledConfig& compiled, const CommandTable& table,
 }  // namespace
 
 ShardSurvey SurveyShards(const CompiledConfig& compiled, const CommandTable& table,
-                         const KnownServers& known, const std::atomic<bool>& stop) {
+                         const KnownServers& known, ShardPlaces& places,
+                         const std::atomic<bool>& stop) {
   const std::vector<std::string> commands = AddedCommands(compiled, table);
   std::vector<Asked> all;
   const auto& pools = compiled.config().pools;
@@ -170,7 +175,7 @@ ShardSurvey SurveyShards(const CompiledConfig& compiled, const CommandTable& tab
   }
   ShardSurvey survey;
   if (all.empty()) return survey;
-  AskAll(compiled, commands, stop, all);
+  AskAll(compiled, places, commands, stop, all);
   FindTwins(compiled, all, survey.mistakes);
   if (survey.mistakes.empty()) FindSwapped(compiled, all, known, survey.mistakes);
   FindUnknown(compiled, table, commands, all, survey.notes);

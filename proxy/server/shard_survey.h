@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "server/compile.h"
+#include "server/shard_places.h"
 
 namespace ringmaster {
 
@@ -29,6 +30,7 @@ struct ShardSurvey {
 
 // At most some seconds; soon over when `stop` becomes true. `known`: at a reload.
 ShardSurvey SurveyShards(const CompiledConfig& compiled, const CommandTable& table,
-                         const KnownServers& known, const std::atomic<bool>& stop);
+                         const KnownServers& known, ShardPlaces& places,
+                         const std::atomic<bool>& stop);
 
 }  // namespace ringmaster

@@ -1,5 +1,7 @@
 #include "server/snapshot.h"
 
+#include <utility>
+
 namespace ringmaster {
 namespace {
 
@@ -8,6 +10,12 @@ std::string ExpectedName(const ShardConfig& shard) {
   if (!shard.tls.enabled || !shard.tls.verify) return "";
   if (!shard.tls.server_name.empty()) return shard.tls.server_name;
   return shard.address.kind == Address::kTcp ? shard.address.host : "";
+}
+
+// Of one that is followed the host changes.
+bool NameIsHost(const ShardConfig& shard) {
+  return !shard.master.empty() && shard.tls.enabled && shard.tls.verify &&
+         shard.tls.server_name.empty();
 }
 
 bool SameLimits(const BackendLimits& a, const BackendLimits& b) {
@@ -23,8 +31,9 @@ std::shared_ptr<ShardLink> Known(const std::shared_ptr<const RouteSnapshot>& pre
   if (previous == nullptr) return nullptr;
   for (const std::shared_ptr<ShardLink>& link : previous->links) {
     const ShardAddress& at = link->shard();
-    if (at.name == shard.name && at.address == shard.address && at.username == shard.username &&
-        at.password == shard.password && at.tls == tls &&
+    const bool here = !shard.master.empty() || at.address == shard.address;
+    if (at.name == shard.name && at.master == shard.master && here &&
+        at.username == shard.username && at.password == shard.password && at.tls == tls &&
         at.tls_server_name == ExpectedName(shard) && SameLimits(link->limits(), limits)) {
       return link;
     }
@@ -52,13 +61,13 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch) {
   auto topology = Topology::Build(SpecOf(pool), epoch);
   if (!topology) return topology.error();
-  return MakeSnapshot(pool.shards, config, tls, previous, *topology, nullptr, "");
+  return MakeSnapshot(pool.shards, config, tls, previous, *topology, nullptr, {});
 }
 
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const std::vector<ShardConfig>& shards, const Config& config, const ShardTls& shard_tls,
     const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
-    std::shared_ptr<const RingMove> move, const std::string& client_name) {
+    std::shared_ptr<const RingMove> move, const LinkOptions& options) {
   auto snapshot = std::make_shared<RouteSnapshot>();
   const uint64_t epoch = topology->epoch();
   snapshot->topology = std::move(topology);
@@ -72,18 +81,29 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     if (!tls) return Error{tls.error().code, "shard " + shard.name + ": " + tls.error().text};
     std::shared_ptr<ShardLink> link = Known(previous, shard, *tls, limits);
     if (link == nullptr) {
+      ShardAddress at;
+      at.name = shard.name;
+      at.address = shard.address;
+      at.master = shard.master;
+      at.username = shard.username;
+      at.password = shard.password;
+      at.tls = *tls;
+      at.tls_server_name = ExpectedName(shard);
+      at.tls_name_is_host = NameIsHost(shard);
+      at.client_name = options.client_name;
       link = std::make_shared<ShardLink>(
-          ShardAddress{shard.name, shard.address, shard.username, shard.password, *tls,
-                       ExpectedName(shard), client_name},
-          limits, std::hash<std::string>()(shard.name) ^ epoch);
+          std::move(at), limits, std::hash<std::string>()(shard.name) ^ epoch,
+          options.places == nullptr ? nullptr : options.places->Of(options.pool, shard));
     }
     snapshot->links.push_back(std::move(link));
   }
   return std::shared_ptr<const RouteSnapshot>(std::move(snapshot));
 }
 
-ShardTarget MakeTarget(const ShardConfig& shard) {
+ShardTarget MakeTarget(const ShardConfig& shard, std::shared_ptr<ShardPlace> place) {
   ShardTarget target{shard.name, shard.address, shard.username, shard.password, {}, ""};
+  target.place = std::move(place);
+  target.tls_name_is_host = NameIsHost(shard);
   if (shard.tls.enabled) {
     target.tls = OptionsOf(shard.tls);
     target.tls_server_name = ExpectedName(shard);

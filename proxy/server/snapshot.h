@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "move/shard_client.h"
 #include "route/router.h"
+#include "server/shard_places.h"
 #include "server/shard_tls.h"
 
 namespace ringmaster {
@@ -18,14 +19,19 @@ TopologySpec SpecOf(const PoolConfig& pool);
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const PoolConfig& pool, const Config& config, const ShardTls& tls,
     const std::shared_ptr<const RouteSnapshot>& previous, uint64_t epoch);
+// What is the same for all links of a pool.
+struct LinkOptions {
+  std::string pool = {};
+  std::string client_name = {};              // how connections to the shards are called there
+  std::shared_ptr<ShardPlaces> places = {};  // empty: nobody is followed
+};
 // The same for a topology that is there already, `shards` at its indexes; `move` may be empty.
-// `client_name`: how connections to the shards are called there.
 Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
     const std::vector<ShardConfig>& shards, const Config& config, const ShardTls& tls,
     const std::shared_ptr<const RouteSnapshot>& previous, std::shared_ptr<const Topology> topology,
-    std::shared_ptr<const RingMove> move, const std::string& client_name);
+    std::shared_ptr<const RingMove> move, const LinkOptions& options);
 
-// How blocking clients reach it.
-ShardTarget MakeTarget(const ShardConfig& shard);
+// How blocking clients reach it, where it is by then. `place`: ShardPlaces::Of.
+ShardTarget MakeTarget(const ShardConfig& shard, std::shared_ptr<ShardPlace> place);
 
 }  // namespace ringmaster

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "server/compile.h"
+#include "server/shard_places.h"
 
 namespace ringmaster {
 
@@ -21,6 +22,7 @@ struct ServerStatus {
   Duration started_unix{};  // since 1970
   size_t workers = 1;
   std::shared_ptr<const CompiledConfig> compiled;  // the one that serves
+  std::shared_ptr<ShardPlaces> places = std::make_shared<ShardPlaces>();
   uint64_t reloads = 0;
   uint64_t reloads_refused = 0;
   bool stopping = false;

@@ -94,6 +94,7 @@ std::optional<Leaving> ReadShard(const Json& map) {
   if (shard.name.empty() || !address) return std::nullopt;
   shard.address = *address;
   shard.weight = NumberOf(map, "weight", 1);
+  shard.master = TextOf(map, "master");
   if (const auto login = map.find("login"); login != map.end() && login->is_object()) {
     read.has_login = true;
     shard.username = TextOf(*login, "username");
@@ -244,6 +245,7 @@ std::string WriteStoredRing(const PoolConfig& ring, const PoolConfig& wanted) {
                  {"address", ToJson(shard.address.ToString())},
                  {"weight", shard.weight},
                  {"tls", TlsOf(shard.tls, leaves)}};
+    if (leaves && !shard.master.empty()) each["master"] = ToJson(shard.master);
     if (leaves) {
       each["login"] = {{"username", ToJson(shard.username)}, {"password", ToJson(shard.password)}};
     }

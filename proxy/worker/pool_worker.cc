@@ -180,6 +180,9 @@ void PoolWorker::RenewUsers(uint64_t asker) {
   });
 }
 
+// Every connection is looked after there.
+void PoolWorker::CloseRevoked() { Tick(worker_.loop.Now()); }
+
 void PoolWorker::Tick(TimePoint now) {
   if (pause().what() != Pause::What::kNothing && pause().over(now)) pause().End();
   if (pause().what() == Pause::What::kNothing && worker_.metrics.paused.value() > 0) EndPause();

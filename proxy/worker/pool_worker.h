@@ -63,6 +63,9 @@ class PoolWorker final : public Proxy, public WorkerView {
   }
   void Configure(PoolSettings settings);
   void Use(std::shared_ptr<const RouteSnapshot> snapshot);
+  // Closes at once whatever is connected to a server that is its shard's no more
+  // (ShardPlace::Leave), and connects to where a shard is now for whoever waits.
+  void CloseRevoked();
   // The orders of a move (command/gate/move_gate.h).
   void Freeze(std::shared_ptr<const RingMove> move, std::function<void()> drained);
   void Thaw() { moves_.Thaw(); }

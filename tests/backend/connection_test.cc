@@ -172,6 +172,53 @@ TEST_F(ConnectionTest, APrimaryThatBecameAReplicaIsFoundOut) {
   backend->Return(lent);
 }
 
+// What the old server has is uncertain; what nobody has waits, and runs at the new one.
+TEST_F(ConnectionTest, ASwitchLeavesTheOldServerBeforeTheNewOneGetsAnything) {
+  FakeShard next;
+  Asker& sent = askers.emplace_back(Set("sent"), false);
+  Send(sent);
+  link->place()->Leave();
+  backend->Tick(loop.Now());
+  EXPECT_THAT(sent.told(), testing::StartsWith("-UNCERTAIN shard a: another server is its "));
+  Asker& waits = askers.emplace_back(Set("waits"), false);
+  Send(waits);
+  EXPECT_EQ(waits.answers, 0);
+  EXPECT_EQ(shard().peers.size(), 1U);
+  link->OnSwitched();
+  link->place()->Arrive(next.address());
+  backend->Tick(loop.Now());
+  for (int i = 0; i < 12; ++i) {
+    Turn();
+    next.Poll();
+  }
+  EXPECT_EQ(next.Requests(), "SET waits v");
+  EXPECT_EQ(shard().Requests(), "SET sent v");
+  EXPECT_EQ(link->address(), next.address());
+  EXPECT_EQ(link->place()->switches(), 1U);
+  next.Send("+OK\r\n");
+  Turns();
+  EXPECT_EQ(waits.told(), "+OK|");
+}
+
+// It has not come up so far, and would at the wrong server.
+TEST_F(ConnectionTest, ASwitchCatchesAConnectionOnItsWay) {
+  shard().frozen = true;
+  Asker& asker = askers.emplace_back(Get("a"));
+  shared().Send(asker);
+  loop.RunOnce();
+  link->place()->Leave();
+  backend->Tick(loop.Now());
+  shard().frozen = false;
+  Turns();
+  EXPECT_FALSE(shared().ready());
+  EXPECT_FALSE(shared().coming());
+  EXPECT_EQ(asker.answers, 0);
+  link->place()->Arrive(shard().address());
+  backend->Tick(loop.Now());
+  Turns();
+  EXPECT_EQ(shard().Requests(), "GET a");
+}
+
 TEST_F(ConnectionTest, ALoadingShardIsUsedAndSpeaksForItself) {
   shard().handshake["PING"] = "-LOADING wait\r\n";
   Asker& asker = askers.emplace_back(Get("a"));

@@ -150,6 +150,8 @@ TEST(ConfigTest, ReadsEveryKeyOfAPool) {
          tls: {)" + tls + R"(, server_name: s, verify: false}}
       - {address: host.d:1, tls: true}
       - host.e:1
+      - {address: host.f:1, master: group}
+    sentinels: {addresses: [host.g:1, host.h:1], username: su, password: sp}
     databases: 2
 )");
   PoolConfig expected;
@@ -167,7 +169,9 @@ TEST(ConfigTest, ReadsEveryKeyOfAPool) {
                       {true, pem.path(), pem.path(), pem.path(), "s", false},
                       {host("host.b"), host("host.c")}},
                      {"host.d:1", host("host.d"), 1, "", "", {true, "", "", "", "", true}, {}},
-                     {"host.e:1", host("host.e"), 1, "", "", {}, {}}};
+                     {"host.e:1", host("host.e"), 1, "", "", {}, {}},
+                     {"group", host("host.f"), 1, "", "", {}, {}, "group"}};
+  expected.sentinels = {{host("host.g"), host("host.h")}, "su", "sp"};
   expected.databases = 2;
   ASSERT_EQ(config.pools.size(), 1U);
   EXPECT_TRUE(config.pools[0] == expected) << DumpConfig(config, Secrets::kShown);
@@ -371,6 +375,26 @@ TEST(ConfigErrorsTest, TellListenersThatCannotBeOpenTogether) {
             "(line 2)");
   EXPECT_EQ(two("0.0.0.0:1", "[::]:1"), "fine");
   EXPECT_EQ(two("127.0.0.1:1", "127.0.0.1:2"), "fine");
+}
+
+TEST(ConfigErrorsTest, TellSentinelsAndMastersThatDoNotFit) {
+  const std::string shard = "      - {name: a, address: 'h:1', master: m}\n";
+  EXPECT_EQ(Wrong(Shards(shard)),
+            "f:2:5: pools[0]: a shard has a master, and nobody can say where that is: add "
+            "sentinels");
+  EXPECT_EQ(Wrong(Shards("      - {name: a, address: 'h:1'}\n"
+                         "    sentinels: {addresses: ['s:1']}\n")),
+            "f:4:16: pools[0].sentinels: no shard says which of their masters it is: add master to "
+            "the shards");
+  EXPECT_EQ(Wrong(Shards(shard + "      - {name: b, address: 'h:2', master: m}\n"
+                                 "    sentinels: {addresses: ['s:1']}\n")),
+            "f:4:43: pools[0].shards[1].master: the shard on line 3 has this one already");
+  EXPECT_EQ(Wrong(Shards(shard + "    sentinels: {addresses: ['s:1', 's:1']}\n")),
+            "f:4:36: pools[0].sentinels.addresses[1]: it is there already: each Sentinel has one "
+            "voice");
+  EXPECT_EQ(Wrong(Shards(shard + "    sentinels: {addresses: ['s:1'], tls: true}\n")),
+            "f:4:42: pools[0].sentinels.tls: Sentinels are reached without TLS: the library that "
+            "asks them has none; remove it, and ask them over a network that nobody else is in");
 }
 
 TEST(ConfigErrorsTest, TellShardsThatWouldAnswerTwiceOrInCircles) {

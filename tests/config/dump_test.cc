@@ -31,6 +31,8 @@ pools:
          replicas: [/run/a, "h:3"], tls: {)" +
          tls + R"(, server_name: s, verify: false}}
       - {name: "~", address: "/run/b c", weight: 2}
+      - {name: m, address: "h:4", master: "group:m"}
+    sentinels: {addresses: ["h:5", "[::1]:6"], username: "s: u", password: "hidden,"}
     databases: 1
     users:
       - {name: default, nopass: true, commands: "", keys: [], channels: []}

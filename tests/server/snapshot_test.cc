@@ -58,6 +58,34 @@ TEST(SnapshotTest, ChangedAddressPasswordOrTimeoutMakesANewLink) {
   EXPECT_NE(Make(timeout, before)->links[0], before->links[0]);
 }
 
+// Its address in the file is where it is looked for first, and no more.
+TEST(SnapshotTest, AShardThatIsFollowedKeepsItsLinkAndItsPlace) {
+  Config config = TwoShards();
+  config.pools[0].shards[0].master = "m";
+  const auto places = std::make_shared<ShardPlaces>();
+  const auto make = [&](const std::shared_ptr<const RouteSnapshot>& previous) {
+    auto topology = Topology::Build(SpecOf(config.pools[0]), 1).value();
+    return MakeSnapshot(config.pools[0].shards, config, ShardTls(), previous, topology, nullptr,
+                        {"main", "", places})
+        .value();
+  };
+  const auto before = make(nullptr);
+  const Address other{Address::kTcp, "127.0.0.1", 7009, ""};
+  before->links[0]->place()->Leave();
+  EXPECT_FALSE(before->links[0]->AllowAttempt(MonotonicNow()));
+  before->links[0]->place()->Arrive(other);
+  config.pools[0].shards[0].address.port = 9999;
+  EXPECT_EQ(make(before)->links[0], before->links[0]);
+  config.pools[0].shards[0].password = "new";
+  const auto after = make(before);
+  EXPECT_NE(after->links[0], before->links[0]);
+  EXPECT_EQ(after->links[0]->address(), other);
+  EXPECT_EQ(after->links[0]->place()->switches(), 1U);
+  EXPECT_EQ(MakeTarget(config.pools[0].shards[0], places->Of("main", config.pools[0].shards[0]))
+                .place->address(),
+            other);
+}
+
 TEST(SnapshotTest, BadCertificateIsAnErrorThatNamesTheShard) {
   Config config = TwoShards();
   config.pools[0].shards[1].tls.enabled = true;

@@ -80,8 +80,9 @@ void ProxyRing(Call& call, ReplyWriter& out) {
       fmt::format("epoch: {}", topology.epoch())};
   for (uint32_t i = 0; i < spec.shards.size(); ++i) {
     lines.push_back(fmt::format("shard: name={},address={},weight={},share={:.4f}",
-                                spec.shards[i].name, spec.shards[i].address, spec.shards[i].weight,
-                                topology.ShareOf(i)));
+                                spec.shards[i].name,
+                                call.context.router.link(i)->address().ToString(),
+                                spec.shards[i].weight, topology.ShareOf(i)));
   }
   Lines(out, lines);
 }
@@ -134,16 +135,18 @@ Task<std::string> ProxyShards(RecipeCall& call) {
     const std::shared_ptr<const ServerFacts> facts = link.facts();
     const ShardLink::Role role = link.role();
     text += fmt::format(
-        "name={},address={},state={},role={},role_since={},weight={},share={:.4f},connections={},"
+        "name={},address={},state={},role={},role_since={},switches={},weight={},share={:.4f},"
+        "connections={},"
         "requests={},replies={},"
         "connects={},losses={},timeouts={},resent={},not_applied={},uncertain={},failures={},{},"
         "version={},run_id={},last_error={}\n",
-        shard.name, link.shard().address.ToString(), link.failing() ? "down" : "up",
-        NameOf(role.said.role), role.since_unix(), topology.shards()[i].weight, topology.ShareOf(i),
-        shard.connections, shard.requests, shard.replies, shard.connects, shard.losses,
-        shard.timeouts, shard.resent, shard.not_applied, shard.uncertain, link.failures(),
-        DescribeLatency(shard.latency), facts == nullptr ? "" : facts->program(),
-        facts == nullptr ? "" : facts->run_id, link.last_error());
+        shard.name, link.address().ToString(), link.failing() ? "down" : "up",
+        NameOf(role.said.role), role.since_unix(), link.place()->switches(),
+        topology.shards()[i].weight, topology.ShareOf(i), shard.connections, shard.requests,
+        shard.replies, shard.connects, shard.losses, shard.timeouts, shard.resent,
+        shard.not_applied, shard.uncertain, link.failures(), DescribeLatency(shard.latency),
+        facts == nullptr ? "" : facts->program(), facts == nullptr ? "" : facts->run_id,
+        link.last_error());
   }
   co_return TextReply(call, text);
 }

@@ -80,7 +80,7 @@ void AddShards(RecipeCall& call, const Figures& figures, std::vector<InfoField>&
          fmt::format("name={},address={},state={},role={},role_since={},weight={},share={:.4f},"
                      "connections={},requests={},timeouts={},losses={},failures={},not_applied={},"
                      "uncertain={},{}",
-                     link.name(), link.shard().address.ToString(), link.failing() ? "down" : "up",
+                     link.name(), link.address().ToString(), link.failing() ? "down" : "up",
                      NameOf(role.said.role), role.since_unix(), topology.shards()[i].weight,
                      topology.ShareOf(i), shard.connections, shard.requests, shard.timeouts,
                      shard.losses, link.failures(), shard.not_applied, shard.uncertain,

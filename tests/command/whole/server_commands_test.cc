@@ -15,8 +15,10 @@ TEST_F(ServerCommandsTest, RingmasterSectionNeedsNoShard) {
   EXPECT_NE(info.find("# Ringmaster|ringmaster_version:1.2.3|"), std::string::npos) << info;
   EXPECT_NE(info.find("|clients:7|requests:100|"), std::string::npos) << info;
   EXPECT_NE(info.find("|worker1:clients=4,requests=100,busy=0.000,"), std::string::npos) << info;
-  EXPECT_NE(info.find("|shards:3|shard0:name=a,address=127.0.0.1:7001,state=up,role=unknown,role_since=0,"),
-            std::string::npos)
+  EXPECT_NE(
+      info.find(
+          "|shards:3|shard0:name=a,address=127.0.0.1:7001,state=up,role=unknown,role_since=0,"),
+      std::string::npos)
       << info;
   EXPECT_EQ(info.find("redis_version"), std::string::npos) << info;
 }

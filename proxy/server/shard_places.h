@@ -1,0 +1,33 @@
+// Where the shards are that Sentinels know: one place for each, by pool and name, as long as the
+// process lives. Any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "backend/shard_place.h"
+#include "base/mutex.h"
+#include "config/config.h"
+
+namespace ringmaster {
+
+class ShardPlaces {
+ public:
+  // The first time it is where it is configured. Empty: the shard stays there.
+  std::shared_ptr<ShardPlace> Of(const std::string& pool, const ShardConfig& shard) {
+    if (shard.master.empty()) return nullptr;
+    const MutexLock lock(mutex_);
+    std::shared_ptr<ShardPlace>& place = places_[{pool, shard.name}];
+    if (place == nullptr) place = std::make_shared<ShardPlace>(shard.address);
+    return place;
+  }
+
+ private:
+  Mutex mutex_;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<ShardPlace>> places_
+      RM_GUARDED_BY(mutex_);
+};
+
+}  // namespace ringmaster
