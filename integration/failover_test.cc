@@ -203,6 +203,10 @@ TEST_F(FailoverTest, CommandsGoOnAtThePromotedReplica) {
   EXPECT_THAT(HttpGet(proxy_->admin_port(), "/metrics").body,
               HasSubstr("ringmaster_shard_switches_total{pool=\"main\",shard=\"a\"} 1"));
   EXPECT_EQ(HttpGet(proxy_->admin_port(), "/readyz").status, 200);
+  // The file names the one that is gone.
+  proxy_ = std::make_unique<ProxyProcess>(Config(sentinels));
+  EXPECT_EQ(Address(), replica_.address().ToString());
+  EXPECT_EQ(proxy_->Command({"SET", "k", "v"}), "OK");
 }
 
 // What it had in its sockets when it was stopped is -UNCERTAIN; nothing comes after that.
@@ -264,10 +268,15 @@ TEST_F(FailoverTest, WhoLiesAloneOrIsAloneChangesNothing) {
   EXPECT_EQ(other.Command({"DBSIZE"}), "(integer) 0");
 }
 
-// An operator's failover, again and again, there and back.
+// An operator's failover, there and back, of a shard that is followed since a reload.
 TEST_F(FailoverTest, AFailoverThatWasOrderedIsFollowedThereAndBack) {
   const Sentinels sentinels(primary_, 3);
-  proxy_ = std::make_unique<ProxyProcess>(Config(sentinels));
+  ConfigText plain;
+  plain.pool().Shard("a", primary_.address());
+  proxy_ = std::make_unique<ProxyProcess>(plain);
+  ConfigText followed = Config(sentinels);
+  followed.pool().listen = proxy_->config().pools.front().listen;
+  EXPECT_THAT(proxy_->Reload(followed), HasSubstr("0.00 % of the keys changed owner"));
   Load load(*proxy_, 4);
   for (int i = 1; i <= 2; ++i) {
     const std::string before = Address();

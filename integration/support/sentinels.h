@@ -21,9 +21,7 @@ class Sentinels {
   Sentinels(const RedisServer& primary, size_t count, int replicas = 1);
 
   size_t size() const { return processes_.size(); }
-  Address address(size_t i) const {
-    return {Address::kTcp, "127.0.0.1", ports_[i]->number(), ""};
-  }
+  Address address(size_t i) const { return {Address::kTcp, "127.0.0.1", ports_[i]->number(), ""}; }
   std::string Command(size_t i, const std::vector<std::string>& words) const {
     return Client(address(i)).Command(words);
   }

@@ -1,6 +1,6 @@
 // Where a shard is now. Shared by all who connect to it, whatever their thread: the links of every
-// snapshot, the movers. Whoever follows primaries (control/discovery) moves it in two steps, so that
-// nobody talks to the old server once somebody talks to the new one.
+// snapshot, the movers. Whoever follows primaries (control/discovery) moves it in two steps, so
+// that nobody talks to the old server once somebody talks to the new one.
 //
 // Any thread; the mutex is taken only when a connection comes up.
 #pragma once

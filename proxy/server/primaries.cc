@@ -25,8 +25,8 @@ std::vector<SentinelOptions> Primaries::Asked() const {
   for (size_t i = 0; i < status_.config().pools.size(); ++i) {
     const PoolConfig& pool = status_.config().pools[i];
     if (pool.sentinels.addresses.empty()) continue;
-    SentinelOptions options{pool.name, pool.sentinels.addresses, pool.sentinels.username,
-                            pool.sentinels.password, {}};
+    SentinelOptions options{
+        pool.name, pool.sentinels.addresses, pool.sentinels.username, pool.sentinels.password, {}};
     const auto add = [&options](const std::string& name, const std::string& master,
                                 std::shared_ptr<ShardPlace> place) {
       const auto same = [&](const FollowedShard& each) { return each.master == master; };
@@ -48,14 +48,21 @@ std::vector<SentinelOptions> Primaries::Asked() const {
 
 // Without Sentinels there is no thread that asks them.
 void Primaries::Follow() {
-  std::vector<SentinelOptions> asked = Asked();
+  const std::vector<SentinelOptions> asked = Asked();
   if (asked.empty() && discovery_ == nullptr) return;
   const auto accepted = [this](const std::string& pool, const FollowedShard& shard,
                                const SentinelVotes::Primary& primary) {
     mailbox_.Post([this, pool, shard, primary] { OnAccepted(pool, shard, primary); });
   };
   if (discovery_ == nullptr) discovery_ = std::make_unique<Discovery>(accepted);
-  discovery_->Use(std::move(asked));
+  discovery_->Use(asked);
+  // What is known already is no news to it.
+  for (const SentinelOptions& pool : asked) {
+    for (const FollowedShard& shard : pool.shards) {
+      const auto known = discovery_->Find(pool.pool, shard.master);
+      if (known) OnAccepted(pool.pool, shard, *known);
+    }
+  }
 }
 
 void Primaries::Begin() {
@@ -91,9 +98,10 @@ void Primaries::OnAccepted(const std::string& pool, const FollowedShard& shard,
   }
   const Address before = shard.place->address();
   if (before == primary.address) return;
-  LogWarning("pool {}: shard {} switches from {} to {}: a majority of its Sentinels says so "
-             "(config-epoch {})",
-             pool, shard.name, before.ToString(), primary.address.ToString(), primary.config_epoch);
+  LogWarning(
+      "pool {}: shard {} switches from {} to {}: a majority of its Sentinels says so "
+      "(config-epoch {})",
+      pool, shard.name, before.ToString(), primary.address.ToString(), primary.config_epoch);
   Leave(static_cast<size_t>(at - pools.begin()), shard, primary.address);
 }
 

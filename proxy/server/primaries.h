@@ -1,6 +1,6 @@
-// Follows the primaries that Sentinels name. A switch: nobody may connect to the shard any more, each
-// worker closes what it has to the old server, and when all have, the shard is at the new one. What
-// was sent is -UNCERTAIN then, what was not waits and runs there.
+// Follows the primaries that Sentinels name. A switch: nobody may connect to the shard any more,
+// each worker closes what it has to the old server, and when all have, the shard is at the new one.
+// What was sent is -UNCERTAIN then, what was not waits and runs there.
 //
 // Owner: the server, on the main thread.
 #pragma once
@@ -35,9 +35,9 @@ class Primaries {
  private:
   // One under way.
   struct Switch {
-    size_t left = 0;                     // workers that have something to close
+    size_t left = 0;  // workers that have something to close
     Address to = {};
-    std::optional<Address> next = {};    // where it went meanwhile
+    std::optional<Address> next = {};  // where it went meanwhile
   };
 
   std::vector<SentinelOptions> Asked() const;

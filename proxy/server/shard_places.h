@@ -5,7 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
+#include <tuple>
 
 #include "backend/shard_place.h"
 #include "base/mutex.h"
@@ -19,14 +19,15 @@ class ShardPlaces {
   std::shared_ptr<ShardPlace> Of(const std::string& pool, const ShardConfig& shard) {
     if (shard.master.empty()) return nullptr;
     const MutexLock lock(mutex_);
-    std::shared_ptr<ShardPlace>& place = places_[{pool, shard.name}];
+    std::shared_ptr<ShardPlace>& place = places_[{pool, shard.name, shard.master}];
     if (place == nullptr) place = std::make_shared<ShardPlace>(shard.address);
     return place;
   }
 
  private:
   Mutex mutex_;
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<ShardPlace>> places_
+  // By pool, name and master: another group is another place.
+  std::map<std::tuple<std::string, std::string, std::string>, std::shared_ptr<ShardPlace>> places_
       RM_GUARDED_BY(mutex_);
 };
 

@@ -1,10 +1,10 @@
 // Who is the primary of one group, by what its Sentinels answer. Pure policy: answers and times in,
 // a decision out.
 //
-// An address is accepted when a majority of all configured Sentinels answers it, each lately and not
-// in TILT. Its config-epoch is the highest that such a majority vouches for, so that one Sentinel
-// alone can neither raise nor lower it. Another address than the accepted one takes a higher epoch:
-// each failover raises it, and what is stale or split off has not heard of that.
+// An address is accepted when a majority of all configured Sentinels answers it, each lately and
+// not in TILT. Its config-epoch is the highest that such a majority vouches for, so that one
+// Sentinel alone can neither raise nor lower it. Another address than the accepted one takes a
+// higher epoch: each failover raises it, and what is stale or split off has not heard of that.
 //
 // Owner: one thread.
 #pragma once
@@ -38,8 +38,8 @@ class SentinelVotes {
   SentinelVotes(size_t sentinels, std::optional<Primary> accepted)
       : answers_(sentinels), accepted_(std::move(accepted)) {}
 
-  // What a Sentinel answered to a question asked at `asked`, in place of its answer before; nullopt:
-  // it does not know the group, or did not answer.
+  // What a Sentinel answered to a question asked at `asked`, in place of its answer before;
+  // nullopt: it does not know the group, or did not answer.
   void Hear(size_t sentinel, std::optional<Answer> answer, TimePoint asked);
   // The primary, when there is news: another address, or the same with a higher epoch.
   std::optional<Primary> Decide(TimePoint now);

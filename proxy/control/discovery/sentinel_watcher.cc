@@ -15,7 +15,7 @@ namespace ringmaster {
 namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(20);
-constexpr Duration kCalm = std::chrono::seconds(1);           // between questions
+constexpr Duration kCalm = std::chrono::seconds(1);            // between questions
 constexpr Duration kExcited = std::chrono::milliseconds(100);  // after an event
 constexpr Duration kExcitement = std::chrono::seconds(30);
 constexpr Duration kAnswer = std::chrono::seconds(1);  // a Sentinel that takes longer is gone
@@ -24,7 +24,7 @@ constexpr Duration kTroubleIsNews = std::chrono::seconds(3);
 
 // Whatever says that something happens or has happened to a primary.
 const std::vector<std::string> kEvents = {
-    "SUBSCRIBE",       "+switch-master",     "+sdown",       "+odown",     "-odown",
+    "SUBSCRIBE",       "+switch-master",      "+sdown",        "+odown",  "-odown",
     "+promoted-slave", "+config-update-from", "+failover-end", "+reboot", "-tilt"};
 
 std::string_view TextOf(const redisReply* reply) {
@@ -67,10 +67,10 @@ struct SentinelWatcher::Voice {
   const Address address;
   redisAsyncContext* asking = nullptr;
   redisAsyncContext* listening = nullptr;
-  std::deque<Asked> due = {};        // replies come in this order
-  std::optional<bool> tilt = {};     // as it said last; nullopt: it did not
+  std::deque<Asked> due = {};     // replies come in this order
+  std::optional<bool> tilt = {};  // as it said last; nullopt: it did not
   TimePoint retry_at = {};
-  std::string trouble = {};          // that the log has; empty: none
+  std::string trouble = {};  // that the log has; empty: none
 
   bool Command(redisAsyncContext* to, redisCallbackFn* then,
                const std::vector<std::string>& words) {

@@ -51,8 +51,8 @@ class SentinelWatcher {
   SentinelWatcher& operator=(const SentinelWatcher&) = delete;
 
  private:
-  struct Voice;  // one Sentinel, and the two connections to it
-  struct Group;  // one shard, and what is said of it
+  struct Voice;                      // one Sentinel, and the two connections to it
+  struct Group;                      // one shard, and what is said of it
   static constexpr int kTilt = -1;   // what is asked: INFO sentinel
   static constexpr int kLogin = -2;  // AUTH
 
