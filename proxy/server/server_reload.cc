@@ -47,8 +47,7 @@ Server::Read Server::ReadAgain(const std::vector<PoolLinks>& serving) const {
       if (facts != nullptr && !facts->run_id.empty()) known[{pool, link->name()}] = facts->run_id;
     }
   }
-  ShardSurvey survey =
-      SurveyShards(**compiled, table_, known, *status_.places, stopping_errands_);
+  ShardSurvey survey = SurveyShards(**compiled, table_, known, *status_.places, stopping_errands_);
   if (!survey.mistakes.empty()) {
     return Error{ErrorCode::kInvalid, fmt::format("{}", fmt::join(survey.mistakes, "\n"))};
   }
