@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr char kRedis8[] = "redis-server-8.0";
-#define SKIP_WITHOUT(name)                 \
+#define SKIP_WITHOUT(name)                \
   if (RedisServer::Fetched(name).empty()) \
   GTEST_SKIP() << "needs " << (name) << ": scripts/servers fetches it"
 
@@ -57,7 +57,7 @@ TEST_F(NewerServersTest, TimesToLiveOfFieldsArriveWithAHashThatIsCopiedInPieces)
   RedisServer extra({.program = RedisServer::Fetched(kRedis8)});
   Client client = cluster.Connect();
   ASSERT_EQ(client.Command({"EVAL", kTimedHash, "1", "hash", "20000"}), "(nil)");
-  const std::vector<std::string> times = {"HPEXPIRETIME", "hash",       "FIELDS",    "4",
+  const std::vector<std::string> times = {"HPEXPIRETIME", "hash",       "FIELDS",     "4",
                                           "field1",       "field10000", "field20000", "stays"};
   const std::string before = client.Command(times);
   const std::string digest = Digest(cluster.proxy());
@@ -79,13 +79,15 @@ TEST_F(NewerServersTest, FieldsThatExpireWhileTheirHashIsCopiedHoldNothingUp) {
   FaultProxy link(extra.address());
   Client client = cluster.Connect();
   // One after the other expires, in the seconds of the copy and beyond.
-  ASSERT_EQ(client.Command({"EVAL",
-                            "for i = 1, 40000 do local f = 'field' .. i "
-                            "redis.call('HSET', KEYS[1], f, string.rep('v', 50) .. i) "
-                            "if i % 2 == 0 then redis.call('HPEXPIRE', KEYS[1], 500 + math.floor(i / 8), 'FIELDS', "
-                            "1, f) end end",
-                            "1", "hash"}),
-            "(nil)");
+  ASSERT_EQ(
+      client.Command(
+          {"EVAL",
+           "for i = 1, 40000 do local f = 'field' .. i "
+           "redis.call('HSET', KEYS[1], f, string.rep('v', 50) .. i) "
+           "if i % 2 == 0 then redis.call('HPEXPIRE', KEYS[1], 500 + math.floor(i / 8), 'FIELDS', "
+           "1, f) end end",
+           "1", "hash"}),
+      "(nil)");
   link.Throttle(1'000'000);
   MoveTo(cluster.proxy(), link.address());
   ASSERT_TRUE(Arrive(cluster.proxy()));
@@ -95,8 +97,11 @@ TEST_F(NewerServersTest, FieldsThatExpireWhileTheirHashIsCopiedHoldNothingUp) {
   EXPECT_EQ(client.Command({"HGET", "hash", "field39999"}),
             "\"" + std::string(50, 'v') + "39999\"");
   // Of those that stay none is missing, and the others end on the new owner.
-  EXPECT_TRUE(Eventually([&] { return extra.Command({"HLEN", "hash"}) == "(integer) 20000"; },
-                         kMovePatience));
+  EXPECT_TRUE(Eventually(
+      [&] {
+        return extra.Command({"HLEN", "hash"}) == "(integer) 20000";
+      },
+      kMovePatience));
 }
 
 TEST_F(NewerServersTest, TimesToLiveOfFieldsSurviveCommandsOverShards) {
