@@ -29,7 +29,7 @@ std::optional<SentinelVotes::Primary> SentinelVotes::Majority(TimePoint now) con
 }
 
 std::optional<SentinelVotes::Primary> SentinelVotes::Decide(TimePoint now) {
-  const std::optional<Primary> said = Majority(now);
+  std::optional<Primary> said = Majority(now);
   if (!said) return std::nullopt;
   if (accepted_ && said->config_epoch <= accepted_->config_epoch) return std::nullopt;
   accepted_ = said;

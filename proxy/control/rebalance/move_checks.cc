@@ -254,7 +254,7 @@ class Checks {
 
   std::string WhyNotTaken(uint32_t from, uint32_t to, const ShardReply& took) {
     const std::string said = took.lost() ? At(to).error() : std::string(took.text());
-    const std::string why =
+    std::string why =
         fmt::format("shard {} ({}) does not take what shard {} ({}) writes: {}", Name(to),
                     shards_[to].version, Name(from), shards_[from].version, said);
     if (said.find("payload version") == std::string::npos) return why;
