@@ -60,8 +60,14 @@ struct Line::Course {
 bool Line::Open(const Address& proxy, bool small_buffer) {
   Close();
   fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int size = 4096;
-  if (small_buffer) setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+  if (small_buffer) {
+    const int size = 4096;
+    setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    // As over a network: the kernel would drop the 64 KiB that come over the loopback interface in
+    // one segment, and try again after longer and longer, up to many seconds.
+    const int segment = 1448;
+    setsockopt(fd_, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+  }
   sockaddr_in name{};
   name.sin_family = AF_INET;
   name.sin_port = htons(proxy.port);
