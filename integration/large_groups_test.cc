@@ -102,6 +102,24 @@ TEST(LargeGroupsDirectTest, RefusalIsHeardInTheShardsWords) {
 // As fast as they can, and 32 MB a second.
 INSTANTIATE_TEST_SUITE_P(Speeds, LargeGroupsTest, testing::Values(0, 32 << 20));
 
+// One Redis answers what came before it, however long that takes, and then this.
+TEST(LargeRepliesInFrontTest, OfAWriteOverShardsDoNotRefuseIt) {
+  Cluster cluster({.shards = 2, .faults = true});
+  Client reader = cluster.Connect(), writer = cluster.Connect();
+  reader.set_patience(std::chrono::seconds(30));
+  writer.set_patience(std::chrono::seconds(30));
+  const std::string large = cluster.KeyOn(0), small = cluster.KeyOn(0, 1), other = cluster.KeyOn(1);
+  ASSERT_EQ(reader.Command({"SET", large, std::string(kLarge, 'v')}), "OK");
+  ASSERT_EQ(writer.Command({"SET", small, "v"}), "OK");
+  constexpr int64_t kFourSeconds = kLarge / 4;
+  cluster.fault(0).Throttle(kFourSeconds);
+  const int64_t before = cluster.fault(0).reply_bytes();
+  reader.Send(Encode({"GET", large}));
+  ASSERT_TRUE(Eventually([&] { return cluster.fault(0).reply_bytes() > before; }));
+  EXPECT_EQ(writer.Command({"RENAME", small, other}), "OK");
+  EXPECT_EQ(reader.ReadRaw().size(), std::string("$10485760\r\n\r\n").size() + kLarge);
+}
+
 // Replies that are not passed on say what became of the writes beside them.
 TEST(RepliesTooLargeTest, SayWhatBecameOfTheWrites) {
   Cluster cluster({.shards = 2, .limits = "reply_buffer: 1mb"});

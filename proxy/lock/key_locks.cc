@@ -92,7 +92,7 @@ void KeyLocks::Lock(LockTicket id, Ticket& ticket, std::vector<LockAction>& out)
   out.push_back({LockAction::Kind::kGranted, id, {}});
 }
 
-void KeyLocks::OnAck(LockTicket id, size_t worker, std::vector<LockAction>& out) {
+void KeyLocks::OnAck(LockTicket id, size_t worker, TimePoint now, std::vector<LockAction>& out) {
   const auto found = tickets_.find(id);
   if (found == tickets_.end() || found->second.state != State::kDraining) return;
   Ticket& ticket = found->second;
@@ -100,6 +100,7 @@ void KeyLocks::OnAck(LockTicket id, size_t worker, std::vector<LockAction>& out)
   ticket.acked[worker] = true;
   if (--ticket.missing > 0) return;
   ticket.state = State::kGranted;
+  ticket.granted_at = now;
   out.push_back({LockAction::Kind::kGranted, id, {}});
 }
 
@@ -184,6 +185,31 @@ void KeyLocks::ReleaseOthers(LockTicket id, const std::vector<LockKey>& kept_key
 bool KeyLocks::granted(LockTicket id) const {
   const auto found = tickets_.find(id);
   return found != tickets_.end() && found->second.state == State::kGranted;
+}
+
+bool KeyLocks::GrantedBy(LockTicket id, TimePoint time) const {
+  const auto found = tickets_.find(id);
+  return found != tickets_.end() && found->second.state == State::kGranted &&
+         found->second.granted_at <= time;
+}
+
+bool KeyLocks::WaitsForOneGrantedBy(LockTicket id, TimePoint time) const {
+  const auto found = tickets_.find(id);
+  if (found == tickets_.end() || found->second.state != State::kWaiting) return false;
+  const std::vector<LockKey>& keys = *found->second.keys;
+  return std::any_of(keys.begin(), keys.end(), [&](const LockKey& key) {
+    const Queue& queue = queues_.at(Name(key));
+    const auto self = std::find_if(queue.begin(), queue.end(),
+                                   [id](const Waiter& waiter) { return waiter.ticket == id; });
+    return std::any_of(queue.begin(), self, [&](const Waiter& before) {
+      return !(before.shared && self->shared) && GrantedBy(before.ticket, time);
+    });
+  });
+}
+
+bool KeyLocks::AnyGrantedBy(TimePoint time) const {
+  return std::any_of(tickets_.begin(), tickets_.end(),
+                     [&](const auto& each) { return GrantedBy(each.first, time); });
 }
 
 bool KeyLocks::InUse(int database, const std::string& key) const {

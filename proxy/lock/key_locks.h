@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 
 namespace ringmaster {
 
@@ -58,7 +59,7 @@ class KeyLocks {
   // changed.
   LockTicket Request(std::vector<LockKey> keys, std::vector<LockAction>& out);
   // From worker number `worker`; unknown tickets and repeated ones are ignored.
-  void OnAck(LockTicket ticket, size_t worker, std::vector<LockAction>& out);
+  void OnAck(LockTicket ticket, size_t worker, TimePoint now, std::vector<LockAction>& out);
   // Gives everything back, granted or still waiting. Unknown tickets are ignored.
   void Release(LockTicket ticket, std::vector<LockAction>& out);
   // Keeps these keys and gives back the others: what a dead shard holds stays locked.
@@ -67,6 +68,11 @@ class KeyLocks {
                      std::vector<LockAction>& out);
 
   bool granted(LockTicket ticket) const;
+  // It has been granted, by this time at the latest.
+  bool GrantedBy(LockTicket ticket, TimePoint time) const;
+  // The same of somebody who stands in the way of this one.
+  bool WaitsForOneGrantedBy(LockTicket ticket, TimePoint time) const;
+  bool AnyGrantedBy(TimePoint time) const;
   size_t tickets() const { return tickets_.size(); }
   size_t locked_keys() const { return queues_.size(); }  // held or waited for
   // Is anybody holding or waiting for it? For what must not start on a key of an open saga.
@@ -82,7 +88,8 @@ class KeyLocks {
   struct Ticket {
     LockKeys keys;
     State state = State::kWaiting;
-    size_t blocked = 0;  // keys with somebody in the way
+    TimePoint granted_at{};  // kGranted
+    size_t blocked = 0;      // keys with somebody in the way
     std::vector<bool> acked;
     size_t missing = 0;
   };

@@ -14,10 +14,10 @@ LockTicket LockService::Request(size_t worker, std::vector<LockKey> keys, Grante
   return ticket;
 }
 
-void LockService::OnAck(LockTicket ticket, size_t worker) {
+void LockService::OnAck(LockTicket ticket, size_t worker, TimePoint now) {
   const RecursiveMutexLock lock(mutex_);
   std::vector<LockAction> actions;
-  locks_.OnAck(ticket, worker, actions);
+  locks_.OnAck(ticket, worker, now, actions);
   Carry(std::move(actions));
 }
 
@@ -44,6 +44,21 @@ void LockService::Stop() {
 size_t LockService::locked_keys() const {
   const RecursiveMutexLock lock(mutex_);
   return locks_.locked_keys();
+}
+
+bool LockService::GrantedBy(LockTicket ticket, TimePoint time) const {
+  const RecursiveMutexLock lock(mutex_);
+  return locks_.GrantedBy(ticket, time);
+}
+
+bool LockService::WaitsForOneGrantedBy(LockTicket ticket, TimePoint time) const {
+  const RecursiveMutexLock lock(mutex_);
+  return locks_.WaitsForOneGrantedBy(ticket, time);
+}
+
+bool LockService::AnyGrantedBy(TimePoint time) const {
+  const RecursiveMutexLock lock(mutex_);
+  return locks_.AnyGrantedBy(time);
 }
 
 // What a message that runs at once adds is carried out behind what was there.

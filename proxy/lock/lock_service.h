@@ -40,12 +40,16 @@ class LockService {
   // `granted` runs once on that worker's thread, later or at once, unless Release comes first. 0:
   // too many wait for one of the keys, and nothing happened.
   LockTicket Request(size_t worker, std::vector<LockKey> keys, Granted granted);
-  void OnAck(LockTicket ticket, size_t worker);
+  void OnAck(LockTicket ticket, size_t worker, TimePoint now);
   // All of it, granted or not.
   void Release(LockTicket ticket);
   // REQUIRES: granted.
   void ReleaseOthers(LockTicket ticket, const std::vector<LockKey>& kept);
   size_t locked_keys() const;
+  // As KeyLocks says.
+  bool GrantedBy(LockTicket ticket, TimePoint time) const;
+  bool WaitsForOneGrantedBy(LockTicket ticket, TimePoint time) const;
+  bool AnyGrantedBy(TimePoint time) const;
   // For good: nothing is carried out any more. Before the workers are destroyed.
   void Stop();
 

@@ -73,6 +73,19 @@ void LockedKeys::Forget(Token token, Actions& out) {
   RunReady(out);
 }
 
+std::vector<LockTicket> LockedKeys::TicketsBefore(Token token) const {
+  std::vector<LockTicket> tickets;
+  const auto at = tokens_.find(token);
+  if (at == tokens_.end()) return tickets;
+  for (const std::string& name : at->second.names) {
+    for (const Entry& entry : lines_.at(name).entries()) {
+      if (!entry.ticket && entry.id == token) break;
+      if (entry.ticket) tickets.push_back(entry.id);
+    }
+  }
+  return tickets;
+}
+
 bool LockedKeys::IsFree(int database, Bytes key, bool reads_only) const {
   const auto at = lines_.find(NameOf(database, key));
   if (at == lines_.end()) return true;

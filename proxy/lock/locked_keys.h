@@ -53,6 +53,8 @@ class LockedKeys {
   bool Touch(Token token, const std::vector<Key>& keys, bool reads_only);
   // It waits no more. Unknown ones are ignored.
   void Forget(Token token, Actions& out);
+  // The locks that stand before it. None: unknown.
+  std::vector<LockTicket> TicketsBefore(Token token) const;
   // Would Touch say so? For what cannot wait.
   bool IsFree(int database, Bytes key, bool reads_only) const;
 

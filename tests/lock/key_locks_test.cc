@@ -19,7 +19,7 @@ class KeyLocksTest : public testing::Test {
  protected:
   LockTicket Request(std::vector<LockKey> keys) { return locks_.Request(std::move(keys), out_); }
   void Ack(LockTicket ticket) {
-    for (size_t worker = 0; worker < 2; ++worker) locks_.OnAck(ticket, worker, out_);
+    for (size_t worker = 0; worker < 2; ++worker) locks_.OnAck(ticket, worker, TimePoint(), out_);
   }
   LockTicket Granted(std::vector<LockKey> keys) {
     const LockTicket ticket = Request(std::move(keys));
@@ -50,13 +50,13 @@ class KeyLocksTest : public testing::Test {
 TEST_F(KeyLocksTest, GrantFollowsTheLastWorkersAcknowledgement) {
   const LockTicket ticket = Request({Key("a"), Key("b")});
   EXPECT_THAT(Said(), ElementsAre("lock 1"));
-  locks_.OnAck(ticket, 1, out_);
-  locks_.OnAck(ticket, 1, out_);
+  locks_.OnAck(ticket, 1, TimePoint(), out_);
+  locks_.OnAck(ticket, 1, TimePoint(), out_);
   EXPECT_THAT(Said(), IsEmpty()) << "one worker said so twice, the other never";
-  locks_.OnAck(ticket, 0, out_);
+  locks_.OnAck(ticket, 0, TimePoint(), out_);
   EXPECT_THAT(Said(), ElementsAre("granted 1"));
-  locks_.OnAck(ticket, 0, out_);
-  locks_.OnAck(99, 0, out_);
+  locks_.OnAck(ticket, 0, TimePoint(), out_);
+  locks_.OnAck(99, 0, TimePoint(), out_);
   EXPECT_THAT(Said(), IsEmpty());
 }
 
@@ -129,6 +129,26 @@ TEST_F(KeyLocksTest, SomeKeysCanBeGivenBackBeforeTheOthers) {
   EXPECT_THAT(Said(), IsEmpty());
 }
 
+TEST_F(KeyLocksTest, SaysWhetherSomebodyInTheWayHasHeldForSoLong) {
+  constexpr auto kAt = [](int seconds) { return TimePoint(std::chrono::seconds(seconds)); };
+  const LockTicket first = Request({Key("a"), Shared("s")});
+  const LockTicket behind = Request({Key("a"), Key("b")});
+  const LockTicket reader = Request({Shared("s")});
+  EXPECT_FALSE(locks_.AnyGrantedBy(kAt(9)));
+  EXPECT_FALSE(locks_.WaitsForOneGrantedBy(behind, kAt(9))) << "the workers are still at it";
+  locks_.OnAck(first, 0, kAt(1), out_);
+  locks_.OnAck(first, 1, kAt(5), out_);
+  EXPECT_FALSE(locks_.GrantedBy(first, kAt(4)) || locks_.AnyGrantedBy(kAt(4)) ||
+               locks_.WaitsForOneGrantedBy(behind, kAt(4)));
+  EXPECT_TRUE(locks_.GrantedBy(first, kAt(5)) && locks_.AnyGrantedBy(kAt(5)) &&
+              locks_.WaitsForOneGrantedBy(behind, kAt(5)));
+  EXPECT_FALSE(locks_.WaitsForOneGrantedBy(reader, kAt(5))) << "its own workers are at it";
+  const LockTicket last = Request({Shared("b")});
+  EXPECT_FALSE(locks_.WaitsForOneGrantedBy(last, kAt(9))) << "who is before it waits as well";
+  locks_.Release(first, out_);
+  EXPECT_FALSE(locks_.WaitsForOneGrantedBy(behind, kAt(9)));
+}
+
 TEST_F(KeyLocksTest, LineForOneKeyIsBounded) {
   for (int i = 0; i < 4; ++i) EXPECT_NE(Request({Key("a")}), 0u);
   Said();
@@ -173,7 +193,7 @@ TEST(KeyLocksRandomTest, NobodyStarvesAndNobodySharesAWrittenKey) {
         const size_t at = random.Below(acks.size());
         const auto [ticket, worker] = acks[at];
         acks.erase(acks.begin() + static_cast<ptrdiff_t>(at));
-        locks.OnAck(ticket, worker, out);
+        locks.OnAck(ticket, worker, TimePoint(), out);
       } else if (!has.empty()) {
         auto at = has.begin();
         std::advance(at, random.Below(has.size()));

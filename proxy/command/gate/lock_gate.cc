@@ -150,7 +150,7 @@ void LockGate::StartDrain(LockTicket ticket) {
     }
   }
   to_drain_.erase(at);
-  if (Drained(drain)) return service_.OnAck(ticket, worker_);
+  if (Drained(drain)) return service_.OnAck(ticket, worker_, context_.proxy.Now());
   draining_.push_back(std::move(drain));
 }
 
@@ -203,7 +203,7 @@ void LockGate::Poll() {
     }
     const LockTicket ticket = draining_[i].ticket;
     draining_.erase(draining_.begin() + static_cast<ptrdiff_t>(i));
-    service_.OnAck(ticket, worker_);
+    service_.OnAck(ticket, worker_, context_.proxy.Now());
   }
   if (!unswept_.empty()) RunSwept(context_.proxy.Now());
   if (everything_.empty() || !locked_.empty()) return;
@@ -231,20 +231,51 @@ void LockGate::Acquire(std::vector<LockKey> keys, Done done) {
   if (ticket == 0) wanted_.extract(at).mapped().done(0);
 }
 
+bool LockGate::IsLate(const Wanted& wanted, TimePoint now) const {
+  if (now - wanted.since <= kLockWait) return false;
+  return now - wanted.since > kLongestLockWait ||
+         service_.WaitsForOneGrantedBy(wanted.ticket, now - kLockWait);
+}
+
+bool LockGate::IsLate(LockedKeys::Token token, TimePoint now) const {
+  const Duration waited = now - held_.at(token)->since;
+  if (waited <= kLockWait) return false;
+  if (waited > kLongestLockWait) return true;
+  const std::vector<LockTicket> before = locked_.TicketsBefore(token);
+  return std::any_of(before.begin(), before.end(), [&](LockTicket ticket) {
+    return service_.GrantedBy(ticket, now - kLockWait);
+  });
+}
+
 void LockGate::Tick(TimePoint now) {
-  while (!wanted_.empty() && now - wanted_.begin()->second.since > kLockWait) {
-    auto late = wanted_.extract(wanted_.begin());
+  // Whoever is told may ask again, or let others go.
+  std::vector<uint64_t> late_numbers;
+  for (const auto& [number, wanted] : wanted_) {
+    if (now - wanted.since <= kLockWait) break;
+    if (IsLate(wanted, now)) late_numbers.push_back(number);
+  }
+  for (const uint64_t number : late_numbers) {
+    auto late = wanted_.extract(number);
+    if (late.empty()) continue;
     service_.Release(late.mapped().ticket);
     late.mapped().done(0);
   }
-  while (!held_.empty() && now - held_.begin()->second->since > kLockWait) {
-    const LockedKeys::Token token = held_.begin()->first;
+  std::vector<LockedKeys::Token> late_tokens;
+  for (const auto& [token, held] : held_) {
+    if (now - held->since <= kLockWait) break;
+    if (IsLate(token, now)) late_tokens.push_back(token);
+  }
+  for (const LockedKeys::Token token : late_tokens) {
+    if (!held_.contains(token)) continue;
     const std::unique_ptr<HeldCall> held = Take(token);
     locked_.Forget(token, actions_);
     held->Refuse(Late(held->shard));
     CarryOut();  // whom it stood in the way of, before that one is late as well
   }
   while (!everything_.empty() && now - everything_.front()->since > kLockWait) {
+    if (now - everything_.front()->since <= kLongestLockWait &&
+        !service_.AnyGrantedBy(now - kLockWait))
+      break;
     const std::unique_ptr<HeldCall> held = std::move(everything_.front());
     everything_.erase(everything_.begin());
     held->Refuse(Late(held->shard));

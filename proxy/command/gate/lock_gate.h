@@ -22,8 +22,11 @@ namespace ringmaster {
 
 class LockGate final : public LockParticipant {
  public:
-  // How long a command, or a request for locks, waits before it is refused.
+  // How long a command, or a request for locks, waits for one who holds them before it is refused.
   static constexpr Duration kLockWait = std::chrono::seconds(2);
+  // And altogether. What is under way at a shard before a lock has deadlines of its own: with large
+  // replies in front it takes seconds, and one Redis would let the command wait as well.
+  static constexpr Duration kLongestLockWait = std::chrono::seconds(10);
 
   LockGate(CommandContext& context, const Serving& serving, LockService& service, size_t worker)
       : context_(context), serving_(serving), service_(service), worker_(worker) {}
@@ -88,6 +91,8 @@ class LockGate final : public LockParticipant {
   bool Drained(Draining& drain);
   bool IsAwaited(const LockKeys& keys) const;
   void StartDrain(LockTicket ticket);
+  bool IsLate(const Wanted& wanted, TimePoint now) const;
+  bool IsLate(LockedKeys::Token token, TimePoint now) const;  // REQUIRES: it is held
   std::unique_ptr<HeldCall> Take(LockedKeys::Token token);
   void RunSwept(TimePoint now);
   void StateChanged() { context_.locked = !locked_.empty(); }

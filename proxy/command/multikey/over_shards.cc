@@ -18,8 +18,9 @@
 namespace ringmaster {
 std::string LocksNotHad(RecipeCall& call, Bytes key) {
   return errors::NotApplied(call.routes().shard_name(call.routes().ShardOf(key)),
-                            "its keys are locked by another write over several shards that takes "
-                            "long; try again, and look at PROXY SAGAS LIST");
+                            "its keys were not free in time: another write over several shards has "
+                            "them locked, or the shard is slow to answer what came before; try "
+                            "again, and look at PROXY SAGAS LIST");
 }
 
 std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys) {
