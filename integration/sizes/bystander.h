@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <string>
 
 #include "base/address.h"
@@ -13,11 +12,9 @@
 
 namespace ringmaster::sizes {
 
-// Asks `address` until `stop`, or until a reply is wrong, takes longer than is `allowed` when it
-// has come, or does not come within `patience`, which is a finding. `worst_us` is the longest of
-// the replies in microseconds. Every tenth time over a new connection.
+// Asks `address` until `stop`, or until a reply is wrong or does not come within `patience`, which
+// is a finding. `worst_us`: the longest that a reply took. Every tenth time over a new connection.
 void StandBy(const Address& address, const std::string& name, Duration patience,
-             const std::function<Duration()>& allowed, const std::atomic<bool>& stop,
-             std::atomic<int64_t>& worst_us, Findings& findings);
+             const std::atomic<bool>& stop, std::atomic<int64_t>& worst_us, Findings& findings);
 
 }  // namespace ringmaster::sizes

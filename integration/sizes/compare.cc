@@ -69,8 +69,9 @@ bool Same(Order order, Bytes expected, Bytes actual) {
 }  // namespace
 
 bool IsHyperLogLog(Bytes reply) {
-  return reply.starts_with('$') &&
-         reply.substr(std::min(reply.size(), reply.find('\n'))).starts_with("\nHYLL");
+  const size_t head = reply.find('\n');
+  return reply.starts_with('$') && head != Bytes::npos &&
+         reply.substr(head + 1).starts_with("HYLL");
 }
 
 bool SameReply(const Command& command, Bytes expected, Bytes actual) {

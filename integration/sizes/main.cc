@@ -72,18 +72,10 @@ int Run(const Options& options) {
   std::atomic<int64_t> worst_us{0}, worst_of_one_us{0};
   const TimePoint began = MonotonicNow();
   const Duration patience = limit * 5;
-  // No longer than with one Redis, which shows what the machine makes of the same load.
-  const auto as_with_one = [&] {
-    return std::max<Duration>(limit, std::chrono::microseconds(worst_of_one_us));
-  };
-  std::thread bystander([&] {
-    StandBy(proxy.address(), "the proxy", patience, as_with_one, stop, worst_us, findings);
-  });
-  std::thread control([&] {
-    StandBy(
-        one.address(), "one Redis", patience, [&] { return patience; }, stop, worst_of_one_us,
-        findings);
-  });
+  std::thread bystander(
+      [&] { StandBy(proxy.address(), "the proxy", patience, stop, worst_us, findings); });
+  std::thread control(
+      [&] { StandBy(one.address(), "one Redis", patience, stop, worst_of_one_us, findings); });
   std::vector<std::thread> threads;
   const int64_t only = options["--only-client"];
   for (uint64_t client = 0; client < clients; ++client) {
@@ -97,6 +89,15 @@ int Run(const Options& options) {
   stop = true;
   bystander.join();
   control.join();
+  // One Redis shows what the machine makes of the same load, of which the proxy is one process more
+  // and its shards several. Held against each other at the end: a pause of the whole machine ends
+  // for one of them first.
+  const Duration allowed =
+      std::max<Duration>(limit, 3 * std::chrono::microseconds(worst_of_one_us));
+  if (std::chrono::microseconds(worst_us) > allowed) {
+    findings.Add(fmt::format("a bystander of the proxy waited {} ms; {} are allowed",
+                             worst_us / 1000, Milliseconds(allowed)));
+  }
   const double seconds = static_cast<double>(Milliseconds(MonotonicNow() - began)) / 1000;
   const int64_t peak_mb = proxy.PeakKib() / 1024;
   if (MemoryIsItsOwn() && peak_mb > options["--memory-mb"]) {

@@ -48,7 +48,7 @@ class Round {
   bool over() const { return findings_.any() || MonotonicNow() >= setting_.end; }
   void Find(int step, const std::string& what) const;
   int64_t DataSize();
-  Command DelOfAll() const;
+  std::vector<std::string> OfAll(const std::string& name) const;
   Command SetOfAll() const;
   void Draw(bool leaves, std::vector<Command>& pipeline, std::vector<std::string>& expected);
   Manners DrawManners(size_t request_bytes, size_t reply_bytes);
@@ -96,10 +96,11 @@ int64_t Round::DataSize() {
   return sum;
 }
 
-Command Round::DelOfAll() const {
-  std::vector<std::string> words = {"DEL"};
+// `name`, and all keys behind it.
+std::vector<std::string> Round::OfAll(const std::string& name) const {
+  std::vector<std::string> words = {name};
   words.insert(words.end(), commands_.keys().begin(), commands_.keys().end());
-  return Words(words);
+  return words;
 }
 
 Command Round::SetOfAll() const {
@@ -132,7 +133,7 @@ void Round::Draw(bool leaves, std::vector<Command>& pipeline, std::vector<std::s
   const size_t count = 1 + LogUniform(random_, kMostCommands - 1);
   const size_t largest = std::min(kLargest, room);
   size_t bytes = 0;
-  if (DataSize() > kMostData && !Ask(DelOfAll(), pipeline, expected, bytes)) return;
+  if (DataSize() > kMostData && !Ask(Words(OfAll("DEL")), pipeline, expected, bytes)) return;
   if (!leaves && random_.Below(6) == 0) {
     for (Command& command : commands_.ReadsOfLargeValues(random_.Below(kMostBytes / 2))) {
       if (!Ask(std::move(command), pipeline, expected, bytes)) return;
@@ -149,7 +150,7 @@ void Round::Draw(bool leaves, std::vector<Command>& pipeline, std::vector<std::s
     // keys again, and then none. Who leaves early only reads.
     if (!leaves && expected.back().size() >= kReplyBuffer) {
       if (!Ask(SetOfAll(), pipeline, expected, bytes)) return;
-      if (!Ask(DelOfAll(), pipeline, expected, bytes)) return;
+      if (!Ask(Words(OfAll("DEL")), pipeline, expected, bytes)) return;
     }
     if (grows && DataSize() > 2 * kMostData) break;
   }
@@ -261,8 +262,7 @@ void Round::Wait(int step) {
 }
 
 void Round::Clear() {
-  std::vector<std::string> words = {"UNLINK"};
-  words.insert(words.end(), commands_.keys().begin(), commands_.keys().end());
+  const std::vector<std::string> words = OfAll("UNLINK");
   one_.CommandRaw(words);
   Client proxy(setting_.proxy);
   proxy.CommandRaw({"SELECT", database_});
