@@ -34,9 +34,7 @@ TEST(DrainTest, DeadlineEndsWhatDoesNotEnd) {
   ProxyProcess proxy(config);
   Client busy = proxy.Connect();
   busy.Send(Encode({"EVAL", kBusy, "1", "a", "3000"}));
-  ASSERT_TRUE(Eventually([&] {
-    return proxy.Connect().CommandRaw({"CLIENT", "LIST"}).find("cmd=eval") != std::string::npos;
-  }));
+  ASSERT_TRUE(proxy.AwaitCommand("eval"));
   const TimePoint told = MonotonicNow();
   EXPECT_EQ(proxy.Terminate(), 0);
   EXPECT_LT(Milliseconds(MonotonicNow() - told), 2000 * Slowness());
@@ -51,9 +49,7 @@ TEST(DrainTest, SecondSignalStopsAtOnce) {
   ProxyProcess proxy(config);
   Client busy = proxy.Connect();
   busy.Send(Encode({"EVAL", kBusy, "1", "a", "3000"}));
-  ASSERT_TRUE(Eventually([&] {
-    return proxy.Connect().CommandRaw({"CLIENT", "LIST"}).find("cmd=eval") != std::string::npos;
-  }));
+  ASSERT_TRUE(proxy.AwaitCommand("eval"));
   proxy.Signal(SIGTERM);
   ASSERT_TRUE(proxy.LogSays("stopping"));
   const TimePoint told = MonotonicNow();

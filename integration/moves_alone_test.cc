@@ -26,13 +26,6 @@ class MovesAloneTest : public testing::Test {
     }
     return found;
   }
-  ConfigText ThreeShards() {
-    ConfigText config;
-    for (size_t i = 0; i < 3; ++i) {
-      config.pool().Shard("s" + std::to_string(i), cluster_.server(i).address());
-    }
-    return config;
-  }
   ConfigText With(ConfigText config, const std::string& more = "") {
     config.pool().Shard("extra", extra_.address(), more);
     return config;
@@ -49,7 +42,7 @@ class MovesAloneTest : public testing::Test {
 
 TEST_F(MovesAloneTest, NothingMovesWhileAnotherProxyIsConnectedAndItIsNamed) {
   {
-    const ProxyProcess other(ThreeShards());
+    const ProxyProcess other(cluster_.Shards());
     ASSERT_EQ(Found(other), kKeys);
     AddExtra(proxy_);
     ASSERT_TRUE(proxy_.LogSays("another Ringmaster (rm:"));
@@ -71,7 +64,7 @@ TEST_F(MovesAloneTest, ProxyWithAnotherRingIsToldWhoseShardsTheyAreUntilItClaims
     return extra_.Command({"EXISTS", "__rm:proxy"}) != "(integer) 0";
   }));
   proxy_.Terminate();
-  ProxyProcess late(ThreeShards());
+  ProxyProcess late(cluster_.Shards());
   AddExtra(late, "weight: 2");
   ASSERT_TRUE(late.LogSays("follows another proxy's ring (rm:"));
   EXPECT_EQ(StatusField(late, "epoch"), "1");
@@ -80,7 +73,7 @@ TEST_F(MovesAloneTest, ProxyWithAnotherRingIsToldWhoseShardsTheyAreUntilItClaims
   ASSERT_TRUE(late.LogSays("shard extra is new and holds"));
   // Who has the very ring that the keys lie by goes on from there.
   late.Terminate();
-  ProxyProcess right(With(ThreeShards()));
+  ProxyProcess right(With(cluster_.Shards()));
   EXPECT_EQ(Found(right), kKeys);
   ConfigText heavier = right.config();
   heavier.pool().shards.pop_back();
@@ -120,7 +113,7 @@ TEST_F(MovesAloneTest, MarksOnShardsAreHiddenFromClients) {
 }
 
 TEST_F(MovesAloneTest, ShardThatVanishedFromTheConfigurationWhileTheProxyWasDownIsNotForgotten) {
-  ConfigText fewer = ThreeShards();
+  ConfigText fewer = cluster_.Shards();
   fewer.saga = "journal: \"" + proxy_.folder().File("state.db") + "\"";
   fewer.pool().shards.pop_back();
   proxy_.Terminate();

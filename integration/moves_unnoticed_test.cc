@@ -218,11 +218,6 @@ class FlushInTransactionTest : public MovesUnnoticedTest {
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
-  bool Serves(const std::string& command) {
-    return Eventually([&] {
-      return client_.CommandRaw({"CLIENT", "LIST"}).find("cmd=" + command) != std::string::npos;
-    });
-  }
 };
 
 TEST_F(FlushInTransactionTest, AfterKeysThatAPatternNames) {
@@ -239,11 +234,11 @@ TEST_F(FlushInTransactionTest, AfterALockOfWhomItStops) {
   cluster_.server(0).Pause();
   Client sorts = Connect();
   sorts.Send(Encode(Sort({"STORE", second})));
-  ASSERT_TRUE(Serves("sort"));
+  ASSERT_TRUE(proxy_.AwaitCommand("sort"));
   Client flushes = Connect();
   flushes.Pipeline({{"MULTI"}, {"MSET", first, "1", second, "1"}, {"FLUSHALL"}});
   flushes.Send(MakeRequest({"EXEC"}));
-  ASSERT_TRUE(Serves("exec"));
+  ASSERT_TRUE(proxy_.AwaitCommand("exec"));
   cluster_.server(0).Resume();
   const std::string sorted = sorts.Read();  // before the flush, or after it
   EXPECT_TRUE(sorted == "(integer) 40" || sorted == "(integer) 0") << sorted;

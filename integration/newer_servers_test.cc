@@ -17,9 +17,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr char kRedis8[] = "redis-server-8.0";
-#define SKIP_WITHOUT(name)                \
-  if (RedisServer::Fetched(name).empty()) \
-  GTEST_SKIP() << "needs " << (name) << ": scripts/servers fetches it"
 
 // Fields of a hash at absolute times, each its own.
 constexpr char kTimedHash[] =
@@ -52,7 +49,7 @@ class NewerServersTest : public testing::Test {
 };
 
 TEST_F(NewerServersTest, TimesToLiveOfFieldsArriveWithAHashThatIsCopiedInPieces) {
-  SKIP_WITHOUT(kRedis8);
+  RM_SKIP_WITHOUT_SERVER(kRedis8);
   Cluster cluster(Redis8(1));
   RedisServer extra({.program = RedisServer::Fetched(kRedis8)});
   Client client = cluster.Connect();
@@ -73,7 +70,7 @@ TEST_F(NewerServersTest, TimesToLiveOfFieldsArriveWithAHashThatIsCopiedInPieces)
 
 // To the one who watches, a field that expires looks like a write.
 TEST_F(NewerServersTest, FieldsThatExpireWhileTheirHashIsCopiedHoldNothingUp) {
-  SKIP_WITHOUT(kRedis8);
+  RM_SKIP_WITHOUT_SERVER(kRedis8);
   Cluster cluster(Redis8(1));
   RedisServer extra({.program = RedisServer::Fetched(kRedis8)});
   FaultProxy link(extra.address());
@@ -105,7 +102,7 @@ TEST_F(NewerServersTest, FieldsThatExpireWhileTheirHashIsCopiedHoldNothingUp) {
 }
 
 TEST_F(NewerServersTest, TimesToLiveOfFieldsSurviveCommandsOverShards) {
-  SKIP_WITHOUT(kRedis8);
+  RM_SKIP_WITHOUT_SERVER(kRedis8);
   Cluster cluster(Redis8(2));
   Client client = cluster.Connect();
   const std::string from = cluster.KeyOn(0);
@@ -127,7 +124,7 @@ TEST_F(NewerServersTest, TimesToLiveOfFieldsSurviveCommandsOverShards) {
 }
 
 TEST_F(NewerServersTest, KeysWaitWhereTheyAreWhenTheNewOwnerIsTooOldToReadThem) {
-  SKIP_WITHOUT(kRedis8);
+  RM_SKIP_WITHOUT_SERVER(kRedis8);
   Cluster cluster(Redis8(1));
   RedisServer older({.program = "redis-server"});
   if (older.Connect().CommandRaw({"INFO", "server"}).find("redis_version:7.0") ==

@@ -113,9 +113,7 @@ TEST_F(ReloadTest, RequestUnderWayToAShardThatLeavesIsStillAnswered) {
                     "local t = redis.call('TIME') repeat local n = redis.call('TIME') "
                     "until (n[1]-t[1])*1e6 + n[2]-t[2] > 300000 return 'done'",
                     "1", key}));
-  ASSERT_TRUE(Eventually([&] {
-    return client_.CommandRaw({"CLIENT", "LIST"}).find("cmd=eval") != std::string::npos;
-  }));
+  ASSERT_TRUE(proxy_.AwaitCommand("eval"));
   ConfigText next = proxy_.config();
   next.pool().shards.pop_back();
   ASSERT_NE(proxy_.Reload(next).find("read again"), std::string::npos);

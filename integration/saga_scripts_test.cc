@@ -317,11 +317,9 @@ TEST_F(SagaScriptsTest, NewValueThatExpiredIsNoConflict) {
 // Over a server whose hashes have times to live for each field.
 class SagaScriptsOfRedis8Test : public SagaScriptsTest {
  protected:
-  static std::string Server() { return RedisServer::Fetched("redis-server-8.0"); }
-  SagaScriptsOfRedis8Test() : SagaScriptsTest({.program = Server()}) {}
-  void SetUp() override {
-    if (Server().empty()) GTEST_SKIP() << "needs redis-server-8.0: scripts/servers fetches it";
-  }
+  static constexpr char kServer[] = "redis-server-8.0";
+  SagaScriptsOfRedis8Test() : SagaScriptsTest({.program = RedisServer::Fetched(kServer)}) {}
+  void SetUp() override { RM_SKIP_WITHOUT_SERVER(kServer); }
 };
 
 TEST_F(SagaScriptsOfRedis8Test, FieldThatExpiredIsNoConflictAndAnotherTimeToLiveIsOne) {

@@ -65,11 +65,7 @@ class TwoProxiesTest : public testing::Test {
 TEST_F(TwoProxiesTest, OfClientsWithKeysOfTheirOwnDoNothingToEachOther) {
   Cluster cluster({.shards = 3});
   ProxyProcess& one = cluster.proxy();
-  ConfigText config;
-  for (size_t i = 0; i < 3; ++i) {
-    config.pool().Shard("s" + std::to_string(i), cluster.server(i).address());
-  }
-  const ProxyProcess two(config);
+  const ProxyProcess two(cluster.Shards());
   std::atomic<int> errors{0};
   std::thread beside([&] { errors += Transfer(two, "two"); });
   errors += Transfer(one, "one");

@@ -50,6 +50,14 @@ class Cluster {
   FaultProxy& fault(size_t i) { return *faults_[i]; }  // REQUIRES: options.faults
   ProxyProcess& proxy() { return *proxy_; }
   Client Connect() const { return proxy_->Connect(); }
+  // For another proxy in front of the same servers.
+  ConfigText Shards() const {
+    ConfigText config;
+    for (size_t i = 0; i < size(); ++i) {
+      config.pool().Shard("s" + std::to_string(i), servers_[i]->address());
+    }
+    return config;
+  }
 
   // The n-th key (from 0) that the ring gives to shard `i`. Finds out by writing: the shard's own
   // copy tells; leaves nothing behind.

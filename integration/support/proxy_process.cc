@@ -95,6 +95,12 @@ std::string ProxyProcess::Command(const std::vector<std::string>& words) const {
   return Connect().Command(words);
 }
 
+bool ProxyProcess::AwaitCommand(const std::string& command) const {
+  return Eventually([&] {
+    return Connect().CommandRaw({"CLIENT", "LIST"}).find("cmd=" + command) != std::string::npos;
+  });
+}
+
 std::string ProxyProcess::Reload(const ConfigText& config) {
   config_ = config;
   return ReloadText(Yaml(config));

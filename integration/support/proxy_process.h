@@ -65,6 +65,9 @@ class ProxyProcess {
   // One command over a new connection.
   std::string Command(const std::vector<std::string>& words) const;
 
+  // Waits until CLIENT LIST has a command of this name, in small letters, as some client's last.
+  bool AwaitCommand(const std::string& command) const;
+
   // What is configured now; change it and hand it to Reload().
   const ConfigText& config() const { return config_; }
   // Writes the file, sends SIGHUP and waits until the log says that it was taken or refused; the

@@ -66,3 +66,8 @@ class RedisServer {
 };
 
 }  // namespace ringmaster::integration
+
+// First in a test, or in its SetUp, that needs a server of scripts/servers.
+#define RM_SKIP_WITHOUT_SERVER(name)                                 \
+  if (::ringmaster::integration::RedisServer::Fetched(name).empty()) \
+  GTEST_SKIP() << "needs " << (name) << ": scripts/servers fetches it"

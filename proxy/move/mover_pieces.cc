@@ -270,12 +270,13 @@ class Mover::Pieces {
   }
 
   // Between two pieces. Readers first: they wait for no recipient.
-  Status LetOthersPass(TimePoint began) {
+  enum class Readers : uint8_t { kMayCome, kAreGone };
+  Status LetOthersPass(TimePoint began, Readers readers = Readers::kMayCome) {
     TellProgress();
     mover_.EndStep(began, 0);
     do {
       mover_.TakeAskersOfCopied();
-      OfferReads();
+      if (readers == Readers::kMayCome) OfferReads();
       if (mover_.Interrupted()) {
         if (Status settled = Settle(); !settled) return settled;
         mover_.ServePulls();
@@ -357,12 +358,7 @@ class Mover::Pieces {
       const Result<bool> same = HasFields(whole, in, part, key, page.at(1));
       if (!same) return same.error();
       if (!*same) return Changed();
-      mover_.EndStep(began, 0);
-      do {
-        mover_.TakeAskersOfCopied();
-        if (mover_.Interrupted()) mover_.ServePulls();
-      } while (mover_.Rests());
-      mover_.counted_to_ = MonotonicNow();
+      if (Status passed = LetOthersPass(began, Readers::kAreGone); !passed) return passed;
     } while (cursor != "0");
     return Done();
   }

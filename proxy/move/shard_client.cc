@@ -77,12 +77,13 @@ void ShardClient::Drop(const std::string& why) {
   due_ = 0;
 }
 
-bool ShardClient::Superseded() const {
-  return target_.place != nullptr && target_.place->life() != life_;
+void ShardClient::DropIfSuperseded() {
+  const bool superseded = target_.place != nullptr && target_.place->life() != life_;
+  if (context_ != nullptr && superseded) Drop("another server is its primary now");
 }
 
 Status ShardClient::Ready() {
-  if (context_ != nullptr && Superseded()) Drop("another server is its primary now");
+  DropIfSuperseded();
   if (context_ != nullptr) return Done();
   if (cancelled_) return Error{ErrorCode::kUnavailable, "stopping"};
   if (const Status connected = Connect(); !connected) {
@@ -187,7 +188,7 @@ Status ShardClient::Fence() {
 }
 
 void ShardClient::Append(const Args& args) {
-  if (context_ != nullptr && Superseded()) Drop("another server is its primary now");
+  DropIfSuperseded();
   if (context_ == nullptr) return;
   std::vector<const char*> data;
   std::vector<size_t> sizes;

@@ -114,7 +114,7 @@ class ShardClient {
   void Cancel();
 
  private:
-  bool Superseded() const;
+  void DropIfSuperseded();
   Status Connect();
   Status SecureIt();
   Status Greet();

@@ -4,14 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <thread>
 #include <utility>
 
+#include "base/parallel.h"
 #include "jobs/background.h"
 #include "move/shard_client.h"
 #include "net/mailbox.h"
@@ -214,18 +213,11 @@ Result<std::string> Overviews::CheckReady() {
     for (const Reach::Unknown& unknown : reach.unknown) to_ask.emplace_back(&reach, &unknown);
   }
   std::vector<std::string> said(to_ask.size());
-  std::atomic<size_t> next{0};
   const TimePoint until = MonotonicNow() + kPatience;
-  const auto work = [&] {
-    for (size_t at = next++; at < to_ask.size(); at = next++) {
-      const bool late = stopping_ || MonotonicNow() >= until;
-      said[at] = late ? "no time was left to ask it" : WhyNoWrites(to_ask[at].second->target);
-    }
-  };
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min(kProbeThreads, to_ask.size()); ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
+  ForEachInParallel(to_ask.size(), kProbeThreads, [&](size_t at) {
+    const bool late = stopping_ || MonotonicNow() >= until;
+    said[at] = late ? "no time was left to ask it" : WhyNoWrites(to_ask[at].second->target);
+  });
   for (size_t i = 0; i < to_ask.size(); ++i) {
     if (!said[i].empty())
       wrong += NoWrites(to_ask[i].first->pool, to_ask[i].second->shard, said[i]);

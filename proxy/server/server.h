@@ -25,6 +25,7 @@
 #include "server/overviews.h"
 #include "server/primaries.h"
 #include "server/rebalancer.h"
+#include "server/shard_survey.h"
 #include "server/state.h"
 #include "server/status.h"
 #include "server/watchdog.h"
@@ -65,10 +66,8 @@ class Server {
   Result<Listeners::Prepared> PrepareListeners(const CompiledConfig& compiled);
   void CommitListeners(Listeners::Prepared prepared, const AdminConfig& admin);
   void Reload(uint64_t asker, std::function<void(const Result<std::string>&)> done);
-  // The shards of a pool that serve, by its name.
-  using PoolLinks = std::pair<std::string, std::vector<std::shared_ptr<ShardLink>>>;
-  std::vector<PoolLinks> Links() const;
-  Read ReadAgain(const std::vector<PoolLinks>& serving) const;
+  KnownServers Serving() const;
+  Read ReadAgain(const KnownServers& serving) const;
   Result<Prepared> PrepareReload(std::shared_ptr<const CompiledConfig> next);
   Result<std::string> TakeReload(uint64_t asker, const Read& read);
   std::string Commit(uint64_t asker, Prepared prepared);

@@ -13,8 +13,8 @@ namespace ringmaster {
 
 // One after the other, each with the file as it is by then. `asker`: the client that waits for it.
 void Server::Reload(uint64_t asker, std::function<void(const Result<std::string>&)> done) {
-  errands_.Run([this, asker, done = std::move(done), links = Links()] {
-    Read read = ReadAgain(links);
+  errands_.Run([this, asker, done = std::move(done), serving = Serving()] {
+    Read read = ReadAgain(serving);
     mailbox_.Post([this, asker, done, read = std::move(read)] {
       const Result<std::string> taken = TakeReload(asker, read);
       ++(taken ? status_.reloads : status_.reloads_refused);
@@ -23,16 +23,20 @@ void Server::Reload(uint64_t asker, std::function<void(const Result<std::string>
   });
 }
 
-std::vector<Server::PoolLinks> Server::Links() const {
-  std::vector<PoolLinks> all;
+KnownServers Server::Serving() const {
+  KnownServers known;
   for (size_t i = 0; i < rebalancers_.size(); ++i) {
-    all.emplace_back(config().pools[i].name, rebalancers_[i]->snapshot()->links);
+    for (const auto& link : rebalancers_[i]->snapshot()->links) {
+      const std::shared_ptr<const ServerFacts> facts = link->facts();
+      if (facts == nullptr || facts->run_id.empty()) continue;
+      known[{config().pools[i].name, link->name()}] = facts->run_id;
+    }
   }
-  return all;
+  return known;
 }
 
 // On the thread of errands.
-Server::Read Server::ReadAgain(const std::vector<PoolLinks>& serving) const {
+Server::Read Server::ReadAgain(const KnownServers& serving) const {
   if (status_.config_file.empty()) {
     return Error{ErrorCode::kInvalid, "there is no configuration file to read again"};
   }
@@ -40,14 +44,8 @@ Server::Read Server::ReadAgain(const std::vector<PoolLinks>& serving) const {
   if (!file) return file.error();
   auto compiled = Compile(table_, std::move(*file));
   if (!compiled) return compiled.error();
-  KnownServers known;
-  for (const auto& [pool, links] : serving) {
-    for (const auto& link : links) {
-      const std::shared_ptr<const ServerFacts> facts = link->facts();
-      if (facts != nullptr && !facts->run_id.empty()) known[{pool, link->name()}] = facts->run_id;
-    }
-  }
-  ShardSurvey survey = SurveyShards(**compiled, table_, known, *status_.places, stopping_errands_);
+  ShardSurvey survey =
+      SurveyShards(**compiled, table_, serving, *status_.places, stopping_errands_);
   if (!survey.mistakes.empty()) {
     return Error{ErrorCode::kInvalid, fmt::format("{}", fmt::join(survey.mistakes, "\n"))};
   }

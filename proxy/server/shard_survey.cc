@@ -6,10 +6,10 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/parallel.h"
 #include "config/section.h"
 #include "move/ring_mark.h"
 #include "move/shard_client.h"
@@ -69,16 +69,9 @@ void AskAll(const CompiledConfig& compiled, ShardPlaces& places,
             const std::vector<std::string>& commands, const std::atomic<bool>& stop,
             std::vector<Asked>& all) {
   const TimePoint until = MonotonicNow() + kAll;
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
-    for (size_t at = next++; at < all.size() && !stop && MonotonicNow() < until; at = next++) {
-      Ask(compiled, places, commands, all[at]);
-    }
-  };
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min(kThreads, all.size()); ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
+  ForEachInParallel(all.size(), kThreads, [&](size_t at) {
+    if (!stop && MonotonicNow() < until) Ask(compiled, places, commands, all[at]);
+  });
 }
 
 ConfigFile::Path PathOf(const Asked& asked) {

@@ -225,7 +225,7 @@ class Execution {
     std::string elements;
     for (const Stretch& stretch : stretches) {
       if (!stretch.shard) {
-        elements += co_await Alone(transaction_->queue[stretch.begin]);
+        elements += co_await client_.Run(transaction_->queue[stretch.begin]);
         continue;
       }
       const std::string reply = co_await Native(stretch, nullptr);
@@ -237,16 +237,6 @@ class Execution {
     std::string reply;
     ReplyWriter(reply, 2).Array(transaction_->queue.size());
     co_return reply + elements;
-  }
-
-  // Flushes while nothing is carried from shard to shard, for that would survive.
-  Task<std::string> Alone(const Transaction::Queued& queued) {
-    Result<Proxy::TransferHold> held = Proxy::TransferHold();
-    if (queued.command->Is(kEveryKey) && call_.context().moving) {
-      held = co_await call_.HoldTransfers();
-    }
-    if (!held) co_return errors::NotApplied(call_.routes().shard_name(0), held.error().text);
-    co_return co_await client_.Run(queued);
   }
 
   static std::string HalfDone(const std::string& reply) {
@@ -295,6 +285,15 @@ std::vector<std::string> LeaveOutDenied(RecipeCall& call, const AclUser& user,
   return errors;
 }
 
+// A reply that is not passed on, with what became of the writes, if it does not say so.
+std::string WithEffect(RecipeCall& call, const Transaction& transaction, std::string refusal) {
+  const size_t most = call.context().scatters.max_reply();
+  const bool writes = std::any_of(transaction.queue.begin(), transaction.queue.end(),
+                                  [](const auto& queued) { return queued.command->Is(kWrite); });
+  if (!writes || refusal != errors::ReplyTooLarge(most)) return refusal;
+  return errors::ReplyTooLarge(most, "but what it wrote is written");
+}
+
 // EXEC's reply with the errors at their places.
 std::string Interleaved(std::string reply, const std::vector<std::string>& errors) {
   const ReplyElement array = ReadReply(reply);
@@ -338,12 +337,8 @@ Task<std::string> ExecRecipe(RecipeCall& call) {
   }
   Execution execution(call, transaction);
   std::string reply = co_await execution.Run();
-  const size_t most = call.context().scatters.max_reply();
-  const bool writes = std::any_of(transaction->queue.begin(), transaction->queue.end(),
-                                  [](const auto& queued) { return queued.command->Is(kWrite); });
-  if (writes && reply == errors::ReplyTooLarge(most)) {
-    reply = errors::ReplyTooLarge(most, "but what it wrote is written");
-  }
+  if (errors::IsReplyTooLarge(reply)) [[unlikely]]
+    reply = WithEffect(call, *transaction, std::move(reply));
   if (!denied.empty()) reply = Interleaved(std::move(reply), denied);
   const ReplyElement said = ReadReply(reply);
   // After an error or a nil somebody may still watch.

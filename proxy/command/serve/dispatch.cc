@@ -85,12 +85,6 @@ void ServeAfterLock(Call& call) {
   DispatchNow(call);
 }
 
-void ServeAfterMove(Call& call) {
-  if (!call.context.moving || !call.command.Is(kEveryKey)) return DispatchNow(call);
-  call.client.goes_alone = true;
-  call.context.recipes.Start(call, FlushRecipe);
-}
-
 void Locally(Call& call) {
   std::string& reply = call.context.scratch;
   reply.clear();
@@ -146,7 +140,7 @@ void Dispatch(Call& call) {
 Serving ServingByDispatch() {
   return {.now = DispatchNow,
           .after_lock = ServeAfterLock,
-          .after_move = ServeAfterMove,
+          .after_move = DispatchAfterMove,
           .by_plan = DispatchByPlan,
           .at_shard = ServeAt};
 }
@@ -160,6 +154,11 @@ void DispatchByPlan(Call& call) {
     if (call.context.locks != nullptr && call.context.locks->HoldUntilSwept(call)) return;
   }
   DispatchNow(call);
+}
+
+void DispatchAfterMove(Call& call) {
+  if (!call.context.moving || !call.command.Is(kEveryKey)) return DispatchNow(call);
+  StartSteps(call, {.kind = Decision::Kind::kSteps, .alone = true, .recipe = FlushRecipe});
 }
 
 void DispatchNow(Call& call) {

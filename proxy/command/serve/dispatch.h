@@ -11,6 +11,9 @@ namespace ringmaster {
 void Dispatch(Call& call);
 // Serves it by its command's plan, when its keys are not on the move.
 void DispatchByPlan(Call& call);
+// Serves it when the gates have let it pass: a flush stops what carries keys, for that would
+// survive.
+void DispatchAfterMove(Call& call);
 // Serves it now.
 void DispatchNow(Call& call);
 // What gates call when they let a call go.

@@ -181,7 +181,7 @@ Task<std::string> RecipeCall::Run(const Command& command, std::vector<Bytes> arg
   {
     const LaneScope scope(context_.router.context(), lane());
     // Its keys came when ours did; a freeze or a lock waits for us, so it must not stop us.
-    context_.moving || locked || locks_ != nullptr ? DispatchNow(call) : Dispatch(call);
+    context_.moving || locked || locks_ != nullptr ? DispatchAfterMove(call) : Dispatch(call);
   }
   Answer answer = co_await AnswerTo(question);
   NoteHandedOn(question.exchange().queued_at);
