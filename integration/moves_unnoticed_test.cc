@@ -204,7 +204,7 @@ class FlushInTransactionTest : public MovesUnnoticedTest {
   // One that does not move.
   std::string KeyStayingOn(const std::string& shard) {
     for (int i = 0; i < 1000; ++i) {
-      const std::string key = shard + "_" + std::to_string(i);
+      std::string key = shard + "_" + std::to_string(i);
       const std::string said = client_.Command({"PROXY", "LOCATE", key});
       if (said.find(shard) != std::string::npos && said.find("extra") == std::string::npos) {
         return key;

@@ -86,7 +86,7 @@ Status ShardClient::Ready() {
   DropIfSuperseded();
   if (context_ != nullptr) return Done();
   if (cancelled_) return Error{ErrorCode::kUnavailable, "stopping"};
-  if (const Status connected = Connect(); !connected) {
+  if (Status connected = Connect(); !connected) {
     Drop(connected.error().text);
     return connected;
   }
@@ -118,7 +118,7 @@ Status ShardClient::Connect() {
   fd_ = context_->fd;
   if (target_.tls) {
     redisSetTimeout(context_, timeout);
-    if (const Status secure = SecureIt(); !secure) return secure;
+    if (Status secure = SecureIt(); !secure) return secure;
   }
   redisSetTimeout(context_, TimevalOf(command_timeout_));
   database_ = 0;
