@@ -42,9 +42,7 @@ std::string WithoutReserved(const ReplyElement& keys) {
 Tracking::Tracking(Router& router, OnInvalid on_invalid, std::function<void()> on_refused)
     : router_(router), on_invalid_(std::move(on_invalid)), on_refused_(std::move(on_refused)) {}
 
-Tracking::~Tracking() {
-  for (const auto& lane : lanes_) Close(*lane);
-}
+Tracking::~Tracking() { CloseAll(std::exchange(lanes_, {})); }
 
 std::string Tracking::Prologue(const Lane& lane) const {
   std::vector<Bytes> words = {"CLIENT", "TRACKING", "ON"};
@@ -300,14 +298,23 @@ void Tracking::Close(Lane& lane) {
   }
 }
 
+void Tracking::CloseAll(const std::vector<std::unique_ptr<Lane>>& lanes) {
+  for (const auto& lane : lanes) Close(*lane);
+}
+
 void Tracking::TopologyChanged() {
-  std::erase_if(lanes_, [this](const auto& lane) {
+  const auto stays = [this](const auto& lane) {
     for (uint32_t shard = 0; shard < router_.shard_count(); ++shard) {
-      if (&router_.backend(shard) == lane->backend) return false;
+      if (&router_.backend(shard) == lane->backend) return true;
     }
-    Close(*lane);
-    return true;
-  });
+    return false;
+  };
+  const auto end = std::stable_partition(lanes_.begin(), lanes_.end(), stays);
+  std::vector<std::unique_ptr<Lane>> gone(std::make_move_iterator(end),
+                                          std::make_move_iterator(lanes_.end()));
+  lanes_.erase(end, lanes_.end());
+  // Those who waited for a connection that closes go on, and may ask for others.
+  CloseAll(gone);
   // Keys have other owners now, which know nothing of what the client holds.
   if (on_) on_invalid_(kAll);
 }

@@ -36,7 +36,8 @@ class Tracking final : public ConnectionLane {
   // Gets what is no longer valid, as RESP sends it behind "invalidate": an array of keys or a null
   // for all of them.
   using OnInvalid = std::function<void(Bytes keys)>;
-  // Calls back when all shards have answered; the first error reply, or empty.
+  // Calls back when all shards have answered; the first error reply, or empty. Maybe from within
+  // one of its functions, also the destructor: whoever is called must not end it at once.
   using Done = std::function<void(std::string error)>;
 
   Tracking(Router& router, OnInvalid on_invalid, std::function<void()> on_refused);
@@ -89,6 +90,8 @@ class Tracking final : public ConnectionLane {
   void OnLost(Lane& lane);
   void AskWhetherThere();
   void Close(Lane& lane);
+  // None of them is in lanes_ any more.
+  void CloseAll(const std::vector<std::unique_ptr<Lane>>& lanes);
 
   Router& router_;
   const OnInvalid on_invalid_;

@@ -182,6 +182,13 @@ Task<void> PushHub::RunTrack(std::shared_ptr<PushClient> who, TrackingOptions op
   });
   co_await answered->over;
   if (!answered->error.empty()) {
+    // It may be the tracking itself that answers, while it closes what belongs to a shard that
+    // left: it must not end in the middle of that.
+    if (who->tracking != nullptr && !stopping_) {
+      const auto later = std::make_shared<Event>();
+      context_.proxy.After(Duration(0), [later] { later->Set(); });
+      co_await *later;
+    }
     who->tracking.reset();
     std::erase(tracking_, who);
     if (who->view != nullptr) Settle(who->view->state());

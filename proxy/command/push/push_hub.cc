@@ -364,8 +364,9 @@ void PushHub::Tick(TimePoint now) {
 }
 
 void PushHub::TopologyChanged() {
-  for (const auto& client : tracking_) {
-    if (client->tracking != nullptr) client->tracking->TopologyChanged();
+  // By index: a client may be closed for what is found.
+  for (size_t i = 0; i < tracking_.size(); ++i) {
+    if (tracking_[i]->tracking != nullptr) tracking_[i]->tracking->TopologyChanged();
   }
   if (scripts_ != nullptr) scripts_->TopologyChanged();
   if (feeds_.empty()) return;

@@ -76,9 +76,7 @@ class BlockingTest : public testing::Test, protected RouterSide {
       if (router.ShardOf(key) == shard && n-- == 0) return key;
     }
   }
-  Sent* Send(const std::vector<std::string>& words) {
-    return Send(words, me_.state());
-  }
+  Sent* Send(const std::vector<std::string>& words) { return Send(words, me_.state()); }
   Sent* Send(const std::vector<std::string>& words, ClientState& client) {
     sent_.push_back(std::make_unique<Sent>(context_, words, client));
     Turns();

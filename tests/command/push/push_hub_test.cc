@@ -60,6 +60,29 @@ TEST_F(PushHubTest, PublishGetsTheShardsErrorAsItIs) {
   EXPECT_EQ(asker.told(), "-NOPERM no|");
 }
 
+// The question to the shard that leaves is answered by closing its connection, in the middle of
+// that.
+TEST_F(PushHubTest, ShardLeavesWhileItIsAskedToTrack) {
+  shards.push_back(std::make_unique<FakeShard>());
+  shards.push_back(std::make_unique<FakeShard>());
+  router.Use(Snapshot(3));
+  shards[0]->answer = [](const std::string&) { return std::string("+OK\r\n"); };
+  client.state().resp = 3;
+  const std::vector<Bytes> args = {"CLIENT", "TRACKING", "ON"};
+  Call call{args, Slice(), *table.Find(args), client.state(), context, asker, &client};
+  hub->Track(call);
+  Turns();
+  EXPECT_EQ(asker.answers, 0);
+  router.Use(Snapshot(1));
+  hub->TopologyChanged();
+  EXPECT_EQ(asker.answers, 0);
+  proxy.Advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(asker.answers, 1);
+  EXPECT_EQ(OnOneLine(asker.reply).find("-NOTAPPLIED"), 0U) << asker.reply;
+  EXPECT_EQ(client.state().push, nullptr) << "it does not track";
+  Turns();
+}
+
 // The hub may be gone before its worker's connections are.
 TEST_F(PushHubTest, APublishUnderWayIsAnsweredAfterTheHubHasGone) {
   const std::string channel(100, 'c');
