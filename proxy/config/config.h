@@ -37,7 +37,8 @@ struct RingConfig {
   std::string hash = "xxh3";
   std::string distribution = "ring";
   uint32_t virtual_nodes = 1024;
-  std::string hash_tag = "{}";  // two characters, or empty: none
+  std::string hash_tag = "{}";             // two characters, or empty: none
+  std::vector<std::string> together = {};  // rules (base/tag_rule.h), in the order of asking
   bool operator==(const RingConfig&) const = default;
 };
 

@@ -93,6 +93,7 @@ class Dumper {
     Put("distribution", pool.ring.distribution);
     Put("virtual_nodes", pool.ring.virtual_nodes);
     Put("hash_tag", pool.ring.hash_tag);
+    if (!pool.ring.together.empty()) Put("together", pool.ring.together);
     End();
     if (!pool.sentinels.addresses.empty()) Sentinels(pool.sentinels);
     Key("shards");

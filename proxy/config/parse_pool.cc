@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/tag_rule.h"
 #include "config/parse.h"
 
 namespace ringmaster {
@@ -18,6 +19,7 @@ constexpr int64_t kMaxVirtualNodes = 65536;
 constexpr uint64_t kMaxRingPoints = uint64_t{1} << 24;  // Topology builds no more
 constexpr int64_t kMaxDatabases = 1024;
 constexpr size_t kMaxName = 128;
+constexpr size_t kMaxRules = 64;
 constexpr uint16_t kTwemproxyImpliedPort = 11211;
 
 constexpr Bytes kHashes[] = {"xxh3",  "murmur",  "crc16",        "crc32",   "crc32a",
@@ -44,6 +46,20 @@ RingConfig ParseRing(const YamlValue* value, const std::string& path, Problems& 
       section.Complain(*tag, "hash_tag",
                        "write the opening and the closing character, such as \"{}\", or \"\" for "
                        "no hash tags");
+    }
+  }
+  for (const YamlValue* rule : section.FindTexts("together")) {
+    const Result<TagRule> parsed = TagRule::Parse(rule->text);
+    const auto known = std::find(ring.together.begin(), ring.together.end(), rule->text);
+    if (!parsed) {
+      section.Complain(*rule, "together", "'" + rule->text + "' " + parsed.error().text);
+    } else if (known != ring.together.end()) {
+      section.Complain(*rule, "together", "'" + rule->text + "' is there twice: remove one");
+    } else if (ring.together.size() == kMaxRules) {
+      section.Complain(*rule, "together", fmt::format("at most {} rules", kMaxRules));
+      break;
+    } else {
+      ring.together.push_back(rule->text);
     }
   }
   return ring;

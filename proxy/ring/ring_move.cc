@@ -11,7 +11,21 @@ constexpr int kSample = 100000;
 
 bool SameCircle(const TopologySpec& a, const TopologySpec& b) {
   return a.distribution != DistributionKind::kModula && b.distribution == a.distribution &&
-         a.hash == b.hash && a.hash_tag == b.hash_tag;
+         SamePositions(a, b);
+}
+
+// Those that only one of the two has.
+std::vector<TagRule> ChangedRules(const TopologySpec& a, const TopologySpec& b) {
+  std::vector<TagRule> changed;
+  const auto add = [&changed](const TopologySpec& from, const TopologySpec& to) {
+    for (const std::string& text : from.together) {
+      if (std::find(to.together.begin(), to.together.end(), text) != to.together.end()) continue;
+      if (Result<TagRule> rule = TagRule::Parse(text)) changed.push_back(std::move(*rule));
+    }
+  };
+  add(a, b);
+  add(b, a);
+  return changed;
 }
 
 }  // namespace
@@ -81,18 +95,21 @@ void RingMove::CutRanges() {
 }
 
 // Two circles or remainders that have nothing in common: any shard may give to any other. The
-// sample says how much moves; which shards take part must not depend on it.
+// sample says how much moves; which shards take part must not depend on it. Every second key of it
+// is one of those that a changed rule is about: how many of them there are nobody knows.
 void RingMove::Sample() {
+  const std::vector<TagRule> changed = ChangedRules(from_->spec(), to_->spec());
   int moved = 0;
   std::string key;
   for (int i = 0; i < kSample; ++i) {
-    key = "sample:" + std::to_string(i);
+    key = changed.empty() || i % 2 == 0
+              ? "sample:" + std::to_string(i)
+              : changed[static_cast<size_t>(i) / 2 % changed.size()].Example(i);
     if (Locate(key).moves()) ++moved;
   }
   share_ = static_cast<double>(moved) / kSample;
   const bool same = from_->spec().distribution == to_->spec().distribution &&
-                    from_->spec().hash == to_->spec().hash &&
-                    from_->spec().hash_tag == to_->spec().hash_tag && moved == 0;
+                    SamePositions(from_->spec(), to_->spec()) && moved == 0;
   if (same) return;
   for (size_t i = 0; i < roles_.size(); ++i) {
     roles_[i].donor = !from_->shards()[i].absent;

@@ -69,6 +69,9 @@ Status Check(const TopologySpec& spec) {
   if (!spec.hash_tag.empty() && spec.hash_tag.size() != 2) {
     return Invalid("hash_tag has two characters, such as \"{}\", or none");
   }
+  if (spec.together.size() > Topology::kMaxRules) {
+    return Invalid("together has at most " + std::to_string(Topology::kMaxRules) + " rules");
+  }
   if (spec.virtual_nodes == 0) return Invalid("virtual_nodes is at least 1");
   std::unordered_set<Bytes> names;
   for (const ShardSpec& shard : spec.shards) {
@@ -100,6 +103,11 @@ std::optional<DistributionKind> ParseDistributionKind(Bytes name) {
 Result<std::shared_ptr<const Topology>> Topology::Build(const TopologySpec& spec, uint64_t epoch) {
   if (const Status status = Check(spec); !status.ok()) return status.error();
   std::shared_ptr<Topology> topology(new Topology(spec, epoch));
+  for (const std::string& text : spec.together) {
+    Result<TagRule> rule = TagRule::Parse(text);
+    if (!rule) return Invalid("together: '" + text + "' " + rule.error().text);
+    topology->rules_.push_back(std::move(*rule));
+  }
   switch (spec.distribution) {
     case DistributionKind::kRing:
       topology->BuildRing();
@@ -238,7 +246,22 @@ uint32_t Topology::OwnerOf(uint32_t position) const noexcept {
   return interval->shard;
 }
 
-Bytes Topology::HashTagOf(Bytes key) const noexcept {
+const TagRule* Topology::RuleOf(Bytes key) const noexcept {
+  for (const TagRule& rule : rules_) {
+    if (!rule.TagOf(key).empty()) return &rule;
+  }
+  return nullptr;
+}
+
+bool Topology::PlacesAll(Bytes prefix) const noexcept {
+  for (const TagRule& rule : rules_) {
+    const TagRule::Covers cover = rule.CoverOf(prefix);
+    if (cover != TagRule::Covers::kNone) return cover == TagRule::Covers::kAll;
+  }
+  return TagInKey(prefix).size() < prefix.size();
+}
+
+Bytes Topology::TagInKey(Bytes key) const noexcept {
   if (spec_.hash_tag.empty()) return key;
   const size_t open = key.find(spec_.hash_tag[0]);
   if (open == Bytes::npos) return key;
@@ -331,12 +354,15 @@ double MovedInSample(const Topology& from, const Topology& to) {
 
 }  // namespace
 
+bool SamePositions(const TopologySpec& a, const TopologySpec& b) {
+  return a.hash == b.hash && a.hash_tag == b.hash_tag && a.together == b.together;
+}
+
 double MovedShare(const Topology& from, const Topology& to) {
   // Of the others, some hash functions of twemproxy leave most of the circle empty.
   const bool same_circle = from.spec().distribution == DistributionKind::kRing &&
                            to.spec().distribution == DistributionKind::kRing &&
-                           from.spec().hash == to.spec().hash &&
-                           from.spec().hash_tag == to.spec().hash_tag;
+                           SamePositions(from.spec(), to.spec());
   return same_circle ? MovedOnCircle(from, to) : MovedInSample(from, to);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/tag_rule.h"
 #include "ring/hash.h"
 
 namespace ringmaster {
@@ -44,8 +45,9 @@ struct ShardSpec {
 struct TopologySpec {
   HashKind hash = HashKind::kXxh3;
   DistributionKind distribution = DistributionKind::kRing;
-  uint32_t virtual_nodes = 1024;  // kRing: per unit of weight
-  std::string hash_tag = "{}";    // two characters, or empty: whole keys
+  uint32_t virtual_nodes = 1024;           // kRing: per unit of weight
+  std::string hash_tag = "{}";             // two characters, or empty: whole keys
+  std::vector<std::string> together = {};  // rules (base/tag_rule.h), the first that fits counts
   std::vector<ShardSpec> shards;
 
   bool operator==(const TopologySpec&) const = default;
@@ -56,6 +58,7 @@ class Topology {
   // Bounds on what a configuration can ask for.
   static constexpr size_t kMaxShards = 60000;
   static constexpr size_t kMaxPoints = size_t{1} << 24;
+  static constexpr size_t kMaxRules = 64;
 
   // The positions behind the interval before it (the first one: from 0 on) up to and including
   // `last`.
@@ -70,11 +73,21 @@ class Topology {
   // The owner's index in shards(). Any thread; no allocation; one look into a table for most keys.
   uint32_t ShardOf(Bytes key) const noexcept;
 
-  // The part of the key that places it: what stands between the first opening character of the
-  // hash tag and the next closing one, if that is not empty; otherwise the whole key. twemproxy and
-  // Redis Cluster agree on this; but Redis Cluster's characters are always "{}", and twemproxy has
-  // no hash tags unless told.
-  Bytes HashTagOf(Bytes key) const noexcept;
+  // The part of the key that places it: what the first rule that is about it takes; else what
+  // stands between the first opening character of the hash tag and the next closing one, if that is
+  // not empty; otherwise the whole key. twemproxy and Redis Cluster have no rules and agree on the
+  // rest; but Redis Cluster's characters are always "{}", and twemproxy has no hash tags unless
+  // told.
+  Bytes HashTagOf(Bytes key) const noexcept {
+    if (!rules_.empty()) [[unlikely]] {
+      if (const TagRule* rule = RuleOf(key)) return rule->TagOf(key);
+    }
+    return TagInKey(key);
+  }
+  // The rule that takes part in placing it; nullptr: none does.
+  const TagRule* RuleOf(Bytes key) const noexcept;
+  // Whether all keys that begin with `prefix` have the same tag, so that one shard owns them.
+  bool PlacesAll(Bytes prefix) const noexcept;
 
   const std::vector<ShardSpec>& shards() const { return spec_.shards; }
   const TopologySpec& spec() const { return spec_; }
@@ -101,6 +114,7 @@ class Topology {
   static constexpr uint16_t kSearch = UINT16_MAX;
 
   Topology(const TopologySpec& spec, uint64_t epoch) : spec_(spec), epoch_(epoch) {}
+  Bytes TagInKey(Bytes key) const noexcept;
   void BuildRing();
   void BuildKetama();
   void BuildModula();
@@ -110,12 +124,16 @@ class Topology {
   uint32_t OwnerOf(uint32_t position) const noexcept;
 
   const TopologySpec spec_;
+  std::vector<TagRule> rules_;  // of spec_.together
   const uint64_t epoch_;
   std::vector<Interval> intervals_;
   std::vector<Bucket> buckets_;
   int bucket_shift_ = 0;
   std::vector<uint16_t> remainders_;  // kModula: shard of each remainder
 };
+
+// Both hash the same part of every key to the same position.
+bool SamePositions(const TopologySpec& a, const TopologySpec& b);
 
 // The share of keys, 0..1, whose owner (by shard name) differs between the two. Exact when both are
 // `ring` with the same hash and hash tag; otherwise measured on a fixed sample of keys.

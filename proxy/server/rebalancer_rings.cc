@@ -192,6 +192,7 @@ std::string Rebalancer::DigestOf(const PoolConfig& pool) {
   if (spec.distribution != DistributionKind::kModula) std::sort(shards.begin(), shards.end());
   std::string text = fmt::format("{}\n{}\n{}\n{}\n", pool.ring.hash, pool.ring.distribution,
                                  spec.virtual_nodes, spec.hash_tag);
+  for (const std::string& rule : spec.together) text += "together " + rule + "\n";
   for (const std::string& shard : shards) text += shard + "\n";
   return RingDigest(text);
 }

@@ -50,6 +50,7 @@ TopologySpec SpecOf(const PoolConfig& pool) {
       ParseDistributionKind(pool.ring.distribution).value_or(DistributionKind::kRing);
   spec.virtual_nodes = pool.ring.virtual_nodes;
   spec.hash_tag = pool.ring.hash_tag;
+  spec.together = pool.ring.together;
   for (const ShardConfig& shard : pool.shards) {
     spec.shards.push_back({shard.name, shard.address.ToString(), shard.weight});
   }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/tag_rule.h"
 #include "config/yaml.h"
 #include "ring/hash.h"
 #include "ring/topology.h"
@@ -15,7 +16,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+// With rules the second: a version that does not know them would look for keys in the wrong place.
 constexpr int kFormat = 1;
+constexpr int kFormatWithRules = 2;
 
 Error Unreadable(const std::string& why) {
   return Error{ErrorCode::kInvalid,
@@ -142,17 +145,23 @@ Result<PoolConfig> ReadJson(const std::string& text, const PoolConfig& wanted) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return Unreadable("it is no JSON object");
   const uint32_t format = NumberOf(json, "format", 0);
-  if (format > kFormat) {
+  if (format > kFormatWithRules) {
     return Error{ErrorCode::kInvalid,
                  fmt::format("the ring in the state database was written by a later version of "
                              "Ringmaster (format {}, and this one knows {}): start that one",
-                             format, kFormat)};
+                             format, kFormatWithRules)};
   }
   PoolConfig pool;
   pool.ring.hash = TextOf(json, "hash", pool.ring.hash);
   pool.ring.distribution = TextOf(json, "distribution", pool.ring.distribution);
   pool.ring.virtual_nodes = NumberOf(json, "virtual_nodes", pool.ring.virtual_nodes);
   pool.ring.hash_tag = TextOf(json, "hash_tag");
+  if (const auto rules = json.find("together"); rules != json.end() && rules->is_array()) {
+    for (const Json& rule : *rules) {
+      if (!rule.is_string()) return Unreadable("a rule of ring.together is no text");
+      pool.ring.together.push_back(FromJson(rule.get_ref<const std::string&>()));
+    }
+  }
   const auto shards = json.find("shards");
   if (format == 0 || shards == json.end() || !shards->is_array() || shards->empty()) {
     return Unreadable("it has no shards");
@@ -233,12 +242,13 @@ Result<PoolConfig> ReadYaml(const std::string& text, const PoolConfig& wanted) {
 }  // namespace
 
 std::string WriteStoredRing(const PoolConfig& ring, const PoolConfig& wanted) {
-  Json json = {{"format", kFormat},
+  Json json = {{"format", ring.ring.together.empty() ? kFormat : kFormatWithRules},
                {"hash", ToJson(ring.ring.hash)},
                {"distribution", ToJson(ring.ring.distribution)},
                {"virtual_nodes", ring.ring.virtual_nodes},
                {"hash_tag", ToJson(ring.ring.hash_tag)},
                {"shards", Json::array()}};
+  for (const std::string& rule : ring.ring.together) json["together"].push_back(ToJson(rule));
   for (const ShardConfig& shard : ring.shards) {
     const bool leaves = Named(wanted, shard.name) == nullptr;
     Json each = {{"name", ToJson(shard.name)},
@@ -263,6 +273,11 @@ Result<PoolConfig> ReadStoredRing(const std::string& text, const PoolConfig& wan
         fmt::format("this version does not know the hash '{}' with the distribution "
                     "'{}'",
                     Printable(ring.hash, 64), Printable(ring.distribution, 64)));
+  }
+  for (const std::string& rule : ring.together) {
+    if (const Result<TagRule> parsed = TagRule::Parse(rule); !parsed) {
+      return Unreadable("the rule '" + Printable(rule, 64) + "' " + parsed.error().text);
+    }
   }
   RefreshShards(*read, wanted);
   return read;

@@ -5,6 +5,7 @@
 //   {"format": 1, "hash": "xxh3", "distribution": "ring", "virtual_nodes": 1024, "hash_tag": "{}",
 //    "shards": [{"name": "a", "address": "127.0.0.1:7001", "weight": 1, "tls": false}, ...]}
 //
+// With rules of ring.together the format is 2, and they are there as "together".
 // Texts may hold any bytes: each byte is one character (U+0000 to U+00FF). Unknown keys are
 // ignored; a higher "format" is refused. How to log in at a shard is what the configuration says;
 // only of a shard that the configuration does not have any more, "login" and all of "tls" are

@@ -301,6 +301,12 @@ TEST(ConfigErrorsTest, TellImpossibleValues) {
   EXPECT_EQ(Wrong(Pool("    ring: {hash_tag: '{'}")),
             "f:3:22: pools[0].ring.hash_tag: write the opening and the closing character, such as "
             "\"{}\", or \"\" for no hash tags");
+  EXPECT_EQ(
+      Wrong(Pool("    ring: {together: ['bull:{queue}*']}")),
+      "f:3:23: pools[0].ring.together: 'bull:{queue}*' does not say where {queue} ends: write "
+      "the character that follows it in the keys, before the *");
+  EXPECT_EQ(Wrong(Pool("    ring: {together: ['a:{b}', 'a:{b}']}")),
+            "f:3:32: pools[0].ring.together: 'a:{b}' is there twice: remove one");
   EXPECT_EQ(Wrong(Shards("      - {name: a, address: 'h:1', weight: 0}")),
             "f:3:43: pools[0].shards[0].weight: write a whole number from 1 to 100000, not '0'");
   EXPECT_EQ(Wrong(Shards("      - {name: a, address: 'h:1', weight: 100000}")),

@@ -25,7 +25,8 @@ pools:
   - name: "p\u00e9\u0085\ufeff\U0001F600\\\"#:"
     listen: [{address: "h.l:1", tls: {)" +
          tls + R"(, verify_client: true}}]
-    ring: {hash: crc32a, distribution: ketama, virtual_nodes: 3, hash_tag: "$$"}
+    ring: {hash: crc32a, distribution: ketama, virtual_nodes: 3, hash_tag: "$$",
+           together: ["bull:{queue}:*", "q,{#}:\u00e9"]}
     shards:
       - {name: "a,b", address: "[::1]:2", weight: 9, username: "null", password: "hidden: {",
          replicas: [/run/a, "h:3"], tls: {)" +

@@ -134,6 +134,45 @@ TEST(TopologyTest, WithoutHashTagTheWholeKeyCounts) {
   EXPECT_EQ(Topology::Build(spec, 1).value()->HashTagOf("{a}b"), "{a}b");
 }
 
+TEST(TopologyTest, RulesTakeThePartOfAKeyThatPlacesItBeforeHashTags) {
+  TopologySpec spec = Spec(DistributionKind::kRing, {"a", "b", "c", "d", "e"});
+  spec.together = {"bull:{queue}:*", "queues:{queue}:*", "queues:{queue}"};
+  const auto topology = Topology::Build(spec, 1).value();
+  EXPECT_EQ(topology->HashTagOf("bull:mail:wait"), "mail");
+  EXPECT_EQ(topology->HashTagOf("bull:{x}:wait"), "{x}");
+  EXPECT_EQ(topology->HashTagOf("queues:mail"), "mail");
+  EXPECT_EQ(topology->HashTagOf("queues:mail:reserved"), "mail");
+  EXPECT_EQ(topology->HashTagOf("other:{x}"), "x");
+  EXPECT_EQ(topology->HashTagOf("other"), "other");
+  EXPECT_EQ(topology->RuleOf("queues:mail")->text(), "queues:{queue}");
+  EXPECT_EQ(topology->RuleOf("other:{x}"), nullptr);
+  for (int i = 0; i < 200; ++i) {
+    const std::string queue = std::to_string(i);
+    const uint32_t shard = topology->ShardOf("bull:" + queue + ":wait");
+    EXPECT_EQ(topology->ShardOf("bull:" + queue + ":active"), shard);
+    EXPECT_EQ(topology->ShardOf("queues:" + queue), shard);
+    EXPECT_EQ(topology->ShardOf("{" + queue + "}"), shard);
+  }
+}
+
+TEST(TopologyTest, PrefixPlacesKeysOnlyWhereNothingBehindItCanChangeThat) {
+  TopologySpec spec = Spec(DistributionKind::kRing, {"a", "b"});
+  spec.together = {"bull:{queue}:*", "user:{id}"};
+  const auto topology = Topology::Build(spec, 1).value();
+  for (const Bytes prefix : {"bull:mail:", "bull:mail:w_", "x{t}", "{t}:"})
+    EXPECT_TRUE(topology->PlacesAll(prefix)) << prefix;
+  for (const Bytes prefix : {"bull:mail", "bull:", "bu", "user:12", "user:{t}", "x", "x{t", ""})
+    EXPECT_FALSE(topology->PlacesAll(prefix)) << prefix;
+}
+
+TEST(TopologyTest, RulesThatMakeNoSenseAreRefused) {
+  TopologySpec spec = Spec(DistributionKind::kRing, {"a"});
+  spec.together = {"bull:*"};
+  EXPECT_EQ(ErrorOf(spec).find("together: 'bull:*' names no part of the keys"), 0U);
+  spec.together.assign(65, "a{b}");
+  EXPECT_EQ(ErrorOf(spec), "together has at most 64 rules");
+}
+
 class DistributionTest : public testing::TestWithParam<DistributionKind> {};
 
 TEST_P(DistributionTest, KeysWithOneHashTagLieTogether) {

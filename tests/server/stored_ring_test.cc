@@ -35,6 +35,17 @@ TEST(StoredRingTest, WhatIsWrittenIsRead) {
   EXPECT_EQ(read.shards, pool.shards);
 }
 
+// An older version refuses them by the format.
+TEST(StoredRingTest, RulesAreKept) {
+  const PoolConfig pool =
+      Pool("{name: a, address: 'h:1'}", "together: ['bull:{queue}:*', \"\\xe9{x}\\u00e9\"]");
+  const std::string text = WriteStoredRing(pool, pool);
+  EXPECT_NE(text.find("\"format\":2"), std::string::npos) << text;
+  EXPECT_EQ(Read(text, pool).ring, pool.ring);
+  const PoolConfig without = Pool("{name: a, address: 'h:1'}");
+  EXPECT_NE(WriteStoredRing(without, without).find("\"format\":1"), std::string::npos);
+}
+
 // A shard at an address that a default listener has, a CA file that was renamed, a key that another
 // version has: none of them is looked at.
 TEST(StoredRingTest, NothingOfAConfigurationIsCheckedAgain) {
@@ -103,17 +114,20 @@ no_such_key: 1
 
 TEST(StoredRingTest, WhatCannotBeReadIsSaidAndNeverGuessed) {
   const PoolConfig wanted = Pool("'h:1'");
-  for (const char* text : {"", "{", "{}", "[]", "nonsense", "pools: []", R"({"format":1})",
-                           R"({"format":1,"shards":[]})", R"({"format":1,"shards":[{"name":"a"}]})",
-                           R"({"format":1,"shards":[{"name":"a","address":"nowhere"}]})",
-                           R"({"format":1,"hash":"newer","shards":[{"name":"a","address":"h:1"}]})",
-                           R"({"format":-1,"shards":[{"name":"a","address":"h:1"}]})"}) {
+  for (const char* text :
+       {"", "{", "{}", "[]", "nonsense", "pools: []", R"({"format":1})",
+        R"({"format":1,"shards":[]})", R"({"format":1,"shards":[{"name":"a"}]})",
+        R"({"format":1,"shards":[{"name":"a","address":"nowhere"}]})",
+        R"({"format":1,"hash":"newer","shards":[{"name":"a","address":"h:1"}]})",
+        R"({"format":2,"together":["a"],"shards":[{"name":"a","address":"h:1"}]})",
+        R"({"format":2,"together":[1],"shards":[{"name":"a","address":"h:1"}]})",
+        R"({"format":-1,"shards":[{"name":"a","address":"h:1"}]})"}) {
     const Result<PoolConfig> read = ReadStoredRing(text, wanted);
     ASSERT_FALSE(read.ok()) << text;
     EXPECT_NE(read.error().text.find("cannot be read"), std::string::npos) << read.error().text;
   }
   const auto later =
-      ReadStoredRing(R"({"format":2,"shards":[{"name":"a","address":"h:1"}]})", wanted);
+      ReadStoredRing(R"({"format":3,"shards":[{"name":"a","address":"h:1"}]})", wanted);
   ASSERT_FALSE(later.ok());
   EXPECT_NE(later.error().text.find("later version"), std::string::npos) << later.error().text;
 }

@@ -107,6 +107,13 @@ Way WayOf(const CommandContext& context, const Command& command, std::span<const
           "nothing is done"};
 }
 
+std::string Together(const CommandContext& context, Bytes key) {
+  const TagRule* rule = context.router.topology().RuleOf(key);
+  if (rule == nullptr) return "";
+  return fmt::format(", with all of {} by the rule {}", rule->TagOf(key).substr(0, kShownKey),
+                     rule->text());
+}
+
 const char* Moving(const CommandContext& context, Bytes key) {
   const RingMove* move = context.router.move();
   if (move == nullptr || !move->Locate(key).moves()) return "";
@@ -135,8 +142,9 @@ std::string Explain(CommandContext& context, const ClientState& client,
     const uint32_t shard = context.router.ShardOf(key);
     if (std::find(shards.begin(), shards.end(), shard) == shards.end()) shards.push_back(shard);
     if (i >= kShownKeys) continue;
-    text += fmt::format("key: {} on shard {}{}\n", key.substr(0, kShownKey),
-                        context.router.shard_name(shard), Moving(context, key));
+    text +=
+        fmt::format("key: {} on shard {}{}{}\n", key.substr(0, kShownKey),
+                    context.router.shard_name(shard), Together(context, key), Moving(context, key));
   }
   text += fmt::format("database: {}\nshards: {}", client.database, shards.size());
   for (const uint32_t shard : shards) text += " " + context.router.shard_name(shard);

@@ -78,6 +78,7 @@ void ProxyRing(Call& call, ReplyWriter& out) {
       fmt::format("hash: {}", HashName(spec.hash)),
       fmt::format("virtual_nodes: {}", spec.virtual_nodes), "hash_tag: " + spec.hash_tag,
       fmt::format("epoch: {}", topology.epoch())};
+  for (const std::string& rule : spec.together) lines.push_back("together: " + rule);
   for (uint32_t i = 0; i < spec.shards.size(); ++i) {
     lines.push_back(fmt::format("shard: name={},address={},weight={},share={:.4f}",
                                 spec.shards[i].name,

@@ -334,9 +334,9 @@ bool HasForeignPattern(std::span<const Bytes> args, const Topology& topology) {
     const bool has_reserved = !single || topology.epoch() > 1;
     if (IsReserved(head) || (has_reserved && kReservedPrefix.starts_with(head))) foreign = true;
     if (single) return;
-    // A hash tag in front of the star places every key that the pattern can name.
-    const bool placed = topology.HashTagOf(head).size() < star;
-    if (!placed || topology.ShardOf(pattern) != topology.ShardOf(args[1])) foreign = true;
+    // A tag in front of the star places every key that the pattern can name.
+    if (!topology.PlacesAll(head) || topology.ShardOf(pattern) != topology.ShardOf(args[1]))
+      foreign = true;
   });
   return foreign;
 }

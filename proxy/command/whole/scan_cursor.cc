@@ -25,6 +25,7 @@ uint32_t ScanTag(const Topology& topology) {
   add(DistributionName(spec.distribution));
   add(std::to_string(spec.virtual_nodes));
   add(spec.hash_tag);
+  for (const std::string& rule : spec.together) add(rule);
   for (const ShardSpec& shard : spec.shards) {
     add(shard.name);
     add(shard.absent ? "absent" : std::to_string(shard.weight));
