@@ -72,9 +72,9 @@ TEST_F(KeysTogetherTest, OperatorSeesWhichRuleTookPart) {
               testing::AllOf(HasSubstr("bull:mail:id on shard"),
                              HasSubstr("with all of mail by the rule bull:{queue}:*"),
                              Not(HasSubstr("all of x by"))));
-  EXPECT_THAT(client_.CommandRaw({"PROXY", "RING"}),
-              testing::AllOf(HasSubstr("together: bull:{queue}:*"),
-                             HasSubstr("together: queues:{name}")));
+  EXPECT_THAT(
+      client_.CommandRaw({"PROXY", "RING"}),
+      testing::AllOf(HasSubstr("together: bull:{queue}:*"), HasSubstr("together: queues:{name}")));
 }
 
 TEST_F(KeysTogetherTest, RuleThatComesAndGoesMovesWhatItIsAbout) {

@@ -37,9 +37,7 @@ class TagRule {
   Covers CoverOf(Bytes prefix) const noexcept;
 
   // A key that it is about, another tag for each number.
-  std::string Example(int64_t number) const {
-    return before_ + std::to_string(number) + after_;
-  }
+  std::string Example(int64_t number) const { return before_ + std::to_string(number) + after_; }
   const std::string& text() const { return text_; }
 
  private:

@@ -110,10 +110,11 @@ void PushHub::Track(Call& call) {
   TrackingOptions options;
   std::string error = ParseOptions(call.args, options);
   if (error.empty() && !off && !EqualsIgnoreCase(call.args[2], "on")) error = errors::Syntax();
-  if (error.empty() && call.view == nullptr) {
-    error = errors::Refused(call.command.full_name, "must be sent directly");
-  }
   if (!error.empty()) return AnswerHere(call.exchange, error);
+  if (call.view == nullptr) {
+    return AnswerHere(call.exchange,
+                      errors::Refused(call.command.full_name, "must be sent directly"));
+  }
   const std::shared_ptr<PushClient> who = ClientOf(*call.view);
   if (off) {
     who->tracking.reset();
