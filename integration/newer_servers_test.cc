@@ -143,5 +143,47 @@ TEST_F(NewerServersTest, KeysWaitWhereTheyAreWhenTheNewOwnerIsTooOldToReadThem) 
   EXPECT_EQ(older.Command({"DBSIZE"}), "(integer) 0");
 }
 
+TEST_F(NewerServersTest, CommandsAndAritiesThatAllShardsKnowAreThePools) {
+  RM_SKIP_WITHOUT_SERVER(kRedis8);
+  Cluster cluster(Redis8(2));
+  Client client = cluster.Connect();
+  const auto info = [&](const std::string& name) {
+    return client.Command({"COMMAND", "INFO", name});
+  };
+  ASSERT_TRUE(Eventually([&] { return info("hgetex") != "[(nil)]"; }));
+  EXPECT_EQ(info("hgetex"), cluster.server(0).Command({"COMMAND", "INFO", "hgetex"}));
+  EXPECT_THAT(info("zrank"), HasSubstr("[[\"zrank\", (integer) -3,"));
+  EXPECT_THAT(client.Command({"ACL", "CAT", "hash"}), HasSubstr("\"hexpire\""));
+  EXPECT_THAT(client.Command({"COMMAND", "LIST"}), HasSubstr("\"hgetdel\""));
+  client.Command({"ZADD", "z", "1", "a", "2", "b"});
+  EXPECT_EQ(client.Command({"ZRANK", "z", "b", "WITHSCORE"}), "[(integer) 1, \"2\"]");
+  EXPECT_EQ(client.Command({"ZRANK", "z"}),
+            "(error) ERR wrong number of arguments for 'zrank' command");
+  EXPECT_EQ(client.Command({"MULTI"}), "OK");
+  EXPECT_EQ(client.Command({"ZREVRANK", "z", "b", "WITHSCORE"}), "QUEUED");
+  EXPECT_EQ(client.Command({"EXEC"}), "[[(integer) 0, \"2\"]]");
+  // One that does not know it takes it from the pool.
+  RedisServer older({.program = "redis-server"});
+  if (older.Connect().CommandRaw({"INFO", "server"}).find("redis_version:7.0") ==
+      std::string::npos) {
+    return;
+  }
+  ConfigText mixed;
+  mixed.pool().Shard("new", cluster.server(0).address()).Shard("old", older.address());
+  mixed.saga = "journal: ''";
+  const ProxyProcess other(mixed);
+  Client both = other.Connect();
+  const std::string refused =
+      "(error) ERR HGETEX is not known to shard 'old', so no shard is asked for it";
+  EXPECT_TRUE(Eventually([&] {
+    return both.Command({"HGETEX", "h", "FIELDS", "1", "f"}) == refused;
+  }));
+  EXPECT_EQ(both.Command({"COMMAND", "INFO", "hgetex"}), "[(nil)]");
+  EXPECT_EQ(both.Command({"MULTI"}), "OK");
+  EXPECT_EQ(both.Command({"ZRANK", "z", "b", "WITHSCORE"}),
+            "(error) ERR wrong number of arguments for 'zrank' command");
+  EXPECT_TRUE(both.Command({"EXEC"}).starts_with("(error) EXECABORT"));
+}
+
 }  // namespace
 }  // namespace ringmaster::integration

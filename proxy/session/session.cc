@@ -331,7 +331,8 @@ bool Session::HeldByPause(const Command& command, std::span<const Bytes> args) c
   const Pause* pause = context_.commands.pause;
   if (pause == nullptr || pause->what() == Pause::What::kNothing) [[likely]]
     return false;
-  if (!command.ArityFits(args.size()) || !state_.authenticated) return false;
+  if (!ArityFits(context_.commands.modules, command, args.size()) || !state_.authenticated)
+    return false;
   if (pause->what() == Pause::What::kEverything) return true;
   const Transaction* transaction = state_.transaction.get();
   if (transaction != nullptr && RunsTransaction(command)) {
@@ -421,7 +422,7 @@ void Session::StartCommand(const Command& command, std::span<const Bytes> args, 
   if (!command.subcommands.empty() && args.size() > 1) [[unlikely]] {
     return Refuse(&command, errors::UnknownSubcommand(command.row->name, args[1]));
   }
-  if (!command.ArityFits(args.size())) [[unlikely]] {
+  if (!ArityFits(context_.commands.modules, command, args.size())) [[unlikely]] {
     return Refuse(&command, errors::WrongArity(command.full_name));
   }
   if (!state_.authenticated && !command.Is(kNoAuth)) [[unlikely]] {

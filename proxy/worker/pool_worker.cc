@@ -23,6 +23,7 @@ PoolWorker::PoolWorker(WorkerParts& worker, Colleagues& colleagues, const Worker
       settings_(std::move(settings)),
       backends_{worker.loop, worker.blocks, worker.read_block, worker.connections_to_flush},
       router_(backends_, settings_.facts.databases),
+      shard_tables_(router_, worker.table, pool.modules),
       scatters_(worker.blocks, settings_.limits.reply_buffer),
       commands_{worker.table, router_, scatters_, worker.blocks, recipes_, worker.metrics, *this},
       push_(commands_, pool.push_counts),
@@ -187,7 +188,10 @@ void PoolWorker::Tick(TimePoint now) {
   if (pause().what() != Pause::What::kNothing && pause().over(now)) pause().End();
   if (pause().what() == Pause::What::kNothing && worker_.metrics.paused.value() > 0) EndPause();
   router_.Tick(now);
-  if (worker_.index == 0) router_.Greet();
+  if (worker_.index == 0) {
+    router_.Greet();
+    shard_tables_.Tick(now);
+  }
   locks_.Tick(now);
   sagas_.Tick(now);
   mset_batches_.Tick(now);

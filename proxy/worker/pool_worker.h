@@ -16,6 +16,7 @@
 #include "command/serve/background.h"
 #include "command/serve/recipe.h"
 #include "command/serve/saga_rules.h"
+#include "command/whole/shard_tables.h"
 #include "net/timer.h"
 #include "route/router.h"
 #include "saga/saga_set.h"
@@ -151,6 +152,7 @@ class PoolWorker final : public Proxy, public WorkerView {
   PoolSettings settings_;
   BackendContext backends_;
   Router router_;
+  ShardTables shard_tables_;
   ScatterPool scatters_;
   RecipeSet recipes_;
   CommandContext commands_;

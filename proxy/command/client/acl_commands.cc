@@ -191,7 +191,7 @@ Task<std::string> AclDryRunRecipe(RecipeCall& call) {
     out.Error("ERR Command '" + Printable(args[0]) + "' not found");
     co_return reply;
   }
-  if (!command->ArityFits(args.size())) co_return errors::WrongArity(command->full_name);
+  if (!ArityFits(modules, *command, args.size())) co_return errors::WrongArity(command->full_name);
   std::optional<SaidKeys> keys;
   reply = co_await AskForJudgedKeys(call, *command, args, keys);
   if (!reply.empty()) co_return reply;

@@ -128,7 +128,7 @@ std::string Explain(CommandContext& context, const ClientState& client,
   if (command == nullptr && context.modules != nullptr) command = context.modules->Known(args[0]);
   if (command == nullptr) return "served: refused, there is no such command\n";
   std::string text = fmt::format("command: {}\n", command->full_name);
-  if (!command->ArityFits(args.size())) {
+  if (!ArityFits(context.modules, *command, args.size())) {
     return text + "served: refused, the number of arguments is wrong\n";
   }
   // Asked by itself, whatever its caller is at.

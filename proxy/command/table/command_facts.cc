@@ -87,6 +87,7 @@ void ReadSpec(const ReplyElement& element, CommandFacts& info) {
   // Channels, and keys that only Redis Cluster looks at.
   if (HasWord(flags, "not_key")) return;
   Spec read;
+  read.notes = ValueOf(parts, "notes").text;
   for (const ReplyElement& flag : flags) {
     read.access += (read.access.empty() ? "" : " ") + std::string(flag.text);
   }
@@ -148,7 +149,9 @@ std::optional<CommandFacts> Read(const ReplyElement& element, bool subcommand) {
 }  // namespace
 
 std::optional<CommandFacts> ReadCommandFacts(const ReplyElement& entry) {
-  return Read(entry, false);
+  std::optional<CommandFacts> facts = Read(entry, false);
+  if (facts) facts->said = entry.raw;
+  return facts;
 }
 
 }  // namespace ringmaster

@@ -16,7 +16,8 @@ struct CommandFacts {
   struct Spec {
     std::string access;  // as KeySpec::access
     std::string keyword;
-    KeySpec spec;  // without the two: their owner sets them
+    std::string notes;
+    KeySpec spec;  // without the three: their owner sets them
   };
 
   std::string name;  // lower case; of a subcommand without its container
@@ -27,6 +28,7 @@ struct CommandFacts {
   // The specifications tell every key and what is done to it.
   bool exact = true;
   std::vector<CommandFacts> subcommands;
+  std::string said;  // the entry itself, to tell whether it is still the same
 };
 
 // nullopt: null, as for a command that the shard does not know, or what makes no sense.

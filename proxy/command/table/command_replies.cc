@@ -113,7 +113,7 @@ void WriteKeySpecs(const Row& row, ReplyWriter& out) {
   }
 }
 
-// With the operator's rows: those in place of built-in ones, then those added.
+// With the operator's rows: those in place of built-in ones, then those added, then learned ones.
 std::vector<const Command*> All(const CommandTable& table, const ModuleCommands* modules) {
   std::vector<const Command*> all;
   for (const auto& command : table.all()) {
@@ -121,7 +121,7 @@ std::vector<const Command*> All(const CommandTable& table, const ModuleCommands*
                                              : command.get());
   }
   if (modules == nullptr) return all;
-  const std::vector<const Command*> added = modules->Added();
+  const std::vector<const Command*> added = modules->AddedAndLearned();
   all.insert(all.end(), added.begin(), added.end());
   return all;
 }
@@ -158,12 +158,12 @@ const Command* FindShown(const CommandTable& table, const ModuleCommands* module
 
 }  // namespace
 
-void WriteCommandInfo(const Command* command, ReplyWriter& out) {
+void WriteCommandInfo(const Command* command, ReplyWriter& out, const ModuleCommands* modules) {
   if (command == nullptr || command->Is(kHidden)) return out.Null();
   const Row& row = *command->row;
   out.Array(10);
   out.Bulk(command->full_name);
-  out.Integer(row.arity);
+  out.Integer(modules != nullptr ? modules->ArityOf(*command) : row.arity);
   WriteFlags(*command, out);
   out.Integer(command->first_key);
   out.Integer(command->last_key);
@@ -176,13 +176,13 @@ void WriteCommandInfo(const Command* command, ReplyWriter& out) {
   const std::vector<const Command*> shown = ShownSubcommands(*command);
   if (shown.empty()) return out.Set(0);
   out.Array(shown.size());
-  for (const Command* subcommand : shown) WriteCommandInfo(subcommand, out);
+  for (const Command* subcommand : shown) WriteCommandInfo(subcommand, out, modules);
 }
 
 void WriteCommands(const CommandTable& table, ReplyWriter& out, const ModuleCommands* modules) {
   const std::vector<const Command*> shown = Shown(table, modules);
   out.Array(shown.size());
-  for (const Command* command : shown) WriteCommandInfo(command, out);
+  for (const Command* command : shown) WriteCommandInfo(command, out, modules);
 }
 
 size_t CountCommands(const CommandTable& table, const ModuleCommands* modules) {
@@ -194,7 +194,7 @@ void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bo
   const Command* command = FindShown(table, modules, args);
   if (command == nullptr) return out.Error("ERR Invalid command specified");
   if (!HasKeys(*command->row)) return out.Error("ERR The command has no key arguments");
-  if (!command->ArityFits(args.size())) {
+  if (!ArityFits(modules, *command, args.size())) {
     return out.Error("ERR Invalid number of arguments specified for command");
   }
   std::vector<uint32_t> positions;

@@ -13,10 +13,11 @@ namespace ringmaster {
 
 class ModuleCommands;
 
-// COMMAND INFO of one command, its subcommands included. nullptr or a hidden one: null.
-void WriteCommandInfo(const Command* command, ReplyWriter& out);
+// COMMAND INFO of one command, its subcommands included. nullptr or a hidden one: null. Here and
+// below: where `modules` are given, commands and arities that they know are there, too.
+void WriteCommandInfo(const Command* command, ReplyWriter& out,
+                      const ModuleCommands* modules = nullptr);
 
-// Where `modules` are given, commands that they know are there too.
 // COMMAND GETKEYS of a full command, or COMMAND GETKEYSANDFLAGS. REQUIRES: args is not empty.
 void WriteCommandKeys(const CommandTable& table, std::span<const Bytes> args, bool with_flags,
                       ReplyWriter& out, const ModuleCommands* modules = nullptr);

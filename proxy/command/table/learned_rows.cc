@@ -14,7 +14,7 @@ constexpr Duration kAbsentFor = std::chrono::seconds(5);
 }  // namespace
 
 ModuleCommands::ModuleCommands(const CommandTable& table)
-    : recipes_(table.recipes()), asking_(table.FindByName(kLooksUp)) {}
+    : table_(table), recipes_(table.recipes()), asking_(table.FindByName(kLooksUp)) {}
 
 const Command* ModuleCommands::Find(std::span<const Bytes> args, TimePoint now,
                                     bool restricted) const {
@@ -102,9 +102,12 @@ std::vector<const Command*> ModuleCommands::AddedAndLearned() const {
   return all;
 }
 
-Command* ModuleCommands::Make(const CommandFacts& info, Bytes name, Command* parent) {
+ModuleCommands::Entry& ModuleCommands::Make(const CommandFacts& info, Bytes name,
+                                            const std::string& lacking, Command* parent) {
   auto made = std::make_unique<Entry>();
   made->name = std::string(name);
+  made->said = info.said;
+  made->lacking = lacking;
   Row& row = made->row;
   row.name = made->name.c_str();
   row.arity = info.arity;
@@ -116,6 +119,7 @@ Command* ModuleCommands::Make(const CommandFacts& info, Bytes name, Command* par
     row.specs[i] = said.spec;
     row.specs[i].access = made->words.emplace_back(said.access).c_str();
     row.specs[i].keyword = made->words.emplace_back(said.keyword).c_str();
+    if (!said.notes.empty()) row.specs[i].notes = made->words.emplace_back(said.notes).c_str();
   }
   Command& command = made->command;
   command.keys_said_by_shard = !info.exact || (info.flags & kMovableKeys) != 0;
@@ -125,6 +129,11 @@ Command* ModuleCommands::Make(const CommandFacts& info, Bytes name, Command* par
   if (command.keys_said_by_shard && !placed) row.plan = Recipe(recipes_.keys_said_by_shard);
   // Others' commands would wait behind it, or get its messages.
   if ((info.flags & (kBlocking | kPubSub)) != 0) row.plan = Refuse(kTiesConnection);
+  if (!lacking.empty()) {
+    const std::string why = "is not known to shard '" + lacking + "', so no shard is asked for it";
+    row.plan = Refuse(made->words.emplace_back(why).c_str());
+    row.flags |= kHidden;
+  }
   command.row = &row;
   if (row.plan.kind == PlanKind::kForward) DeriveKeySpan(command);
   command.id = asking_->id;
@@ -133,10 +142,9 @@ Command* ModuleCommands::Make(const CommandFacts& info, Bytes name, Command* par
   command.categories = info.categories;
   command.learned = true;
   for (const CommandFacts& each : info.subcommands) {
-    command.subcommands.push_back(Make(each, each.name, &command));
+    command.subcommands.push_back(&Make(each, each.name, lacking, &command).command);
   }
-  learned_.push_back(std::move(made));
-  return &command;
+  return *learned_.emplace_back(std::move(made));
 }
 
 void ModuleCommands::Forget(Bytes name, TimePoint now) {
@@ -154,12 +162,54 @@ const Command* ModuleCommands::Learn(Bytes name, Bytes reply) {
       infos.size() == 1 ? ReadCommandFacts(infos[0]) : std::nullopt;
   const MutexLock lock(mutex_);
   if (const Command* known = LearnedAs(lower)) return known;
-  if (!info || learned_.size() >= kMostLearned) return nullptr;
-  Command* command = Make(*info, lower, nullptr);
+  return info ? LearnOne(*info, lower, "") : nullptr;
+}
+
+// Seldom: when a shard says something new.
+Command* ModuleCommands::MadeOf(const CommandFacts& info, const std::string& lower,
+                                const std::string& lacking) {
+  for (const std::unique_ptr<Entry>& made : learned_) {
+    const bool same = made->command.parent == nullptr && made->name == lower &&
+                      made->said == info.said && made->lacking == lacking;
+    if (same) return &made->command;
+  }
+  if (learned_.size() >= kMostLearned) return nullptr;
+  return &Make(info, lower, lacking, nullptr).command;
+}
+
+const Command* ModuleCommands::LearnOne(const CommandFacts& info, const std::string& lower,
+                                        const std::string& lacking) {
+  Command* command = MadeOf(info, lower, lacking);
+  if (command == nullptr) return nullptr;
   by_name_[lower] = command;
   absent_.erase(lower);
   if (OperatorCommand* said = OfOperator(lower)) said->command.rights = command;
   return command;
+}
+
+void ModuleCommands::LearnAll(const AgreedCommands& agreed) {
+  const MutexLock lock(mutex_);
+  for (const auto& [name, facts] : agreed.known) LearnOne(facts, name, "");
+  for (const auto& [name, missing] : agreed.known_to_some) {
+    LearnOne(missing.facts, name, missing.shard);
+  }
+  arities_ = agreed.arities;
+  told_ = true;
+}
+
+int ModuleCommands::ArityOf(const Command& command) const {
+  const MutexLock lock(mutex_);
+  const auto newer = arities_.find(&command);
+  return newer == arities_.end() ? command.row->arity : newer->second;
+}
+
+bool ModuleCommands::FitsShards(const Command& command, size_t args) const {
+  // What a shard or the operator said is theirs already.
+  if (table_.BuiltIn(command.full_name) != &command) return false;
+  const MutexLock lock(mutex_);
+  if (!told_) return ArityMayDiffer(command, static_cast<int>(args));
+  const auto newer = arities_.find(&command);
+  return newer != arities_.end() && Command::Fits(newer->second, args);
 }
 
 }  // namespace ringmaster

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "command/table/command_facts.h"
+#include "command/table/newer_commands.h"
 #include "command/table/operator_rows.h"
 #include "command/table/table.h"
 
@@ -47,6 +48,15 @@ class ModuleCommands {
   // Takes a shard's reply to COMMAND INFO of the name. nullptr: it has no such command, or what it
   // says makes no sense.
   const Command* Learn(Bytes name, Bytes reply);
+  // Takes what all shards said, in place of what they said before. Commands without a row are
+  // learned, and stay; those that not all know are refused, unless the operator says how they are
+  // served.
+  void LearnAll(const AgreedCommands& agreed);
+  // The arity by which calls are taken: the row's, or the one that all shards have.
+  int ArityOf(const Command& command) const;
+  // Of a call that does not fit the row: whether it fits the shards' arity. Before LearnAll a shard
+  // decides, wherever that is possible.
+  bool FitsShards(const Command& command, size_t args) const;
   // No shard has such a command: none is asked again for a while.
   void Forget(Bytes name, TimePoint now);
 
@@ -54,15 +64,24 @@ class ModuleCommands {
   // A command with what its row points to.
   struct Entry {
     std::string name;
+    std::string said;     // CommandFacts::said
+    std::string lacking;  // the shard that does not know it; empty: all do, or nobody looked
     std::deque<std::string> words;
     Row row;
     Command command;
   };
 
-  Command* Make(const CommandFacts& info, Bytes name, Command* parent) RM_REQUIRES(mutex_);
+  // The command of these facts, made when it is not there yet; nullptr: there are too many.
+  Command* MadeOf(const CommandFacts& info, const std::string& lower, const std::string& lacking)
+      RM_REQUIRES(mutex_);
+  const Command* LearnOne(const CommandFacts& info, const std::string& lower,
+                          const std::string& lacking) RM_REQUIRES(mutex_);
+  Entry& Make(const CommandFacts& info, Bytes name, const std::string& lacking, Command* parent)
+      RM_REQUIRES(mutex_);
   OperatorCommand* OfOperator(Bytes lower) const RM_REQUIRES(mutex_);
   const Command* LearnedAs(Bytes lower) const RM_REQUIRES(mutex_);
 
+  const CommandTable& table_;
   const DefaultRecipes& recipes_;
   const Command* const asking_;
   mutable Mutex mutex_;
@@ -70,7 +89,17 @@ class ModuleCommands {
   std::deque<std::unique_ptr<Entry>> learned_ RM_GUARDED_BY(mutex_);
   // Lower case, without subcommands.
   std::map<std::string, Command*, std::less<>> by_name_ RM_GUARDED_BY(mutex_);
+  bool told_ RM_GUARDED_BY(mutex_) = false;                      // by all shards
+  std::map<const Command*, int> arities_ RM_GUARDED_BY(mutex_);  // of built-in commands
   std::map<std::string, TimePoint, std::less<>> absent_ RM_GUARDED_BY(mutex_);  // until when
 };
+
+// Whether a call has as many arguments as its command takes, by its row or by what all shards say.
+// nullptr: nobody asks the shards.
+inline bool ArityFits(const ModuleCommands* modules, const Command& command, size_t args) {
+  if (command.ArityFits(args)) [[likely]]
+    return true;
+  return modules != nullptr && modules->FitsShards(command, args);
+}
 
 }  // namespace ringmaster

@@ -48,9 +48,10 @@ struct Command {
     return other != nullptr ? *other : *this;
   }
   bool Is(RowFlag flag) const { return (row->flags & flag) != 0; }
-  bool ArityFits(size_t args) const {
+  bool ArityFits(size_t args) const { return Fits(row->arity, args); }
+  static bool Fits(int arity, size_t args) {
     const auto count = static_cast<int64_t>(args);
-    return row->arity >= 0 ? count == row->arity : count >= -row->arity;
+    return arity >= 0 ? count == arity : count >= -arity;
   }
 };
 

@@ -22,7 +22,7 @@ void CommandInfo(Call& call, ReplyWriter& out) {
     if (command == nullptr && call.context.modules != nullptr) {
       command = call.context.modules->Known(name);
     }
-    WriteCommandInfo(command, out);
+    WriteCommandInfo(command, out, call.context.modules);
   }
 }
 

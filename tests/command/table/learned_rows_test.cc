@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/random.h"
 #include "command/access/access.h"
 #include "command/rows/all_rows.h"
+#include "command/table/categories.h"
+#include "command/table/command_replies.h"
 #include "command/table/keys.h"
 
 namespace ringmaster {
@@ -174,6 +178,77 @@ TEST_F(ModulesTest, NonsenseIsNotLearned) {
   modules_.Forget("x", now_);
   EXPECT_EQ(modules_.Find(call, now_, false), nullptr);
   EXPECT_NE(modules_.Find(call, now_ + std::chrono::minutes(1), false), nullptr);
+}
+
+TEST_F(ModulesTest, WhatAllShardsKnowIsKnownAndArityIsTheirs) {
+  const auto table_of = [&](const std::vector<std::string>& entries) {
+    std::string reply = "*" + std::to_string(entries.size()) + "\r\n";
+    for (const std::string& entry : entries) reply += entry;
+    return *ReadNewerCommands(table_, reply);
+  };
+  const auto zrank = [](const std::string& arity) {
+    return Info("zrank", arity, Words({"readonly"}), Range(1, 1, 1), Words({"@read"}), "*0\r\n");
+  };
+  const std::string all_know =
+      Info("m.all", "2", Words({"readonly"}), Range(1, 1, 1), Words({"@read", "@hash"}), "*0\r\n");
+  const std::string one_knows =
+      Info("m.one", "2", Words({"readonly"}), Range(1, 1, 1), Words({"@read"}), "*0\r\n");
+  // Without its key, and of a command that the proxy serves in a way of its own.
+  const std::string wrong =
+      Info("get", "-1", Words({"readonly"}), Range(1, 1, 1), Words({"@read"}), "*0\r\n") +
+      Info("mset", "-2", Words({"write"}), Range(1, -1, 2), Words({"@write"}), "*0\r\n");
+  const NewerCommands newer = table_of({zrank("-3"), all_know, one_knows, wrong});
+  const Command& rank = *table_.FindByName("zrank");
+  EXPECT_EQ(newer.arities, (std::map<const Command*, int>{{&rank, -3}}));
+
+  const auto fits = [&](size_t args) { return ArityFits(&modules_, rank, args); };
+  const auto find = [&](Bytes name) {
+    const Bytes call[] = {name, "k"};
+    return modules_.Find(call, now_, false);
+  };
+  EXPECT_TRUE(fits(4)) << "a shard decides";
+  EXPECT_FALSE(fits(1)) << "but whose?";
+  EXPECT_FALSE(ArityFits(&modules_, *table_.FindByName("mset"), 2));
+  const NewerCommands older = table_of({all_know, zrank("3")});
+  modules_.LearnAll(Agree({{"new", &newer}, {"old", &older}}));
+  EXPECT_FALSE(fits(4)) << "one shard takes no more";
+  EXPECT_EQ(find("m.all")->row->plan.kind, PlanKind::kForward);
+  EXPECT_FALSE(ArityFits(&modules_, *find("m.all"), 3)) << "it is what they said";
+  ASSERT_EQ(find("m.one")->row->plan.kind, PlanKind::kRefuse);
+  EXPECT_STREQ(find("m.one")->row->plan.why,
+               "is not known to shard 'old', so no shard is asked for it");
+  const auto listed = [&](Bytes name) {
+    const std::vector<Bytes> reads = NamesInCategory(table_, &modules_, CategoryBit("read"));
+    return std::count(reads.begin(), reads.end(), name);
+  };
+  EXPECT_EQ(listed("m.all"), 1);
+  EXPECT_EQ(listed("m.one"), 0);
+
+  modules_.LearnAll(Agree({{"new", &newer}, {"other", &newer}}));
+  EXPECT_TRUE(fits(3));
+  EXPECT_TRUE(fits(4));
+  EXPECT_FALSE(fits(2));
+  EXPECT_EQ(modules_.ArityOf(rank), -3);
+  EXPECT_EQ(find("m.one")->row->plan.kind, PlanKind::kForward);
+  EXPECT_EQ(listed("m.one"), 1);
+  EXPECT_FALSE(ReadNewerCommands(table_, "-ERR no\r\n"));
+  EXPECT_TRUE(Agree({}).known.empty());
+}
+
+// Another version of a server may describe a command in another way.
+TEST_F(ModulesTest, ACommandIsWhatTheShardsSaidLastAndThoseUnderWayKeepTheirs) {
+  const auto tell = [&](const std::string& arity) {
+    const NewerCommands newer =
+        *ReadNewerCommands(table_, "*1\r\n" + Info("m.x", arity, Words({"readonly"}),
+                                                   Range(1, 1, 1), Words({"@read"}), "*0\r\n"));
+    modules_.LearnAll(Agree({{"a", &newer}}));
+    return modules_.Known("m.x");
+  };
+  const Command* const before = tell("2");
+  const Command* const after = tell("-2");
+  EXPECT_EQ(before->row->arity, 2);
+  EXPECT_EQ(after->row->arity, -2);
+  EXPECT_EQ(tell("2"), before) << "nothing grows when servers come and go";
 }
 
 // A reply with any bytes changed is learned in some way or not at all, and no call of it, with no
