@@ -50,5 +50,22 @@ TEST(NestingTest, RepliesNestAsDeepAsTheLimitAndNoDeeper) {
   EXPECT_NE(client.Command(Nested(41, "k")).find("nests deeper"), std::string::npos);
 }
 
+// Depth costs no stack, also in what merges replies and queues them.
+TEST(NestingTest, ByDefaultTheyNestAsDeepAsAScriptCanMakeThem) {
+  constexpr int kDeepest = 7'900;  // a few less than Redis's Lua has room for
+  Cluster cluster({.shards = 2, .workers = 1});
+  for (const char* protocol : {"2", "3"}) {
+    Client client = cluster.Connect();
+    ASSERT_NE(client.Command({"HELLO", protocol}).find("redis"), std::string::npos);
+    EXPECT_EQ(client.CommandRaw(Nested(kDeepest, "k")), NestedReply(kDeepest));
+    EXPECT_EQ(client.Command({"MULTI"}), "OK");
+    EXPECT_EQ(client.Command({"GET", cluster.KeyOn(0)}), "QUEUED");
+    EXPECT_EQ(client.Command(Nested(kDeepest, cluster.KeyOn(1))), "QUEUED");
+    const std::string reply = client.CommandRaw({"EXEC"});
+    EXPECT_TRUE(reply.ends_with(NestedReply(kDeepest))) << reply.substr(0, 100);
+    EXPECT_EQ(client.Command({"PING"}), "PONG");
+  }
+}
+
 }  // namespace
 }  // namespace ringmaster::integration

@@ -164,7 +164,7 @@ struct LimitsConfig {
   uint64_t memory = 0;                         // of all clients; 0: unlimited
   uint32_t max_args = 1 << 20;
   uint64_t max_bulk = uint64_t{512} << 20;
-  uint32_t nesting = 1024;
+  uint32_t nesting = 8192;  // Redis's Lua has room for fewer than 8000
   bool operator==(const LimitsConfig&) const = default;
 };
 

@@ -120,7 +120,7 @@ LimitsConfig ParseLimits(Section& root) {
   section.ReadInteger("max_args", 1, INT32_MAX, limits.max_args);
   section.ReadSize("max_bulk", kKiB, kTiB, limits.max_bulk);
   // What the proxy itself asks its shards nests up to six levels.
-  section.ReadInteger("nesting", 8, 1024, limits.nesting);
+  section.ReadInteger("nesting", 8, 65536, limits.nesting);
   return limits;
 }
 

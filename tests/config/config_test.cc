@@ -83,7 +83,7 @@ limits:
   memory: 0
   max_args: 1048576
   max_bulk: 512mb
-  nesting: 1024
+  nesting: 8192
 admin: {listen: 127.0.0.1:9180}
 watchdog: 2s
 log: {level: info, file: "", format: text}

@@ -40,9 +40,10 @@ AgreedCommands Agree(const std::vector<NamedCommands>& shards) {
   for (const auto& [shard, newer] : shards) {
     for (const auto& [name, facts] : newer->unknown) {
       if (agreed.known.contains(name) || agreed.known_to_some.contains(name)) continue;
-      const auto lacks = std::find_if(
-          shards.begin(), shards.end(),
-          [&name = name](const NamedCommands& other) { return !other.newer->unknown.contains(name); });
+      const auto lacks =
+          std::find_if(shards.begin(), shards.end(), [&name = name](const NamedCommands& other) {
+            return !other.newer->unknown.contains(name);
+          });
       if (lacks == shards.end()) {
         agreed.known.emplace(name, facts);
       } else {

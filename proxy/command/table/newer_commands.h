@@ -35,7 +35,8 @@ struct AgreedCommands {
 // that the row promises.
 bool ArityMayDiffer(const Command& command, int arity);
 
-// Of a shard's reply to COMMAND; nullopt: it makes no sense. What it names lives as long as `table`.
+// Of a shard's reply to COMMAND; nullopt: it makes no sense. What it names lives as long as
+// `table`.
 std::optional<NewerCommands> ReadNewerCommands(const CommandTable& table, Bytes reply);
 
 struct NamedCommands {

@@ -34,7 +34,7 @@ class ShardTables {
     TimePoint again{};                         // not before
     bool under_way = false;
     bool news = false;
-    bool lacks = false;  // a command that others know
+    bool lacks = false;                 // a command that others know
     std::optional<NewerCommands> said;  // nothing: it may not tell, or has not yet
   };
 
