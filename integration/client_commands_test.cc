@@ -2,6 +2,7 @@
 // whichever worker they live.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "support/cluster.h"
@@ -31,6 +32,10 @@ std::string Field(const std::string& line, const std::string& name) {
   return line.substr(begin, line.find_first_of(" \\\"", begin) - begin);
 }
 
+std::string IdOf(Client& client) {
+  return client.Command({"CLIENT", "ID"}).substr(std::string("(integer) ").size());
+}
+
 class ClientCommandsTest : public testing::Test {
  protected:
   // Clients with names, spread over the workers.
@@ -42,13 +47,58 @@ class ClientCommandsTest : public testing::Test {
     }
     return clients;
   }
-  static std::string IdOf(Client& client) {
-    return client.Command({"CLIENT", "ID"}).substr(std::string("(integer) ").size());
-  }
 
   Cluster cluster_{ClusterOptions{.shards = 2, .workers = 3}};
   Client client_ = cluster_.Connect();
 };
+
+// Each version shows more.
+class ClientFieldsTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(ClientFieldsTest, ListHasTheFieldsOfTheShardsVersionInItsOrder) {
+  const bool fetched = std::string(GetParam()) != "redis-server";
+  const std::string program = fetched ? RedisServer::Fetched(GetParam()) : GetParam();
+  if (program.empty()) GTEST_SKIP() << "needs " << GetParam() << ": scripts/servers fetches it";
+  ClusterOptions options{.shards = 2, .workers = 2};
+  options.server.program = program;
+  Cluster cluster(options);
+  Client client = cluster.Connect();
+  Client reference = cluster.server(0).Connect();
+  for (Client* each : {&client, &reference}) {
+    each->Command({"CLIENT", "SETINFO", "lib-name", "lib"});
+    each->Command({"CLIENT", "SETINFO", "lib-ver", "1.2"});
+    each->Command({"CLIENT", "CAPA", "redirect"});
+    EXPECT_EQ(each->Command({"WATCH", "a", "b", "a"}), "OK");
+    EXPECT_EQ(each->Command({"WATCH", "c"}), "OK");
+  }
+  const std::string line = client.Command({"CLIENT", "INFO"});
+  const std::string theirs = reference.Command({"CLIENT", "INFO"});
+  EXPECT_EQ(FieldNames(line), FieldNames(theirs));
+  for (const char* name : {"flags", "capa", "watch", "lib-name", "lib-ver"}) {
+    EXPECT_EQ(Field(line, name), Field(theirs, name)) << name;
+  }
+  EXPECT_EQ(FieldNames(client.Command({"CLIENT", "LIST"})),
+            FieldNames(reference.Command({"CLIENT", "LIST", "ID", IdOf(reference)})));
+  EXPECT_EQ(client.Command({"UNWATCH"}), "OK");
+  if (!Field(line, "watch").empty()) {
+    EXPECT_EQ(Field(client.Command({"CLIENT", "INFO"}), "watch"), "0");
+  }
+  if (!Field(line, "tot-net-in").empty()) {
+    const std::string later = client.Command({"CLIENT", "INFO"});
+    for (const char* name : {"tot-net-in", "tot-net-out", "tot-cmds"}) {
+      EXPECT_GT(std::stoll(Field(later, name)), std::stoll(Field(line, name))) << name;
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Servers, ClientFieldsTest,
+                         testing::Values("redis-server", "redis-server-8.0", "valkey-server-8.1"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace_if(
+                               name.begin(), name.end(),
+                               [](char c) { return c == '-' || c == '.'; }, '_');
+                           return name;
+                         });
 
 TEST_F(ClientCommandsTest, ListHasRedissFieldsInRedissOrder) {
   const RedisServer redis;
@@ -102,6 +152,84 @@ TEST_F(ClientCommandsTest, KillEndsExactlyThoseMeant) {
   EXPECT_EQ(client_.Command({"PING"}), "PONG");
   EXPECT_EQ(client_.Command({"CLIENT", "KILL", "SKIPME", "no", "TYPE", "normal"}), "(integer) 1");
   EXPECT_TRUE(client_.PeerCloses());
+}
+
+// Those of Redis 8, Valkey 8.1 and 9, whatever the shards are.
+TEST_F(ClientCommandsTest, FiltersChooseByEachPropertyAndByItsOpposite) {
+  std::vector<Client> clients = Named(4);
+  EXPECT_EQ(clients[1].Command({"SELECT", "3"}), "OK");
+  EXPECT_EQ(clients[2].Command({"CLIENT", "SETINFO", "lib-name", "lib"}), "OK");
+  EXPECT_EQ(clients[2].Command({"CLIENT", "SETINFO", "lib-ver", "1.2"}), "OK");
+  EXPECT_EQ(clients[3].Command({"CLIENT", "CAPA", "redirect"}), "OK");
+  EXPECT_EQ(clients[3].Command({"CLIENT", "NO-EVICT", "on"}), "OK");
+  const auto chosen = [&](std::vector<std::string> options) {
+    options.insert(options.begin(), {"CLIENT", "LIST"});
+    const std::string list = client_.CommandRaw(options);
+    std::string names;
+    for (int i = 0; i < 4; ++i) {
+      const std::string name = "c" + std::to_string(i);
+      if (list.find("name=" + name + " ") != std::string::npos) names += name;
+    }
+    return names;
+  };
+  EXPECT_EQ(chosen({"NAME", "c2"}), "c2");
+  EXPECT_EQ(chosen({"NOT-NAME", "c2"}), "c0c1c3");
+  EXPECT_EQ(chosen({"DB", "3"}), "c1");
+  EXPECT_EQ(chosen({"NOT-DB", "3"}), "c0c2c3");
+  EXPECT_EQ(chosen({"LIB-NAME", "lib", "LIB-VER", "1.2"}), "c2");
+  EXPECT_EQ(chosen({"NOT-LIB-NAME", "lib"}), "c0c1c3");
+  EXPECT_EQ(chosen({"NOT-LIB-VER", "1.2"}), "c0c1c3");
+  EXPECT_EQ(chosen({"CAPA", "r"}), "c3");
+  EXPECT_EQ(chosen({"NOT-CAPA", "r"}), "c0c1c2");
+  EXPECT_EQ(chosen({"FLAGS", "e"}), "c3");
+  EXPECT_EQ(chosen({"NOT-FLAGS", "e"}), "c0c1c2");
+  EXPECT_EQ(chosen({"IP", "127.0.0.1"}), "c0c1c2c3");
+  EXPECT_EQ(chosen({"NOT-IP", "127.0.0.1"}), "");
+  EXPECT_EQ(chosen({"USER", "default", "TYPE", "normal", "MAXAGE", "1000000"}), "");
+  EXPECT_EQ(chosen({"NOT-TYPE", "pubsub", "NOT-USER", "default"}), "");
+  EXPECT_EQ(chosen({"IDLE", "1000000"}), "");
+  const std::string two = IdOf(clients[0]), three = IdOf(clients[3]);
+  EXPECT_EQ(chosen({"ID", two, three, "NOT-DB", "3"}), "c0c3");
+  EXPECT_EQ(chosen({"NOT-ID", two, three}), "c1c2");
+  EXPECT_EQ(chosen({"NOT-ADDR", Field(clients[0].Command({"CLIENT", "INFO"}), "addr")}), "c1c2c3");
+  EXPECT_EQ(chosen({"NOT-LADDR", cluster_.proxy().address().ToString()}), "");
+  EXPECT_EQ(client_.CommandRaw({"CLIENT", "LIST", "SKIPME", "yes"}).find("cmd=client|list"),
+            std::string::npos);
+  EXPECT_EQ(client_.Command({"CLIENT", "LIST", "NOT-MAXAGE", "1"}), "(error) ERR syntax error");
+  EXPECT_EQ(client_.Command({"CLIENT", "LIST", "FLAGS", "?"}),
+            "(error) ERR Unknown flags found in the provided filter: ?");
+  EXPECT_EQ(client_.Command({"CLIENT", "LIST", "IDLE", "0"}),
+            "(error) ERR idle should be greater than 0");
+  EXPECT_EQ(client_.Command({"CLIENT", "KILL", "NOT-NAME", "c1", "ID", two, three}), "(integer) 2");
+  EXPECT_TRUE(clients[0].PeerCloses());
+  EXPECT_TRUE(clients[3].PeerCloses());
+  EXPECT_EQ(clients[1].Command({"PING"}), "PONG");
+  EXPECT_EQ(clients[1].Command({"CLIENT", "IMPORT-SOURCE", "off"}), "OK");
+  EXPECT_EQ(clients[1].Command({"CLIENT", "IMPORT-SOURCE", "on"}),
+            "(error) ERR Server is not in import mode");
+}
+
+TEST_F(ClientCommandsTest, ErrorsOfNewerOptionsAreThoseOfServersThatHaveThem) {
+  for (const char* name : {"redis-server-8.0", "valkey-server-8.1"}) {
+    const std::string program = RedisServer::Fetched(name);
+    if (program.empty()) GTEST_SKIP() << "needs " << name << ": scripts/servers fetches it";
+    ClusterOptions options{.shards = 1, .workers = 1};
+    options.server.program = program;
+    Cluster cluster(options);
+    Client client = cluster.Connect();
+    Client reference = cluster.server(0).Connect();
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{"CLIENT", "KILL", "MAXAGE", "x"},
+                                               {"CLIENT", "KILL", "MAXAGE", "-1"},
+                                               {"CLIENT", "KILL", "ID", "x"},
+                                               {"CLIENT", "KILL", "ID", "0"},
+                                               {"CLIENT", "KILL", "ID", "10", "x"},
+                                               {"CLIENT", "LIST", "ID", "x"},
+                                               {"CLIENT", "LIST", "ID", "10", "x"},
+                                               {"CLIENT", "LIST", "TYPE", "x"}}) {
+      EXPECT_EQ(client.Command(words), reference.Command(words)) << name << " " << words[3];
+    }
+  }
 }
 
 TEST_F(ClientCommandsTest, ErrorsAreRediss) {

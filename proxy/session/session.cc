@@ -118,6 +118,7 @@ bool Session::ReadOnce() {
       return false;
   }
   context_.commands.metrics.bytes_in.Add(read);
+  state_.bytes_in += read;
   state_.last_active_at = context_.loop.Now();
   if (fresh) {
     Take(Slice{Bytes(to, read), shared});

@@ -216,6 +216,7 @@ void Session::Flush() {
   const IoStatus status = output_.Flush(stream_, kFlushAtOnce);
   const uint64_t written = output_.accepted() - before;
   context_.commands.metrics.bytes_out.Add(written);
+  state_.bytes_out += written;
   Account(written);
   if (status == IoStatus::kError) return Close(stream_.error());
   const bool waiting = status == IoStatus::kAgain;
@@ -343,6 +344,7 @@ void Session::Push(const Slice& message, PushOrder order) {
     const uint64_t before = output_.accepted();
     (void)output_.Flush(stream_, kFlushAtOnce);
     context_.commands.metrics.bytes_out.Add(output_.accepted() - before);
+    state_.bytes_out += output_.accepted() - before;
   }
   overflowed_ = !fits();
   Touch();

@@ -156,7 +156,7 @@ void LogDenial(Proxy& proxy, ClientView& client, const Denial& denial, const Com
   const Transaction* transaction = client.state().transaction.get();
   if (transaction != nullptr && transaction->open) entry.context = "multi";
   entry.at = proxy.Now();
-  DescribeClient(client, entry.at, entry.client);
+  DescribeClient(client, entry.at, {}, 0, entry.client);
   entry.client.pop_back();  // the line's end
   proxy.access().Log(std::move(entry));
 }

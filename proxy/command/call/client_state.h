@@ -45,6 +45,7 @@ struct ClientState {
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
+  bool takes_redirects = false;  // CLIENT CAPA redirect
   // The command at hand turned out to take several steps: later ones wait for its reply.
   bool goes_alone = false;
   bool close_after_reply = false;  // QUIT, or a CLIENT KILL of itself
@@ -58,6 +59,8 @@ struct ClientState {
   TimePoint connected_at{};
   TimePoint last_active_at{};
   uint64_t requests = 0;
+  uint64_t bytes_in = 0;  // read of it
+  uint64_t bytes_out = 0;
   // Between MULTI and EXEC, or watching keys; shared with the recipe that ends it.
   std::shared_ptr<Transaction> transaction;
   // While a blocking command of it waits.

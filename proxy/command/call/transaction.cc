@@ -10,6 +10,7 @@ void Transaction::ForgetWatchers() {
   for (const Watcher& watcher : std::exchange(watchers, {})) {
     watcher.backend->Discard(watcher.connection);
   }
+  watched.clear();
 }
 
 }  // namespace ringmaster

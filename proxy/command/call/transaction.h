@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/block.h"
@@ -66,6 +67,8 @@ struct Transaction {
   std::shared_ptr<const AclUser> checked_for;
   bool rights_changed = false;
   std::vector<Watcher> watchers;
+  // The keys that they watch, to count them: hashes, with the database. At most kMaxCommands.
+  std::unordered_set<uint64_t> watched;
 };
 
 // Stands in the queue for a call that its user may not make and hears of only when it would run.

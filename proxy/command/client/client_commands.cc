@@ -9,10 +9,13 @@
 #include "command/call/push_client.h"
 #include "command/call/request.h"
 #include "command/call/transaction.h"
+#include "command/client/client_filter.h"
 #include "command/client/handlers.h"
 #include "command/serve/recipe.h"
+#include "command/whole/pool_version.h"
 #include "resp/errors.h"
 #include "resp/reply_writer.h"
+#include "route/router.h"
 
 namespace ringmaster {
 namespace {
@@ -21,97 +24,14 @@ bool ValidWord(Bytes word) {
   return std::all_of(word.begin(), word.end(), [](char c) { return c >= '!' && c <= '~'; });
 }
 
-bool KnownType(Bytes type) {
-  return EqualsIgnoreCase(type, "normal") || EqualsIgnoreCase(type, "master") ||
-         EqualsIgnoreCase(type, "replica") || EqualsIgnoreCase(type, "slave") ||
-         EqualsIgnoreCase(type, "pubsub");
-}
-
-// What CLIENT KILL and CLIENT LIST choose by. Empty fields choose everything.
-struct ClientFilter {
-  std::vector<uint64_t> ids;
-  std::string address;
-  std::string local_address;
-  std::string type;
-  std::string user;
-  std::optional<uint64_t> except;
-
-  bool Matches(ClientView& client) const {
-    const ClientState& state = client.state();
-    if (except && *except == state.id) return false;
-    if (!ids.empty() && std::find(ids.begin(), ids.end(), state.id) == ids.end()) return false;
-    const bool subscriber = state.push != nullptr && state.push->subscriber();
-    if (!type.empty() && !EqualsIgnoreCase(type, subscriber ? "pubsub" : "normal")) return false;
-    if (!user.empty() && user != UserName(state)) return false;
-    if (!address.empty() && address != client.address()) return false;
-    return local_address.empty() || local_address == client.local_address();
-  }
-};
-
-// One option of CLIENT KILL with its value. Empty: fine; otherwise the error reply.
-std::string KillOption(Bytes option, Bytes value, ClientFilter& filter, bool& skip_me,
-                       const AccessControl& access) {
-  if (EqualsIgnoreCase(option, "id")) {
-    const auto id = ParseInteger(value);
-    if (!id || *id <= 0) return "-ERR client-id should be greater than 0\r\n";
-    filter.ids = {static_cast<uint64_t>(*id)};
-  } else if (EqualsIgnoreCase(option, "type")) {
-    if (!KnownType(value)) {
-      return "-ERR Unknown client type '" + std::string(value) + "'\r\n";
-    }
-    filter.type = std::string(value);
-  } else if (EqualsIgnoreCase(option, "addr")) {
-    filter.address = std::string(value);
-  } else if (EqualsIgnoreCase(option, "laddr")) {
-    filter.local_address = std::string(value);
-  } else if (EqualsIgnoreCase(option, "user")) {
-    if (!access.Find(value)) return "-ERR No such user '" + std::string(value) + "'\r\n";
-    filter.user = std::string(value);
-  } else if (EqualsIgnoreCase(option, "skipme")) {
-    if (!EqualsIgnoreCase(value, "yes") && !EqualsIgnoreCase(value, "no")) {
-      return errors::Syntax();
-    }
-    skip_me = EqualsIgnoreCase(value, "yes");
-  } else {
-    return errors::Syntax();
-  }
-  return "";
-}
-
-std::string KillArguments(std::span<const Bytes> args, uint64_t self, ClientFilter& filter,
-                          const AccessControl& access) {
-  if (args.size() == 3) {
-    filter.address = std::string(args[2]);
-    return "";
-  }
-  if (args.size() % 2 != 0) return errors::Syntax();
-  bool skip_me = true;
-  for (size_t i = 2; i + 1 < args.size(); i += 2) {
-    std::string error = KillOption(args[i], args[i + 1], filter, skip_me, access);
-    if (!error.empty()) return error;
-  }
-  if (skip_me) filter.except = self;
-  return "";
-}
-
-std::string ListArguments(std::span<const Bytes> args, ClientFilter& filter) {
-  if (args.size() == 2) return "";
-  if (args.size() == 4 && EqualsIgnoreCase(args[2], "type")) {
-    if (!KnownType(args[3])) {
-      return "-ERR Unknown client type '" + std::string(args[3]) + "'\r\n";
-    }
-    filter.type = std::string(args[3]);
-    return "";
-  }
-  if (args.size() > 3 && EqualsIgnoreCase(args[2], "id")) {
-    for (const Bytes arg : args.subspan(3)) {
-      const auto id = ParseInteger(arg);
-      if (!id) return "-ERR Invalid client ID\r\n";
-      filter.ids.push_back(static_cast<uint64_t>(*id));
-    }
-    return "";
-  }
-  return errors::Syntax();
+// What servers of the pool's version show.
+ClientFields FieldsOf(const PoolVersion& version) {
+  ClientFields fields;
+  fields.valkey = !version.valkey_version.empty();
+  fields.library = !IsEarlier(version.redis_version, "7.2");
+  fields.watch = fields.valkey || !IsEarlier(version.redis_version, "7.4");
+  fields.thread = !fields.valkey && !IsEarlier(version.redis_version, "8.0");
+  return fields;
 }
 
 // Redis lists the oldest client first; workers have old and new ones.
@@ -137,10 +57,14 @@ Task<std::string> ListClients(RecipeCall& call, ClientFilter filter) {
   // Named before it is awaited: GCC 12 destroys a lambda in an awaited expression twice.
   const uint64_t self = call.client_id();
   const size_t asking = call.wire().size();
-  const Proxy::Visit describe = [filter, now, self, asking](WorkerView& worker, std::string& out) {
+  const ClientFields fields = FieldsOf(VersionOf(call.routes()));
+  const Proxy::Visit describe = [filter, now, self, asking, fields](WorkerView& worker,
+                                                                    std::string& out) {
+    ClientFields here = fields;
+    here.worker = static_cast<int>(worker.index());
     worker.EachClient([&](ClientView& client) {
-      if (!filter.Matches(client)) return;
-      DescribeClient(client, now, out, client.state().id == self ? asking : 0);
+      if (!filter.Matches(client, now)) return;
+      DescribeClient(client, now, here, client.state().id == self ? asking : 0, out);
     });
   };
   const std::vector<std::string> reports = co_await call.VisitWorkers(describe);
@@ -210,6 +134,22 @@ void ClientNoTouch(Call& call, ReplyWriter& out) {
   OnOrOff(call.args[2], call.client.no_touch, out);
 }
 
+// Valkey's. The one that it knows, redirect, is for replicas, which the proxy is not; what it does
+// not know it takes, too.
+void ClientCapa(Call& call, ReplyWriter& out) {
+  for (const Bytes capability : call.args.subspan(2)) {
+    if (EqualsIgnoreCase(capability, "redirect")) call.client.takes_redirects = true;
+  }
+  out.Ok();
+}
+
+// Valkey's: keys that expired stay while somebody imports them. Shards that import are filled
+// without the proxy.
+void ClientImportSource(Call& call, ReplyWriter& out) {
+  if (EqualsIgnoreCase(call.args[2], "off")) return out.Ok();
+  out.Error("ERR Server is not in import mode");
+}
+
 // OFF and SKIP get no reply themselves; ON gets one even when replies were off.
 void ClientReply(Call& call, ReplyWriter& out) {
   if (EqualsIgnoreCase(call.args[2], "on")) {
@@ -231,8 +171,10 @@ void ClientHelp(Call&, ReplyWriter& out) {
   static constexpr Bytes kLines[] = {
       "CLIENT <subcommand> [<arg> [value] [opt] ...]. The proxy serves:",
       "GETNAME | SETNAME <name> | SETINFO (LIB-NAME|LIB-VER) <value> | ID | INFO",
-      "LIST [TYPE <type>] [ID <id> [...]]",
-      "KILL <ip:port> | KILL (ID|ADDR|LADDR|TYPE|USER|SKIPME) <value> [...]",
+      "LIST [<filter> <value> ...] | KILL <ip:port> | KILL <filter> <value> ..., where a filter is",
+      "    [NOT-](ID|ADDR|LADDR|IP|TYPE|USER|NAME|LIB-NAME|LIB-VER|DB|FLAGS|CAPA), MAXAGE, IDLE or",
+      "    SKIPME (yes|no)",
+      "CAPA <capability> [...] | IMPORT-SOURCE (ON|OFF)",
       "NO-EVICT (ON|OFF) | NO-TOUCH (ON|OFF) | REPLY (ON|OFF|SKIP)",
       "GETREDIR | TRACKINGINFO | UNBLOCK <id> | HELP"};
   out.Array(std::size(kLines));
@@ -314,8 +256,7 @@ Task<std::string> ClientUnblockRecipe(RecipeCall& call) {
 }
 
 Task<std::string> ClientInfoRecipe(RecipeCall& call) {
-  ClientFilter filter;
-  filter.ids = {call.client_id()};
+  const ClientFilter filter = ClientFilter::OfId(call.client_id());
   const std::string lines = co_await ListClients(call, filter);
   std::string reply;
   ReplyWriter(reply, call.resp()).Verbatim("txt", lines);
@@ -324,8 +265,12 @@ Task<std::string> ClientInfoRecipe(RecipeCall& call) {
 
 Task<std::string> ClientListRecipe(RecipeCall& call) {
   ClientFilter filter;
-  std::string error = ListArguments(call.args(), filter);
+  const bool valkey = !VersionOf(call.routes()).valkey_version.empty();
+  std::string error =
+      filter.Read(call.args().subspan(2), call.context().proxy.access(),
+                  valkey ? ClientFilter::Dialect::kValkey : ClientFilter::Dialect::kRedisList);
   if (!error.empty()) co_return error;
+  if (filter.skip_me().value_or(false)) filter.Except(call.client_id());
   const std::string lines = co_await ListClients(call, filter);
   std::string reply;
   ReplyWriter(reply, call.resp()).Verbatim("txt", lines);
@@ -334,13 +279,21 @@ Task<std::string> ClientListRecipe(RecipeCall& call) {
 
 Task<std::string> ClientKillRecipe(RecipeCall& call) {
   ClientFilter filter;
-  std::string error =
-      KillArguments(call.args(), call.client_id(), filter, call.context().proxy.access());
-  if (!error.empty()) co_return error;
   const uint64_t self = call.client_id();
-  const Proxy::Visit kill = [filter, self](WorkerView& worker, std::string& out) {
+  if (call.args().size() == 3) {
+    filter = ClientFilter::OfAddress(call.args()[2]);
+  } else {
+    const bool valkey = !VersionOf(call.routes()).valkey_version.empty();
+    std::string error =
+        filter.Read(call.args().subspan(2), call.context().proxy.access(),
+                    valkey ? ClientFilter::Dialect::kValkey : ClientFilter::Dialect::kRedisKill);
+    if (!error.empty()) co_return error;
+    if (filter.skip_me().value_or(true)) filter.Except(self);
+  }
+  const TimePoint now = call.context().proxy.Now();
+  const Proxy::Visit kill = [filter, self, now](WorkerView& worker, std::string& out) {
     worker.EachClient([&](ClientView& client) {
-      if (!filter.Matches(client)) return;
+      if (!filter.Matches(client, now)) return;
       out.push_back('x');
       client.Kill(client.state().id == self);
     });

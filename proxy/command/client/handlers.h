@@ -32,6 +32,8 @@ void ClientGetName(Call& call, ReplyWriter& out);
 void ClientSetInfo(Call& call, ReplyWriter& out);
 void ClientNoEvict(Call& call, ReplyWriter& out);
 void ClientNoTouch(Call& call, ReplyWriter& out);
+void ClientCapa(Call& call, ReplyWriter& out);
+void ClientImportSource(Call& call, ReplyWriter& out);
 void ClientReply(Call& call, ReplyWriter& out);
 void ClientHelp(Call& call, ReplyWriter& out);
 void ClientGetRedir(Call& call, ReplyWriter& out);

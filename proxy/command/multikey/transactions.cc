@@ -383,6 +383,9 @@ Task<std::string> WatchRecipe(RecipeCall& call) {
     Transaction::Watcher& watcher = transaction->watchers[at];
     if (fresh) watcher.generation = watcher.connection->generation();
     if (watcher.generation != watcher.connection->generation()) transaction->touched = true;
+    if (transaction->watched.size() < Transaction::kMaxCommands) {
+      transaction->watched.insert(std::hash<Bytes>()(key) + static_cast<uint64_t>(call.database()));
+    }
   }
   co_return "+OK\r\n";
 }
