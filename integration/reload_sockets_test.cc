@@ -167,6 +167,7 @@ TEST_F(ReloadSocketsTest, WhatIsRefusedLeavesSocketsLogAndDescriptorsAsTheyWere)
   const RedisServer taken;  // its port is
   const auto proxy = Start({At("127.0.0.1", plain_), Tls(secure_), folder_.File("old.sock")});
   const ConfigText good = proxy->config();
+  ASSERT_TRUE(proxy->LogSays("the shards' commands are known"));
   const size_t files = OpenFiles(proxy->pid());
   const std::string bad_file = folder_.Write("file", "") + "/below.log";
   const std::string good_file = folder_.File("new.log");
@@ -224,6 +225,7 @@ TEST_F(ReloadSocketsTest, ASocketFileThatSomebodyRemovedIsThereAgain) {
 
 TEST_F(ReloadSocketsTest, FiftyReloadsAndFiftyRotationsLeaveNoDescriptorBehind) {
   const auto proxy = Start({At("127.0.0.1", plain_), Tls(secure_), folder_.File("clients.sock")});
+  ASSERT_TRUE(proxy->LogSays("the shards' commands are known"));
   ConfigText config = proxy->config();
   config.log = "level: info, file: \"" + folder_.File("rotated.log") + "\"";
   folder_.Write("taken", "");

@@ -246,6 +246,14 @@ bool Backend::AnsweredUpTo(TimePoint time, Waits waits) const {
          std::all_of(lent_.begin(), lent_.end(), answered);
 }
 
+bool Backend::ProgressedSince(TimePoint time) const {
+  bool progressed = false;
+  EachConnection([&](const Connection& connection) {
+    progressed = progressed || (!connection.idle() && connection.progress() >= time);
+  });
+  return progressed;
+}
+
 void Backend::Tick(TimePoint now) {
   // By index: a timeout answers askers, and they may borrow or send.
   for (size_t i = 0; i < shared_.size(); ++i) {

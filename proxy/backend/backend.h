@@ -81,6 +81,9 @@ class Backend final : public Connection::Owner {
   enum class Waits : uint8_t { kCounted, kIgnored };
   bool AnsweredUpTo(TimePoint time, Waits waits = Waits::kCounted) const;
 
+  // Something that is under way got on since then: bytes of it came or went.
+  bool ProgressedSince(TimePoint time) const;
+
   void Tick(TimePoint now);
   void Close(const std::string& why);
 

@@ -23,6 +23,9 @@ bool IsBusy(Bytes error) {
          error.starts_with("-MASTERDOWN ");
 }
 
+// PING is refused for it like a write, and reads are not.
+bool IsMisconf(Bytes error) { return error.starts_with("-MISCONF "); }
+
 // To HELLO: a Redis before 6.0, or one where it was renamed.
 bool MayNotTell(Bytes error) {
   return error.starts_with("-ERR unknown command") || error.starts_with("-NOPERM");
@@ -300,7 +303,7 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
   // One without a name serves as well, and one too old for HELLO.
   const bool asks_role = handshake_left_ == role_left_;
   const bool tolerated = handshake_left_ == name_left_ ||
-                         (handshake_left_ == 1 && IsBusy(answer)) ||
+                         (handshake_left_ == 1 && (IsBusy(answer) || IsMisconf(answer))) ||
                          (asks_role && resp_ != 3 && MayNotTell(answer));
   if (!tolerated && answer.starts_with("-BUSY ")) {
     TurnAway(answer);
@@ -496,18 +499,13 @@ bool Connection::Deliver(const Slice& reply, bool complete) {
 
 // Not what this command's asker did wrong, but what the shard cannot do for anybody.
 void Connection::NoteRefusal(Bytes error) {
-  constexpr std::pair<Bytes, ShardRefusal> kWords[] = {
-      {"-READONLY ", ShardRefusal::kReadOnly},     {"-LOADING ", ShardRefusal::kLoading},
-      {"-OOM ", ShardRefusal::kOutOfMemory},       {"-MISCONF ", ShardRefusal::kMisconf},
-      {"-MASTERDOWN ", ShardRefusal::kMasterDown}, {"-NOREPLICAS ", ShardRefusal::kNoReplicas}};
-  for (const auto& [word, refusal] : kWords) {
-    if (!error.starts_with(word)) continue;
-    metrics_.refusals[static_cast<size_t>(refusal)].Add();
-    link_.OnRefusal(refusal, context_.loop.Now());
-    if (refusal == ShardRefusal::kReadOnly || refusal == ShardRefusal::kLoading ||
-        refusal == ShardRefusal::kMasterDown) {
-      link_.Suspect();
-    }
+  const std::optional<ShardRefusal> refusal = RefusalOf(error);
+  if (!refusal) return;
+  metrics_.refusals[static_cast<size_t>(*refusal)].Add();
+  link_.OnRefusal(*refusal, context_.loop.Now());
+  if (refusal == ShardRefusal::kReadOnly || refusal == ShardRefusal::kLoading ||
+      refusal == ShardRefusal::kMasterDown) {
+    link_.Suspect();
   }
 }
 

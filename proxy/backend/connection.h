@@ -153,6 +153,7 @@ class Connection : public ListHook<>, public ListHook<PausedTag> {
   void ForgetTold() { told_.reset(); }
   size_t queued() const { return queued_; }
   TimePoint last_used() const { return last_used_; }
+  TimePoint progress() const { return progress_; }  // bytes last came or went
   int database() const { return database_; }
   int resp() const { return resp_; }
 

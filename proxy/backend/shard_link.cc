@@ -27,6 +27,17 @@ const char* Meaning(ShardRefusal refusal) {
 
 }  // namespace
 
+std::optional<ShardRefusal> RefusalOf(Bytes error) {
+  constexpr std::pair<Bytes, ShardRefusal> kWords[] = {
+      {"-READONLY ", ShardRefusal::kReadOnly},     {"-LOADING ", ShardRefusal::kLoading},
+      {"-OOM ", ShardRefusal::kOutOfMemory},       {"-MISCONF ", ShardRefusal::kMisconf},
+      {"-MASTERDOWN ", ShardRefusal::kMasterDown}, {"-NOREPLICAS ", ShardRefusal::kNoReplicas}};
+  for (const auto& [word, refusal] : kWords) {
+    if (error.starts_with(word)) return refusal;
+  }
+  return std::nullopt;
+}
+
 ShardLink::ShardLink(ShardAddress shard, const BackendLimits& limits, uint64_t seed,
                      std::shared_ptr<ShardPlace> place)
     : shard_(std::move(shard)),

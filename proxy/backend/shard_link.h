@@ -21,6 +21,9 @@
 
 namespace ringmaster {
 
+// Of an error reply: what the shard cannot do for anybody, for now. nullopt: it is another.
+std::optional<ShardRefusal> RefusalOf(Bytes error);
+
 struct ShardAddress {
   std::string name;
   Address address;  // in the configuration: of one that is followed, where it is looked for first

@@ -101,6 +101,7 @@ void KeyLocks::OnAck(LockTicket id, size_t worker, TimePoint now, std::vector<Lo
   if (--ticket.missing > 0) return;
   ticket.state = State::kGranted;
   ticket.granted_at = now;
+  ticket.stuck = false;
   out.push_back({LockAction::Kind::kGranted, id, {}});
 }
 
@@ -187,29 +188,36 @@ bool KeyLocks::granted(LockTicket id) const {
   return found != tickets_.end() && found->second.state == State::kGranted;
 }
 
-bool KeyLocks::GrantedBy(LockTicket id, TimePoint time) const {
+void KeyLocks::SetStuck(LockTicket id) {
   const auto found = tickets_.find(id);
-  return found != tickets_.end() && found->second.state == State::kGranted &&
-         found->second.granted_at <= time;
+  if (found != tickets_.end()) found->second.stuck = found->second.state == State::kDraining;
 }
 
-bool KeyLocks::WaitsForOneGrantedBy(LockTicket id, TimePoint time) const {
+bool KeyLocks::HeldSince(LockTicket id, TimePoint time) const {
   const auto found = tickets_.find(id);
-  if (found == tickets_.end() || found->second.state != State::kWaiting) return false;
+  if (found == tickets_.end()) return false;
+  const Ticket& ticket = found->second;
+  return ticket.stuck || (ticket.state == State::kGranted && ticket.granted_at <= time);
+}
+
+bool KeyLocks::WaitsForOneHeldSince(LockTicket id, TimePoint time) const {
+  const auto found = tickets_.find(id);
+  if (found == tickets_.end()) return false;
+  if (found->second.state != State::kWaiting) return found->second.stuck;
   const std::vector<LockKey>& keys = *found->second.keys;
   return std::any_of(keys.begin(), keys.end(), [&](const LockKey& key) {
     const Queue& queue = queues_.at(Name(key));
     const auto self = std::find_if(queue.begin(), queue.end(),
                                    [id](const Waiter& waiter) { return waiter.ticket == id; });
     return std::any_of(queue.begin(), self, [&](const Waiter& before) {
-      return !(before.shared && self->shared) && GrantedBy(before.ticket, time);
+      return !(before.shared && self->shared) && HeldSince(before.ticket, time);
     });
   });
 }
 
-bool KeyLocks::AnyGrantedBy(TimePoint time) const {
+bool KeyLocks::AnyHeldSince(TimePoint time) const {
   return std::any_of(tickets_.begin(), tickets_.end(),
-                     [&](const auto& each) { return GrantedBy(each.first, time); });
+                     [&](const auto& each) { return HeldSince(each.first, time); });
 }
 
 bool KeyLocks::InUse(int database, const std::string& key) const {

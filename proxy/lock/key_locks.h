@@ -67,12 +67,15 @@ class KeyLocks {
   void ReleaseOthers(LockTicket ticket, const std::vector<LockKey>& kept,
                      std::vector<LockAction>& out);
 
+  // What its workers wait for does not get on. Unknown tickets, and those granted, are ignored.
+  void SetStuck(LockTicket ticket);
+
   bool granted(LockTicket ticket) const;
-  // It has been granted, by this time at the latest.
-  bool GrantedBy(LockTicket ticket, TimePoint time) const;
-  // The same of somebody who stands in the way of this one.
-  bool WaitsForOneGrantedBy(LockTicket ticket, TimePoint time) const;
-  bool AnyGrantedBy(TimePoint time) const;
+  // It has been granted, by this time at the latest, or is stuck.
+  bool HeldSince(LockTicket ticket, TimePoint time) const;
+  // The same of somebody who stands in the way of this one; or it is stuck itself.
+  bool WaitsForOneHeldSince(LockTicket ticket, TimePoint time) const;
+  bool AnyHeldSince(TimePoint time) const;
   size_t tickets() const { return tickets_.size(); }
   size_t locked_keys() const { return queues_.size(); }  // held or waited for
   // Is anybody holding or waiting for it? For what must not start on a key of an open saga.
@@ -89,6 +92,7 @@ class KeyLocks {
     LockKeys keys;
     State state = State::kWaiting;
     TimePoint granted_at{};  // kGranted
+    bool stuck = false;      // kDraining
     size_t blocked = 0;      // keys with somebody in the way
     std::vector<bool> acked;
     size_t missing = 0;

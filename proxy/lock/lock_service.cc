@@ -46,19 +46,24 @@ size_t LockService::locked_keys() const {
   return locks_.locked_keys();
 }
 
-bool LockService::GrantedBy(LockTicket ticket, TimePoint time) const {
+void LockService::SetStuck(LockTicket ticket) {
   const RecursiveMutexLock lock(mutex_);
-  return locks_.GrantedBy(ticket, time);
+  locks_.SetStuck(ticket);
 }
 
-bool LockService::WaitsForOneGrantedBy(LockTicket ticket, TimePoint time) const {
+bool LockService::HeldSince(LockTicket ticket, TimePoint time) const {
   const RecursiveMutexLock lock(mutex_);
-  return locks_.WaitsForOneGrantedBy(ticket, time);
+  return locks_.HeldSince(ticket, time);
 }
 
-bool LockService::AnyGrantedBy(TimePoint time) const {
+bool LockService::WaitsForOneHeldSince(LockTicket ticket, TimePoint time) const {
   const RecursiveMutexLock lock(mutex_);
-  return locks_.AnyGrantedBy(time);
+  return locks_.WaitsForOneHeldSince(ticket, time);
+}
+
+bool LockService::AnyHeldSince(TimePoint time) const {
+  const RecursiveMutexLock lock(mutex_);
+  return locks_.AnyHeldSince(time);
 }
 
 // What a message that runs at once adds is carried out behind what was there.

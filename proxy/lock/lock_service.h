@@ -41,15 +41,17 @@ class LockService {
   // too many wait for one of the keys, and nothing happened.
   LockTicket Request(size_t worker, std::vector<LockKey> keys, Granted granted);
   void OnAck(LockTicket ticket, size_t worker, TimePoint now);
+  // As KeyLocks says.
+  void SetStuck(LockTicket ticket);
   // All of it, granted or not.
   void Release(LockTicket ticket);
   // REQUIRES: granted.
   void ReleaseOthers(LockTicket ticket, const std::vector<LockKey>& kept);
   size_t locked_keys() const;
   // As KeyLocks says.
-  bool GrantedBy(LockTicket ticket, TimePoint time) const;
-  bool WaitsForOneGrantedBy(LockTicket ticket, TimePoint time) const;
-  bool AnyGrantedBy(TimePoint time) const;
+  bool HeldSince(LockTicket ticket, TimePoint time) const;
+  bool WaitsForOneHeldSince(LockTicket ticket, TimePoint time) const;
+  bool AnyHeldSince(TimePoint time) const;
   // For good: nothing is carried out any more. Before the workers are destroyed.
   void Stop();
 

@@ -131,9 +131,12 @@ void Saga::PhaseDone(SagaActions& out) {
 }
 
 void Saga::OnStep(size_t index, StepOutcome outcome, Bytes run_id, SagaActions& out) {
-  if (state_ != State::kRunning || index >= steps_.size()) return;
+  if (index >= steps_.size()) return;
   Step& step = steps_[index];
-  if (step.progress != Progress::kSent) return;
+  if (state_ == State::kUndoing && outcome == StepOutcome::kRefused) {
+    step.refused = !step.resent && plan_.steps[index].kind == StepKind::kScript;
+  }
+  if (state_ != State::kRunning || step.progress != Progress::kSent) return;
   RM_CRASH_POINT("saga-step-answered", index);
   if (outcome == StepOutcome::kLost && limits_.bugs.lost_counts_as_done) {
     outcome = StepOutcome::kDone;
@@ -330,20 +333,32 @@ void Saga::OnUndo(size_t index, UndoOutcome outcome, SagaActions& out) {
       step.lost_image = true;
       Poison(index, "an old value is gone from the shard (eviction, FLUSHALL)", out);
       break;
+    case UndoOutcome::kNotNow:
+      if (step.refused) {
+        step.progress = Progress::kNothing;
+        break;
+      }
+      UndoLater(index, out);
+      break;
     case UndoOutcome::kFailed:
       if (++step.failures >= limits_.undo_failures) {
         step.lost_image = true;
         Poison(index, "the shard refuses to undo it", out);
         break;
       }
-      [[fallthrough]];
+      UndoLater(index, out);
+      break;
     case UndoOutcome::kLost:
-      step.progress = Progress::kUndoWaits;
-      ArmTimeout(out);
-      RetryLater(index, out);
+      UndoLater(index, out);
       break;
   }
   UndoPhase(out);
+}
+
+void Saga::UndoLater(size_t index, SagaActions& out) {
+  steps_[index].progress = Progress::kUndoWaits;
+  ArmTimeout(out);
+  RetryLater(index, out);
 }
 
 // All that could be undone at once was sent; is it over?

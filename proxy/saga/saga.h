@@ -75,7 +75,14 @@ enum class StepOutcome : uint8_t {
   kNotSent,  // surely never left
   kLost,     // sent, no answer, or one that makes no sense
 };
-enum class UndoOutcome : uint8_t { kUndone, kConflict, kImageLost, kFailed, kLost };
+enum class UndoOutcome : uint8_t {
+  kUndone,
+  kConflict,
+  kImageLost,
+  kNotNow,  // the shard takes no writes for now, whatever they are
+  kFailed,
+  kLost,
+};
 
 // Mistakes on purpose, so that tests can show that the simulator finds them. All off.
 struct SagaBugs {
@@ -179,6 +186,7 @@ class Saga {
     bool ever_sent = false;
     bool doubtful = false;  // done, and the connection was lost since
     bool slow = false;      // it did not answer in time: its undo is nobody's hurdle
+    bool refused = false;   // was heard while it was undone: it did nothing
     bool lost_image = false;
     int attempts = 0;  // in a row, for the backoff
     int failures = 0;
@@ -191,6 +199,7 @@ class Saga {
   void Abort(SagaResult result, SagaActions& out);
   void UndoPhase(SagaActions& out);
   void UndoStepped(SagaActions& out);
+  void UndoLater(size_t step, SagaActions& out);
   void ReplyToAbort(SagaActions& out);
   void Unlock(SagaActions& out);
   void Clean(SagaActions& out);

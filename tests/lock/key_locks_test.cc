@@ -134,19 +134,24 @@ TEST_F(KeyLocksTest, SaysWhetherSomebodyInTheWayHasHeldForSoLong) {
   const LockTicket first = Request({Key("a"), Shared("s")});
   const LockTicket behind = Request({Key("a"), Key("b")});
   const LockTicket reader = Request({Shared("s")});
-  EXPECT_FALSE(locks_.AnyGrantedBy(kAt(9)));
-  EXPECT_FALSE(locks_.WaitsForOneGrantedBy(behind, kAt(9))) << "the workers are still at it";
+  EXPECT_FALSE(locks_.AnyHeldSince(kAt(9)));
+  EXPECT_FALSE(locks_.WaitsForOneHeldSince(behind, kAt(9))) << "the workers are still at it";
   locks_.OnAck(first, 0, kAt(1), out_);
   locks_.OnAck(first, 1, kAt(5), out_);
-  EXPECT_FALSE(locks_.GrantedBy(first, kAt(4)) || locks_.AnyGrantedBy(kAt(4)) ||
-               locks_.WaitsForOneGrantedBy(behind, kAt(4)));
-  EXPECT_TRUE(locks_.GrantedBy(first, kAt(5)) && locks_.AnyGrantedBy(kAt(5)) &&
-              locks_.WaitsForOneGrantedBy(behind, kAt(5)));
-  EXPECT_FALSE(locks_.WaitsForOneGrantedBy(reader, kAt(5))) << "its own workers are at it";
+  EXPECT_FALSE(locks_.HeldSince(first, kAt(4)) || locks_.AnyHeldSince(kAt(4)) ||
+               locks_.WaitsForOneHeldSince(behind, kAt(4)));
+  EXPECT_TRUE(locks_.HeldSince(first, kAt(5)) && locks_.AnyHeldSince(kAt(5)) &&
+              locks_.WaitsForOneHeldSince(behind, kAt(5)));
+  EXPECT_FALSE(locks_.WaitsForOneHeldSince(reader, kAt(5))) << "its own workers are at it";
   const LockTicket last = Request({Shared("b")});
-  EXPECT_FALSE(locks_.WaitsForOneGrantedBy(last, kAt(9))) << "who is before it waits as well";
+  EXPECT_FALSE(locks_.WaitsForOneHeldSince(last, kAt(9))) << "who is before it waits as well";
+  locks_.SetStuck(first);
+  EXPECT_FALSE(locks_.HeldSince(first, kAt(4))) << "it was granted";
   locks_.Release(first, out_);
-  EXPECT_FALSE(locks_.WaitsForOneGrantedBy(behind, kAt(9)));
+  EXPECT_FALSE(locks_.WaitsForOneHeldSince(behind, kAt(9)));
+  locks_.SetStuck(behind);
+  EXPECT_TRUE(locks_.WaitsForOneHeldSince(behind, kAt(0)) && locks_.AnyHeldSince(kAt(0)));
+  EXPECT_TRUE(locks_.WaitsForOneHeldSince(last, kAt(0)));
 }
 
 TEST_F(KeyLocksTest, LineForOneKeyIsBounded) {

@@ -238,6 +238,30 @@ TEST_F(SagaTest, ShardThatDiesDuringTheUndoIsGivenTheSameTime) {
   EXPECT_THAT(Time(Timer::kTimeout), ElementsAre("reply", "unlock but 1"));
 }
 
+// As with too few replicas, a full disk or a script that runs: that passes, and is no reason to
+// keep keys for an operator.
+TEST_F(SagaTest, ShardThatTakesNoWritesForNowIsAskedUntilItDoes) {
+  Running({0, 0});
+  Step(0, StepOutcome::kDone);
+  Step(1, StepOutcome::kRefused);
+  for (int i = 0; i < 3 * limits_.undo_failures; ++i) {
+    Undo(0, UndoOutcome::kNotNow);
+    EXPECT_THAT(Time(Timer::kRetry, 0), ElementsAre("undo 0"));
+  }
+  EXPECT_THAT(Undo(0, UndoOutcome::kUndone), ElementsAre("reply", "unlock", "end", "finished"));
+  EXPECT_EQ(saga_->result().kind, Kind::kRefused);
+}
+
+TEST_F(SagaTest, WhatWasRefusedByAllNeedsNoUndo) {
+  Running({0, 0, 0});
+  EXPECT_THAT(Step(0, StepOutcome::kRefused), ElementsAre("undo 1", "undo 2"));
+  EXPECT_THAT(Step(1, StepOutcome::kRefused), IsEmpty());
+  EXPECT_THAT(Undo(1, UndoOutcome::kNotNow), IsEmpty());
+  EXPECT_THAT(Step(2, StepOutcome::kRefused), IsEmpty());
+  EXPECT_THAT(Undo(2, UndoOutcome::kNotNow), ElementsAre("reply", "unlock", "end", "finished"));
+  EXPECT_EQ(saga_->result().kind, Kind::kRefused);
+}
+
 TEST_F(SagaTest, StepsThatAreSlowAreUndoneAndKeepNobodyWaiting) {
   limits_.patience = std::chrono::milliseconds(100);
   Make({0, 0, 0});

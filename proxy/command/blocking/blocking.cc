@@ -45,6 +45,7 @@ struct Waiting {
   std::vector<Part> parts;
   bool merge = false;                  // XREAD: every stream that has something answers
   bool through_proxy = false;          // source and destination on two shards: dispatched here
+  bool has_waited = false;             // it was tried before
   bool nil_is_bulk = false;            // BLMOVE in a transaction answers a nil that is no array
   std::optional<double> milliseconds;  // 0: for ever; none: not a time, a shard says so
 };
@@ -155,7 +156,9 @@ void PlaceStreams(const Waiting& waiting, const ReplyElement& reply,
 }
 
 // One round over all parts. Empty: nothing anywhere, or `wait` gave way. nullptr: it does not wait.
-Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting, const PollingWait* wait) {
+// Who waits already is not concerned by a key that is of another type now.
+Task<std::string> TryAll(RecipeCall& call, Waiting& waiting, const PollingWait* wait) {
+  const bool has_waited = std::exchange(waiting.has_waited, true);
   const size_t streams = waiting.merge ? (waiting.args.size() - waiting.streams_at) / 2 : 0;
   std::vector<std::string> places(streams);
   for (size_t part = 0; part < waiting.parts.size(); ++part) {
@@ -163,6 +166,7 @@ Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting, const Polling
     std::string reply = co_await TryPart(call, waiting, part, wait == nullptr);
     const ReplyElement element = ReadReply(reply);
     if (element.is_null()) continue;
+    if (has_waited && wait != nullptr && reply.starts_with("-WRONGTYPE ")) continue;
     if (!waiting.merge || !element.is_aggregate()) co_return reply;
     PlaceStreams(waiting, element, places);
   }
@@ -181,7 +185,7 @@ Task<std::string> TryAll(RecipeCall& call, const Waiting& waiting, const Polling
 }
 
 // Asks the shards in turn until one has something. nullopt: it gave way.
-Task<std::optional<std::string>> WaitOverShards(RecipeCall& call, const Waiting& waiting,
+Task<std::optional<std::string>> WaitOverShards(RecipeCall& call, Waiting& waiting,
                                                 std::optional<TimePoint> deadline) {
   if (!call.LeaveMoves()) co_return std::nullopt;
   PollingWait wait(call);

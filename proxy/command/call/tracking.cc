@@ -16,6 +16,8 @@ namespace {
 // How long a shard may be silent.
 constexpr Duration kAskAfter = std::chrono::seconds(5);
 constexpr Bytes kAll = "_\r\n";
+// Shards that are emptied by one command say so within this time.
+constexpr Duration kSameFlush = std::chrono::milliseconds(100);
 // A message longer than this stands for all keys: whoever gets it drops more than it had to.
 constexpr size_t kLongestMessage = 1U << 20;
 
@@ -270,12 +272,28 @@ void Tracking::OnPush(Lane& lane, const Slice& part, bool complete) {
     if (shown.empty()) return on_invalid_(keys->raw);
     return shown == kNoKeys ? void() : on_invalid_(shown);
   }
-  // Every shard says so when all are emptied; the client needs to hear it once.
-  if (std::exchange(lane.clean, true)) return;
+  if (!HasHeardOf(lane)) on_invalid_(kAll);
+}
+
+// Every shard says so when all are emptied; the client needs to hear it once.
+bool Tracking::HasHeardOf(Lane& emptied) {
+  if (options_.bcast) {
+    // What the client holds it may have read anywhere. Another shard's word that comes soon after
+    // is of the same command; a shard's second word is not.
+    const TimePoint now = MonotonicNow();
+    const bool same = now - emptied_at_ < kSameFlush && !emptied.emptied;
+    if (!same) {
+      emptied_at_ = now;
+      for (const auto& lane : lanes_) lane->emptied = false;
+    }
+    emptied.emptied = true;
+    return same;
+  }
+  if (std::exchange(emptied.clean, true)) return true;
   for (const auto& other : lanes_) {
     if (other->connection->idle()) other->clean = true;
   }
-  on_invalid_(kAll);
+  return false;
 }
 
 // What the shard knew of the client is gone.

@@ -51,11 +51,11 @@ class Tracking final : public ConnectionLane {
   const TrackingOptions& options() const { return options_; }
   bool on() const { return on_; }
 
-  // CLIENT CACHING: for the next command.
+  // CLIENT CACHING: for the next command, or all of the next transaction.
   bool caching = false;
   bool broken_redirect = false;
   // Before each command of the client but CLIENT itself.
-  void NextCommand() { with_caching_ = std::exchange(caching, false); }
+  void BeginCommand() { with_caching_ = caching; }
 
   Connection& For(Backend& backend, int database, int resp) override;
   // Several times a second: brings back what was lost.
@@ -75,6 +75,7 @@ class Tracking final : public ConnectionLane {
     std::string listener_id;  // empty: not known
     bool asking = false;      // for listener_id, or whether it is up
     bool clean = false;       // the client has nothing of it since it was told to drop all
+    bool emptied = false;     // BCAST: it is among those that said so since emptied_at_
     std::string collected;    // of a message that comes in parts
   };
 
@@ -88,6 +89,7 @@ class Tracking final : public ConnectionLane {
   std::string Prologue(const Lane& lane) const;
   void OnPush(Lane& lane, const Slice& part, bool complete);
   void OnLost(Lane& lane);
+  bool HasHeardOf(Lane& emptied);
   void AskWhetherThere();
   void Close(Lane& lane);
   // None of them is in lanes_ any more.
@@ -100,6 +102,7 @@ class Tracking final : public ConnectionLane {
   bool on_ = false;
   bool with_caching_ = false;
   TimePoint last_asked_{};
+  TimePoint emptied_at_{};  // BCAST: when the client was told last that all is gone
   std::vector<std::unique_ptr<Lane>> lanes_;
 };
 

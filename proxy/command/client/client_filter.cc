@@ -105,10 +105,9 @@ std::string ClientFilter::Read(std::span<const Bytes> options, const AccessContr
     }
     Condition condition{.what = option->what, .negated = negated};
     size_t used = 1;
-    std::string wrong =
-        option->what == What::kId
-            ? ReadIds(options.subspan(at + 1), used, dialect, condition.ids)
-            : ReadValue(value, access, *option, condition);
+    std::string wrong = option->what == What::kId
+                            ? ReadIds(options.subspan(at + 1), used, dialect, condition.ids)
+                            : ReadValue(value, access, *option, condition);
     if (!wrong.empty()) return wrong;
     Add(std::move(condition));
     at += 1 + used;
@@ -182,8 +181,7 @@ bool ClientFilter::Holds(const Condition& condition, ClientView& client, TimePoi
   const ClientState::Details& details = state.details == nullptr ? kNone : *state.details;
   switch (condition.what) {
     case What::kId:
-      return std::find(condition.ids.begin(), condition.ids.end(), state.id) !=
-             condition.ids.end();
+      return std::find(condition.ids.begin(), condition.ids.end(), state.id) != condition.ids.end();
     case What::kMaxAge:
       return seconds(state.connected_at) >= condition.number;
     case What::kIdle:

@@ -146,6 +146,7 @@ void Reset(Call& call, ReplyWriter& out) {
   client.database = 0;
   client.resp = 2;
   client.reply_mode = ClientState::ReplyMode::kOn;
+  Request::Of(call.exchange).silent = false;
   client.no_evict = false;
   client.no_touch = false;
   call.context.proxy.access().Welcome(client);

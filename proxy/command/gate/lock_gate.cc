@@ -234,7 +234,7 @@ void LockGate::Acquire(std::vector<LockKey> keys, Done done) {
 bool LockGate::IsLate(const Wanted& wanted, TimePoint now) const {
   if (now - wanted.since <= kLockWait) return false;
   return now - wanted.since > kLongestLockWait ||
-         service_.WaitsForOneGrantedBy(wanted.ticket, now - kLockWait);
+         service_.WaitsForOneHeldSince(wanted.ticket, now - kLockWait);
 }
 
 bool LockGate::IsLate(LockedKeys::Token token, TimePoint now) const {
@@ -243,11 +243,25 @@ bool LockGate::IsLate(LockedKeys::Token token, TimePoint now) const {
   if (waited > kLongestLockWait) return true;
   const std::vector<LockTicket> before = locked_.TicketsBefore(token);
   return std::any_of(before.begin(), before.end(), [&](LockTicket ticket) {
-    return service_.GrantedBy(ticket, now - kLockWait);
+    return service_.HeldSince(ticket, now - kLockWait);
+  });
+}
+
+bool LockGate::Progresses(const Draining& drain, TimePoint now) const {
+  if (now - drain.since <= kLockWait) return true;
+  Router& router = context_.router;
+  if (drain.routes != router.version()) return false;
+  return std::any_of(drain.shards.begin(), drain.shards.end(), [&](uint32_t shard) {
+    return router.backend(shard).ProgressedSince(now - kLockWait);
   });
 }
 
 void LockGate::Tick(TimePoint now) {
+  // At two ticks: after a pause of the machine the first one comes before what has arrived is read.
+  for (Draining& drain : draining_) {
+    const bool stood = std::exchange(drain.stands, !Progresses(drain, now));
+    if (stood && drain.stands) service_.SetStuck(drain.ticket);
+  }
   // Whoever is told may ask again, or let others go.
   std::vector<uint64_t> late_numbers;
   for (const auto& [number, wanted] : wanted_) {
@@ -274,7 +288,7 @@ void LockGate::Tick(TimePoint now) {
   }
   while (!everything_.empty() && now - everything_.front()->since > kLockWait) {
     if (now - everything_.front()->since <= kLongestLockWait &&
-        !service_.AnyGrantedBy(now - kLockWait))
+        !service_.AnyHeldSince(now - kLockWait))
       break;
     const std::unique_ptr<HeldCall> held = std::move(everything_.front());
     everything_.erase(everything_.begin());

@@ -24,8 +24,8 @@ class LockGate final : public LockParticipant {
  public:
   // How long a command, or a request for locks, waits for one who holds them before it is refused.
   static constexpr Duration kLockWait = std::chrono::seconds(2);
-  // And altogether. What is under way at a shard before a lock has deadlines of its own: with large
-  // replies in front it takes seconds, and one Redis would let the command wait as well.
+  // And altogether, while what is under way at a shard before the lock gets on: with large replies
+  // in front it takes seconds, and one Redis would let the command wait as well.
   static constexpr Duration kLongestLockWait = std::chrono::seconds(10);
 
   LockGate(CommandContext& context, const Serving& serving, LockService& service, size_t worker)
@@ -73,6 +73,7 @@ class LockGate final : public LockParticipant {
     std::vector<uint32_t> shards;
     uint64_t routes;       // Router::version() that they are of
     bool awaited = false;  // one of the keys, at the last look
+    bool stands = false;   // nothing got on, at the last tick
   };
 
   // A request for locks that waits.
@@ -89,6 +90,7 @@ class LockGate final : public LockParticipant {
   void CarryOut();
   void Poll();
   bool Drained(Draining& drain);
+  bool Progresses(const Draining& drain, TimePoint now) const;
   bool IsAwaited(const LockKeys& keys) const;
   void StartDrain(LockTicket ticket);
   bool IsLate(const Wanted& wanted, TimePoint now) const;

@@ -1,6 +1,7 @@
 // CLIENT TRACKING: its options, and where invalidations go.
 #include <utility>
 
+#include "command/call/transaction.h"
 #include "command/push/push_hub.h"
 #include "command/serve/dispatch.h"
 #include "resp/errors.h"
@@ -100,9 +101,15 @@ void PushHub::Dispatch(Call& call) {
   const std::shared_ptr<PushClient> client = call.client.push;
   Tracking* tracking = client->tracking.get();
   if (tracking == nullptr) return ringmaster::Dispatch(call);
-  if (!call.command.full_name.starts_with("client|")) tracking->NextCommand();
-  const LaneScope scope(call.context.router.context(), tracking);
-  ringmaster::Dispatch(call);
+  const bool counts = !call.command.full_name.starts_with("client|");
+  if (counts) tracking->BeginCommand();
+  {
+    const LaneScope scope(call.context.router.context(), tracking);
+    ringmaster::Dispatch(call);
+  }
+  const Transaction* transaction = call.client.transaction.get();
+  const bool queues = transaction != nullptr && transaction->open;
+  if (counts && !queues && client->tracking != nullptr) client->tracking->caching = false;
 }
 
 void PushHub::Track(Call& call) {

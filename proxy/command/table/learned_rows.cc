@@ -194,7 +194,6 @@ void ModuleCommands::LearnAll(const AgreedCommands& agreed) {
     LearnOne(missing.facts, name, missing.shard);
   }
   arities_ = agreed.arities;
-  told_ = true;
 }
 
 int ModuleCommands::ArityOf(const Command& command) const {
@@ -207,7 +206,6 @@ bool ModuleCommands::FitsShards(const Command& command, size_t args) const {
   // What a shard or the operator said is theirs already.
   if (table_.BuiltIn(command.full_name) != &command) return false;
   const MutexLock lock(mutex_);
-  if (!told_) return ArityMayDiffer(command, static_cast<int>(args));
   const auto newer = arities_.find(&command);
   return newer != arities_.end() && Command::Fits(newer->second, args);
 }

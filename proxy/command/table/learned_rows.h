@@ -54,8 +54,7 @@ class ModuleCommands {
   void LearnAll(const AgreedCommands& agreed);
   // The arity by which calls are taken: the row's, or the one that all shards have.
   int ArityOf(const Command& command) const;
-  // Of a call that does not fit the row: whether it fits the shards' arity. Before LearnAll a shard
-  // decides, wherever that is possible.
+  // Of a call that does not fit the row: whether it fits the shards' arity. Not before LearnAll.
   bool FitsShards(const Command& command, size_t args) const;
   // No shard has such a command: none is asked again for a while.
   void Forget(Bytes name, TimePoint now);
@@ -89,7 +88,6 @@ class ModuleCommands {
   std::deque<std::unique_ptr<Entry>> learned_ RM_GUARDED_BY(mutex_);
   // Lower case, without subcommands.
   std::map<std::string, Command*, std::less<>> by_name_ RM_GUARDED_BY(mutex_);
-  bool told_ RM_GUARDED_BY(mutex_) = false;                      // by all shards
   std::map<const Command*, int> arities_ RM_GUARDED_BY(mutex_);  // of built-in commands
   std::map<std::string, TimePoint, std::less<>> absent_ RM_GUARDED_BY(mutex_);  // until when
 };

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "resp/request_writer.h"
 
 namespace ringmaster {
@@ -82,6 +83,8 @@ void ShardTables::TellAll() {
         [&shard = shard](const auto& each) { return !shard->said->unknown.contains(each.first); });
   }
   modules_.LearnAll(agreed);
+  LogDebug("the shards' commands are known: {} of all of them have no row here, {} not all have",
+           agreed.known.size(), agreed.known_to_some.size());
 }
 
 }  // namespace ringmaster
