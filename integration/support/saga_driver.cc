@@ -275,6 +275,7 @@ UndoOutcome SagaDriver::SendUndo(const SagaPlan& plan, const SagaAction& action)
     case UndoAnswer::Kind::kImageLost:
       return UndoOutcome::kImageLost;
     case UndoAnswer::Kind::kFailed:
+    case UndoAnswer::Kind::kNotNow:
       break;
   }
   failure_ = answer.error;

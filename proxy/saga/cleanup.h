@@ -18,15 +18,21 @@ namespace ringmaster {
 
 class Sweep final : public Asking {
  public:
-  // A step of a saga, and whether what it left is gone. After a loss it may be gone all the same.
-  using Done = std::function<void(SagaId saga, size_t step, bool gone)>;
+  enum class Outcome : uint8_t {
+    kGone,
+    kLost,     // it may be gone all the same
+    kNotDone,  // nothing is gone: it refused, or is another server by now
+  };
+  // A step of a saga, and what became of what it left.
+  using Done = std::function<void(SagaId saga, size_t step, Outcome outcome)>;
 
   explicit Sweep(Done done) : Asking(FencedConnection::kMaxReply), done_(std::move(done)) {}
 
-  // Names of ours alone; `had` as AppendCleanup takes it.
+  // Names of ours alone; `had` as AppendCleanup takes it. They lie on the server that the step
+  // names.
   void Add(const SagaPlan& plan, size_t step, Bytes had);
   // Sends what was added, unless the one before is not answered: then it waits for the next time.
-  // REQUIRES: connection.ready().
+  // Another server is not asked. REQUIRES: connection.ready().
   void Go(FencedConnection& connection);
   bool empty() const { return steps_.empty(); }
   // So many names wait that they should not wait for an occasion.
@@ -37,12 +43,14 @@ class Sweep final : public Asking {
   using Steps = std::vector<std::pair<SagaId, size_t>>;
 
   void OnAnswer(Answer answer) override;
+  void Tell(Steps& steps, Outcome outcome);
 
   const Done done_;
   std::string words_;  // names, as words of a request
   size_t names_ = 0;
   Steps steps_;
-  Steps asked_;  // not empty: under way
+  std::string run_id_;  // where they lie
+  Steps asked_;         // not empty: under way
 };
 
 }  // namespace ringmaster

@@ -7,6 +7,8 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "resp/reply_reader.h"
+#include "resp/request_writer.h"
 #include "saga/journal.h"
 #include "saga/recovering_sagas.h"
 
@@ -232,7 +234,7 @@ void SagaSet::Running::Finish() {
   if (at == set_.sagas_.end()) return;
   if (committed_at_) --set_.unswept_;
   ReleaseAll();
-  if (recovery_ != nullptr || saga_.result().kind != SagaResult::Kind::kCommitted) {
+  if (recovery_ != nullptr || lost_part_ || saga_.result().kind != SagaResult::Kind::kCommitted) {
     constexpr size_t kRecent = 64;
     set_.recent_.push_back(Record(set_.now_()));
     set_.recent_.back().notes.push_back(saga_.result().why);
@@ -275,7 +277,9 @@ void SagaSet::Running::Send(size_t index) {
 // What is cheap, and what nobody waits for, waits for the next request to the same shard.
 void SagaSet::Running::Cleanup(size_t index, bool force) {
   FencedConnection* connection = ConnectionFor(index);
-  if (!force && recovery_ == nullptr && !copies_ && connection != nullptr) {
+  const bool same = connection != nullptr &&
+                    (connection->run_id().empty() || connection->run_id() == step(index).run_id);
+  if (!force && recovery_ == nullptr && !copies_ && same) {
     RM_CRASH_POINT("saga-cleanup-send", index);
     return set_.SweepLater(*connection, saga_.plan(), index, asks_[index].had);
   }
@@ -322,11 +326,28 @@ void SagaSet::Running::AskStep(StepAsk& ask, ScriptForm form) {
 
 void SagaSet::Running::AskCleanup(StepAsk& ask, ScriptForm form) {
   std::string request;
+  ask.looks =
+      recovery_ == nullptr && !ask.swept && ask.connection->run_id() != step(ask.index).run_id;
+  if (ask.looks) request = MakeRequest({"EXISTS", MarkerName(id(), ask.index)});
   AppendCleanup(request, saga_.plan(), ask.index, ask.force, form);
   RM_CRASH_POINT("saga-cleanup-send", ask.index);
   ask.form = form;
   ++busy_;
-  ask.connection->Send(ask, request, 1);
+  ask.connection->Send(ask, request, ask.looks ? 2 : 1);
+}
+
+// Nobody dropped its marker, so the server in the shard's place never had the step.
+void SagaSet::Running::FindLost(StepAsk& ask, Bytes marker) {
+  ask.swept = true;
+  if (ReadReply(marker).count != 0 || ReadReply(marker).is_error()) return;
+  lost_part_ = true;
+  set_.pool_.figures.conflicts.fetch_add(1, std::memory_order_relaxed);
+  notes_.push_back(fmt::format("step {}: shard {} lost it with its former primary", ask.index,
+                               step(ask.index).shard));
+  LogError(
+      "saga {} ({}): it was told to be done, and shard {} lost its step {} with its former "
+      "primary: the write is there in part",
+      SagaName(id()), saga_.plan().command, step(ask.index).shard, ask.index);
 }
 
 void SagaSet::Running::OnAnswer(StepAsk& ask, ringmaster::Answer answer) {
@@ -352,11 +373,25 @@ void SagaSet::Running::OnStepAnswer(StepAsk& ask, const ringmaster::Answer& answ
 }
 
 void SagaSet::Running::OnCleanupAnswer(StepAsk& ask, const ringmaster::Answer& answer) {
-  if (answer.outcome != Outcome::kReplied) return Cleaned(ask.index, false);
-  if (ask.form == ScriptForm::kSha && IsNoScript(answer.reply) && ask.connection->ready()) {
+  if (answer.outcome != Outcome::kReplied) {
+    ask.swept = ask.swept || answer.outcome == Outcome::kUncertain;
+    return Cleaned(ask.index, false);
+  }
+  Bytes reply = answer.reply;
+  if (ask.looks) {
+    const Bytes marker = reply.substr(0, reply.find('\n') + 1);
+    reply.remove_prefix(marker.size());
+    FindLost(ask, marker);
+  }
+  if (ask.form == ScriptForm::kSha && IsNoScript(reply) && ask.connection->ready()) {
     return AskCleanup(ask, ScriptForm::kText);
   }
-  Cleaned(ask.index, ReadCleanup(answer.reply, nullptr));
+  Cleaned(ask.index, ReadCleanup(reply, nullptr));
+}
+
+void SagaSet::Running::Swept(size_t index, Sweep::Outcome outcome) {
+  if (outcome == Sweep::Outcome::kLost) asks_[index].swept = true;
+  Cleaned(index, outcome == Sweep::Outcome::kGone);
 }
 
 void SagaSet::Running::Cleaned(size_t index, bool done) {
@@ -438,6 +473,9 @@ Task<void> SagaSet::Running::Undo(size_t index, bool force) {
           break;
         case UndoAnswer::Kind::kFailed:
           outcome = UndoOutcome::kFailed;
+          break;
+        case UndoAnswer::Kind::kNotNow:  // as one that is away
+          outcome = UndoOutcome::kLost;
           break;
       }
       break;

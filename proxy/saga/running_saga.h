@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "saga/cleanup.h"
 #include "saga/saga_set.h"
 
 namespace ringmaster {
@@ -37,7 +38,7 @@ class SagaSet::Running {
   bool settled() const { return saga_.settled(); }
   // What it left on the shards is there until it ends. Empty: it is not committed.
   std::optional<TimePoint> committed_at() const { return committed_at_; }
-  void Cleaned(size_t index, bool done);
+  void Swept(size_t index, Sweep::Outcome outcome);
   void AddConnections(std::vector<FencedConnection*>& all) const;
   SagaRecord Record(TimePoint now) const;
   Result<std::string> Carry(const SagaOrder& order);
@@ -77,6 +78,8 @@ class SagaSet::Running {
     size_t answered = 0;                     // of them
     uint32_t stream = 0;                     // that the last one went over, of a script
     std::string had;                         // of a step that was answered
+    bool swept = false;                      // what it left may have been dropped already
+    bool looks = false;                      // the cleanup asks for the marker first
   };
 
   void MakeAsks();
@@ -91,6 +94,8 @@ class SagaSet::Running {
   void OnAnswer(StepAsk& ask, ringmaster::Answer answer);
   void OnStepAnswer(StepAsk& ask, const ringmaster::Answer& answer);
   void OnCleanupAnswer(StepAsk& ask, const ringmaster::Answer& answer);
+  void Cleaned(size_t index, bool done);
+  void FindLost(StepAsk& ask, Bytes marker);
   Task<void> SendExecution(size_t index);
   Task<void> Reconnect(size_t index);
   Task<void> Undo(size_t index, bool force);
@@ -110,6 +115,7 @@ class SagaSet::Running {
       false;  // foreign ones lie on a shard until they are cleaned up: locked until the end
   std::optional<TimePoint> committed_at_;  // then the client had its answer
   std::deque<SagaAction> actions_;
+  bool lost_part_ = false;  // a primary took some of it along that was told to be done
   bool taking_ = false;
   bool over_ = false;  // the last action came by
   size_t busy_ = 0;

@@ -186,8 +186,8 @@ void SagaSet::SweepLater(FencedConnection& connection, const SagaPlan& plan, siz
                          Bytes had) {
   std::unique_ptr<Sweep>& sweep = sweeps_[&connection];
   if (sweep == nullptr) {
-    sweep = std::make_unique<Sweep>([this](SagaId id, size_t index, bool gone) {
-      if (Running* saga = Find(id)) saga->Cleaned(index, gone);
+    sweep = std::make_unique<Sweep>([this](SagaId id, size_t index, Sweep::Outcome outcome) {
+      if (Running* saga = Find(id)) saga->Swept(index, outcome);
     });
   }
   sweep->Add(plan, step, had);

@@ -391,13 +391,20 @@ ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step) {
 }
 
 UndoAnswer ReadUndo(Bytes reply) {
+  using Kind = UndoAnswer::Kind;
+  // It will take them again, or another server will in its place: the promoted one, say, that
+  // waits for a replica of its own.
+  static constexpr std::array<Bytes, 5> kNotNow = {"-NOREPLICAS ", "-READONLY ", "-LOADING ",
+                                                   "-MASTERDOWN ", "-MISCONF "};
   UndoAnswer answer;
   const std::vector<ReplyElement> parts = ReadArray(reply);
   if (parts.size() != 2) {
+    const bool not_now = std::any_of(kNotNow.begin(), kNotNow.end(),
+                                     [reply](Bytes word) { return reply.starts_with(word); });
+    answer.kind = not_now ? Kind::kNotNow : Kind::kFailed;
     answer.error = reply;
     return answer;
   }
-  using Kind = UndoAnswer::Kind;
   static constexpr std::array<std::pair<Bytes, Kind>, 4> kWords = {
       {{"NOTAPPLIED", Kind::kNotApplied},
        {"UNDONE", Kind::kUndone},

@@ -131,10 +131,11 @@ struct UndoAnswer {
     kConflict,   // others wrote some keys since; those stay, the rest is undone
     kImageLost,  // an image without time to live is gone (eviction, FLUSHALL); the rest is undone
     kFailed,     // an error: try again later
+    kNotNow,     // the shard takes no writes at the moment, whatever they are
   };
   Kind kind = Kind::kFailed;
   std::string keys;   // for each key: 'u' undone, 'c' conflict, 'l' image lost
-  std::string error;  // of kFailed
+  std::string error;  // of kFailed and kNotNow
 };
 UndoAnswer ReadUndo(Bytes reply);
 bool ReadCleanup(Bytes reply, std::string* error);
