@@ -81,7 +81,7 @@ void Connection::Send(Exchange& exchange) {
   exchange.outcome = Outcome::kReplied;
   exchange.queued_at = now;
   last_used_ = now;
-  if (state_ != State::kReady) [[unlikely]] {
+  if (!flows_) [[unlikely]] {
     if (context_.stopping)
       return Fail(exchange, Outcome::kNotApplied, "the proxy is shutting down");
     if (link_.failing()) return Fail(exchange, Outcome::kNotApplied, link_.last_error());
@@ -132,6 +132,10 @@ void Connection::Flush() {
   if (stream_ == nullptr) return;
   Output& output = handshake_.empty() && state_ == State::kReady ? output_ : handshake_;
   if (output.empty()) return;
+  if (state_ == State::kReady && link_.withheld()) [[unlikely]] {
+    flows_ = false;
+    return stream_->WatchWrites(unread_);
+  }
   const uint64_t before = output.accepted();
   // Only what the oldest request still needs is progress: later ones going out say nothing of it.
   const bool needed = state_ != State::kReady || (head_ != nullptr && !WasSent(*head_));
@@ -366,6 +370,7 @@ void Connection::BecomeReady() {
   state_ = State::kReady;
   link_.OnConnecting(false);
   ++generation_;
+  flows_ = true;
   const TimePoint now = context_.loop.Now();
   progress_ = now;
   link_.OnConnected(now);
@@ -540,7 +545,7 @@ void Connection::Lose(const std::string& why, bool shard_fault) {
   handshake_.Clear();
   handshake_reply_.clear();
   if (paused()) IntrusiveList<Connection, PausedTag>::Remove(*this);
-  unread_ = false;
+  unread_ = flows_ = false;
   large_reported_ = false;
   part_bytes_ = 0;
   if (was_up) {
@@ -636,12 +641,12 @@ void Connection::Refuse(Exchange& exchange, Outcome outcome, const std::string& 
   exchange.sink->OnReply(exchange, Slice{reply, {}});
 }
 
-void Connection::ExpireWaiting(TimePoint now) {
+void Connection::ExpireWaiting(TimePoint now, const std::string& why) {
   const Duration timeout = link_.limits().command_timeout;
   while (head_ != nullptr && timeout > Duration(0) && now - head_->queued_at > timeout) {
     // Nothing of it was written: output_ is rebuilt without it below.
     Exchange* exchange = Pop();
-    Fail(*exchange, Outcome::kNotApplied, "no connection to it in time");
+    Fail(*exchange, Outcome::kNotApplied, why);
   }
   Requeue(std::exchange(head_, nullptr));
   if (head_ == nullptr && state_ == State::kWaiting) state_ = State::kIdle;
@@ -652,6 +657,8 @@ void Connection::Tick(TimePoint now) {
   const bool goes = state_ == State::kReady || connector_ != nullptr || stream_ != nullptr;
   if (goes && link_.revoked() != revoked_) return Lose("another server is its primary now", false);
   if (state_ == State::kReady) {
+    if (!flows_) [[unlikely]]
+      TickWithheld(now);
     // While a request's end is still to come and all before it is out, it is our client that is
     // slow.
     const bool asker_slow = streaming_ && head_ == tail_ && output_.empty();
@@ -674,9 +681,22 @@ void Connection::Tick(TimePoint now) {
   if (link_.failing() && state_ == State::kWaiting) FailWaiting(link_.last_error());
   if (head_ != nullptr && limits.command_timeout > Duration(0) &&
       now - head_->queued_at > limits.command_timeout) {
-    ExpireWaiting(now);
+    ExpireWaiting(now, "no connection to it in time");
   }
   if (state_ == State::kWaiting) Connect(now);
+}
+
+// Of one that is up. What is out is answered as ever; what waits behind it does so in its turn.
+void Connection::TickWithheld(TimePoint now) {
+  if (!link_.withheld()) {
+    flows_ = true;
+    return Touch();
+  }
+  if (head_ == nullptr || HasBegun(*head_)) return;
+  progress_ = now;
+  const Duration timeout = link_.limits().command_timeout;
+  if (streaming_ || timeout <= Duration(0) || now - head_->queued_at <= timeout) return;
+  ExpireWaiting(now, "another server becomes its primary, and did not in time");
 }
 
 void Connection::Close(const std::string& why) {

@@ -210,7 +210,8 @@ class Connection : public ListHook<>, public ListHook<PausedTag> {
   bool MaySurvive(const Exchange& exchange) const;
   void Lose(const std::string& why, bool shard_fault);
   void Requeue(Exchange* survivors);
-  void ExpireWaiting(TimePoint now);
+  void ExpireWaiting(TimePoint now, const std::string& why);
+  void TickWithheld(TimePoint now);
   void FailWaiting(const std::string& why);
   void Fail(Exchange& exchange, Outcome outcome, const std::string& why);
   void Refuse(Exchange& exchange, Outcome outcome, const std::string& reply);
@@ -226,6 +227,7 @@ class Connection : public ListHook<>, public ListHook<PausedTag> {
   const int resp_;
   State state_ = State::kIdle;
   bool held_ = false;
+  bool flows_ = false;   // it is up, and what is sent goes out
   bool unread_ = false;  // TLS holds bytes that came while we were paused
   bool large_reported_ = false;
   uint64_t part_bytes_ = 0;    // of the reply under way, delivered in parts

@@ -27,7 +27,7 @@ std::optional<ShardRefusal> RefusalOf(Bytes error);
 struct ShardAddress {
   std::string name;
   Address address;  // in the configuration: of one that is followed, where it is looked for first
-  std::string master;  // how Sentinels call it; empty: it stays where it is
+  std::string master;     // how Sentinels call it; empty: it stays where it is
   std::string username;
   std::string password;
   std::shared_ptr<TlsContext> tls;  // empty: plain
@@ -106,6 +106,8 @@ class ShardLink {
   // before (their `revoked()` is an earlier one) are to be closed.
   void OnRole(TimePoint now, const RoleAnswer& said);
   uint32_t revoked() const { return place_->life(); }
+  // Nothing is to be sent to it, for a while.
+  bool withheld() const { return place_->withheld(); }
   // Its role may be another by now: it refuses what a primary takes, or a connection broke.
   // TakeSuspicion: true for the one who is to ask.
   void Suspect() {

@@ -42,8 +42,14 @@ class ShardPlace {
       if (!(address == address_)) switches_.fetch_add(1, std::memory_order_relaxed);
       address_ = address;
     }
+    withheld_.store(false, std::memory_order_release);
     open_.store(true, std::memory_order_release);
   }
+  // A failover was announced: what reaches the server from now on may be lost with it, so what was
+  // not sent yet waits until Arrive or Release. Whoever is connected stays connected.
+  void Withhold() { withheld_.store(true, std::memory_order_release); }
+  void Release() { withheld_.store(false, std::memory_order_release); }
+  bool withheld() const { return withheld_.load(std::memory_order_relaxed); }
   // Before anybody connects: where it is, which is no switch.
   void Begin(const Address& address) {
     const MutexLock lock(mutex_);
@@ -60,6 +66,7 @@ class ShardPlace {
   Address address_ RM_GUARDED_BY(mutex_);
   std::atomic<uint32_t> life_{0};
   std::atomic<bool> open_{true};
+  std::atomic<bool> withheld_{false};
   std::atomic<uint64_t> switches_{0};
   std::atomic<uint64_t> doubts_{0};
 };

@@ -78,8 +78,10 @@ void ShardClient::Drop(const std::string& why) {
 }
 
 void ShardClient::DropIfSuperseded() {
-  const bool superseded = target_.place != nullptr && target_.place->life() != life_;
-  if (context_ != nullptr && superseded) Drop("another server is its primary now");
+  if (context_ == nullptr || target_.place == nullptr) return;
+  if (target_.place->life() != life_) return Drop("another server is its primary now");
+  // What it took now might be lost with it, and with a key's old copy gone.
+  if (target_.place->withheld()) Drop("another server is about to be its primary");
 }
 
 Status ShardClient::Ready() {
@@ -104,7 +106,7 @@ Error ShardClient::Failed(const std::string& why) const {
 
 Status ShardClient::Connect() {
   if (target_.place != nullptr) life_ = target_.place->life();
-  if (target_.place != nullptr && !target_.place->open()) {
+  if (target_.place != nullptr && (!target_.place->open() || target_.place->withheld())) {
     return Failed("another server is about to be its primary");
   }
   const Address at = target_.place != nullptr ? target_.place->address() : target_.address;

@@ -23,9 +23,42 @@ constexpr Duration kRetry = std::chrono::milliseconds(500);
 constexpr Duration kTroubleIsNews = std::chrono::seconds(3);
 
 // Whatever says that something happens or has happened to a primary.
-const std::vector<std::string> kEvents = {
-    "SUBSCRIBE",       "+switch-master",      "+sdown",        "+odown",  "-odown",
-    "+promoted-slave", "+config-update-from", "+failover-end", "+reboot", "-tilt"};
+const std::vector<std::string> kEvents = {"SUBSCRIBE",
+                                          "+switch-master",
+                                          "+sdown",
+                                          "+odown",
+                                          "-odown",
+                                          "+selected-slave",
+                                          "+failover-state-send-slaveof-noone",
+                                          "-failover-abort-no-good-slave",
+                                          "-failover-abort-slave-timeout",
+                                          "-failover-abort-not-elected",
+                                          "+promoted-slave",
+                                          "+config-update-from",
+                                          "+failover-end",
+                                          "+failover-end-for-timeout",
+                                          "+reboot",
+                                          "-tilt"};
+// A replica becomes the primary within a second or two. No Sentinel may keep clients waiting for
+// longer, nor again and again.
+constexpr Duration kWithheldAtMost = std::chrono::seconds(5);
+constexpr Duration kBetweenWithholdings = std::chrono::seconds(30);
+
+enum class Stage : uint8_t { kOther, kBegins, kEnds };
+
+Stage StageOf(std::string_view event) {
+  if (event == "+selected-slave" || event == "+failover-state-send-slaveof-noone") {
+    return Stage::kBegins;
+  }
+  return event.starts_with("-failover-abort-") ? Stage::kEnds : Stage::kOther;
+}
+
+// "master NAME host port", or "slave ... @ NAME host port".
+std::string_view MasterIn(std::string_view text) {
+  const size_t at = text.find(" @ ");
+  const size_t begin = at != std::string_view::npos ? at + 3 : text.find(' ') + 1;
+  return text.substr(begin, text.find(' ', begin) - begin);
+}
 
 std::string_view TextOf(const redisReply* reply) {
   if (reply == nullptr || reply->str == nullptr) return {};
@@ -93,7 +126,9 @@ struct SentinelWatcher::Voice {
   static void OnEvent(redisAsyncContext*, void* reply, void* self) {
     const auto* message = static_cast<redisReply*>(reply);
     if (message == nullptr || message->type != REDIS_REPLY_ARRAY || message->elements < 3) return;
-    if (TextOf(message->element[0]) == "message") static_cast<Voice*>(self)->watcher.Excite();
+    if (TextOf(message->element[0]) != "message") return;
+    static_cast<Voice*>(self)->watcher.HearEvent(TextOf(message->element[1]),
+                                                 TextOf(message->element[2]));
   }
   static void OnUp(const redisAsyncContext* context, int status) {
     if (status != REDIS_OK) OnGone(context, status);
@@ -113,6 +148,8 @@ struct SentinelWatcher::Group {
   uint64_t doubts = 0;  // of its place when it was last looked at
   TimePoint trouble_since = {};
   bool trouble_told = false;
+  TimePoint withheld_until = {};  // by us; zero: it is not
+  TimePoint withhold_from = {};   // not again before
 };
 
 SentinelWatcher::SentinelWatcher(Loop& loop, SentinelOptions options, const Known& known,
@@ -137,7 +174,44 @@ SentinelWatcher::SentinelWatcher(Loop& loop, SentinelOptions options, const Know
 
 SentinelWatcher::~SentinelWatcher() {
   timer_.Stop();
+  for (const auto& group : groups_) {
+    if (group->withheld_until != TimePoint{}) group->shard.place->Release();
+  }
   for (const auto& voice : voices_) Drop(*voice, "");
+}
+
+// To wait for nothing does no harm, so one Sentinel is believed that a failover is about to happen,
+// before a majority knows that it did: what a primary takes once its replica was told to be one is
+// lost with it. Sentinel says so a tick of its before it tells the replica.
+void SentinelWatcher::HearEvent(std::string_view event, std::string_view text) {
+  Excite();
+  const Stage stage = StageOf(event);
+  if (stage == Stage::kOther) return;
+  const TimePoint now = loop_.Now();
+  for (const auto& group : groups_) {
+    if (group->shard.master != MasterIn(text)) continue;
+    if (stage == Stage::kEnds) {
+      EndWithholding(*group, std::string(event));
+    } else if (group->withheld_until == TimePoint{} && now >= group->withhold_from) {
+      group->shard.place->Withhold();
+      group->withheld_until = now + kWithheldAtMost;
+      LogInfo(
+          "pool {}: shard {}: its Sentinels make another server its primary: what is sent to "
+          "it waits",
+          options_.pool, group->shard.name);
+    }
+  }
+}
+
+// A switch has ended it already, or the failover came to nothing.
+void SentinelWatcher::EndWithholding(Group& group, const std::string& why) {
+  if (group.withheld_until == TimePoint{}) return;
+  group.withheld_until = {};
+  if (!group.shard.place->withheld()) return;
+  group.shard.place->Release();
+  group.withhold_from = loop_.Now() + kBetweenWithholdings;
+  LogWarning("pool {}: shard {} goes on at {}: no other server became its primary: {}",
+             options_.pool, group.shard.name, group.shard.place->address().ToString(), why);
 }
 
 void SentinelWatcher::Excite() {
@@ -151,6 +225,9 @@ void SentinelWatcher::Tick() {
   for (const auto& group : groups_) {
     const uint64_t doubts = group->shard.place->doubts();
     if (std::exchange(group->doubts, doubts) != doubts) Excite();
+    if (group->withheld_until == TimePoint{}) continue;
+    const bool over = !group->shard.place->withheld();
+    if (over || now >= group->withheld_until) EndWithholding(*group, "it took too long");
   }
   for (const auto& voice : voices_) {
     if (voice->asking == nullptr && now >= voice->retry_at) Connect(*voice);

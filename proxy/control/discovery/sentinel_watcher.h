@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backend/shard_place.h"
@@ -66,6 +67,8 @@ class SentinelWatcher {
   void Hear(Voice& voice, int what, TimePoint asked, const redisReply* reply);
   void Decide();
   void TellTrouble(Group& group, TimePoint now);
+  void HearEvent(std::string_view event, std::string_view text);
+  void EndWithholding(Group& group, const std::string& why);
   void Excite();
 
   Loop& loop_;
