@@ -175,13 +175,6 @@ TEST_F(ConfigurationTest, WhatOnlyARestartChangesIsRefusedByName) {
   EXPECT_EQ(proxy.Command({"ECHO", std::string(2000, 'x')}).size(), 2002U);
 }
 
-TEST_F(ConfigurationTest, ReplicasAreSaidToHaveNoEffect) {
-  ConfigText config = Two();
-  config.pool().shards[0].insert(config.pool().shards[0].size() - 1, ", replicas: ['h:1']");
-  ProxyProcess proxy(config);
-  EXPECT_TRUE(proxy.LogSays("replicas: has no effect"));
-}
-
 // What is written down is not read by the rules of a configuration: a shard at an address that a
 // listener has by default, TLS files that were renamed.
 TEST_F(ConfigurationTest, ARingThatWasStoredNeverKeepsAProxyFromStarting) {

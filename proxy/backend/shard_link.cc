@@ -101,6 +101,12 @@ void ShardLink::OnRefusal(ShardRefusal refusal, TimePoint now) {
              address().ToString(), Meaning(refusal));
 }
 
+bool ShardLink::refused_lately(ShardRefusal refusal, TimePoint now) const {
+  const TimePoint::rep at =
+      refused_at_[static_cast<size_t>(refusal)].load(std::memory_order_relaxed);
+  return at != 0 && now.time_since_epoch() - Duration(at) < kForgotten;
+}
+
 ShardLink::Role ShardLink::role() const {
   const MutexLock lock(mutex_);
   return role_;

@@ -28,6 +28,7 @@ struct ShardAddress {
   std::string name;
   Address address;  // in the configuration: of one that is followed, where it is looked for first
   std::string master;     // how Sentinels call it; empty: it stays where it is
+  bool followed = false;  // it may change: so they say, or the roles of its servers do
   std::string username;
   std::string password;
   std::shared_ptr<TlsContext> tls;  // empty: plain
@@ -120,6 +121,7 @@ class ShardLink {
   }
   // The shard refused a command. Logged when it is news: once, until a minute has passed without.
   void OnRefusal(ShardRefusal refusal, TimePoint now);
+  bool refused_lately(ShardRefusal refusal, TimePoint now) const;
   uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
 
  private:

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "backend/shard_health.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -41,6 +42,7 @@ class ShardPlace {
       const MutexLock lock(mutex_);
       if (!(address == address_)) switches_.fetch_add(1, std::memory_order_relaxed);
       address_ = address;
+      health_ = {};
     }
     withheld_.store(false, std::memory_order_release);
     open_.store(true, std::memory_order_release);
@@ -57,6 +59,16 @@ class ShardPlace {
   }
   uint64_t switches() const { return switches_.load(std::memory_order_relaxed); }
 
+  // As the server said last; of one that is another by now nothing is known.
+  ShardHealth health() const {
+    const MutexLock lock(mutex_);
+    return health_;
+  }
+  void SetHealth(ShardHealth health) {
+    const MutexLock lock(mutex_);
+    health_ = std::move(health);
+  }
+
   // Something speaks against the server there: a lost connection, a refusal. Counts them.
   void Doubt() { doubts_.fetch_add(1, std::memory_order_relaxed); }
   uint64_t doubts() const { return doubts_.load(std::memory_order_relaxed); }
@@ -64,6 +76,7 @@ class ShardPlace {
  private:
   mutable Mutex mutex_;
   Address address_ RM_GUARDED_BY(mutex_);
+  ShardHealth health_ RM_GUARDED_BY(mutex_);
   std::atomic<uint32_t> life_{0};
   std::atomic<bool> open_{true};
   std::atomic<bool> withheld_{false};

@@ -49,8 +49,12 @@ struct ShardConfig {
   std::string username;  // empty: the shard's default user
   std::string password;  // empty: none
   TlsConfig tls;
+  // With `address` the servers of its group, whichever says that it is a primary; none: it has one
+  // server, or Sentinels know them.
   std::vector<Address> replicas;
   std::string master = {};  // how the pool's Sentinels call it, unique; empty: they do not know it
+  // Its address may change while it serves.
+  bool followed() const { return !master.empty() || !replicas.empty(); }
   bool operator==(const ShardConfig&) const = default;
 };
 

@@ -228,8 +228,28 @@ class ShardsParser {
         const auto replica = TakeAddress(elements[i], fmt::format("{}[{}]", below, i));
         if (replica) shard.replicas.push_back(*replica);
       }
+      if (!shard.master.empty()) {
+        section.Complain(*replicas, "replicas",
+                         "its Sentinels know its servers: remove it, or master");
+      }
     }
+    ReadFollow(section, shard);
     return shard;
+  }
+
+  // It says what holds anyway where there are replicas and no master.
+  void ReadFollow(Section& section, const ShardConfig& shard) {
+    const YamlValue* follow = section.FindText("follow");
+    if (follow == nullptr) return;
+    std::string how;
+    section.Read("follow", how);
+    if (how != "role") {
+      section.Complain(*follow, "follow", "it is 'role' or nothing: Sentinels follow a master");
+    } else if (shard.replicas.empty() || !shard.master.empty()) {
+      section.Complain(*follow, "follow",
+                       "by role means that the shard's servers say which of them is the primary: "
+                       "list the others as replicas, without a master");
+    }
   }
 
   // One that may move to another address is not called by that.

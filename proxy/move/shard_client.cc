@@ -141,7 +141,7 @@ Status ShardClient::SecureIt() {
   return Done();
 }
 
-// Logs in, takes the name, and learns who they are on the shard. No replica will do.
+// Logs in, takes the name, and learns who they are on the shard. As a rule no replica will do.
 Status ShardClient::Greet() {
   if (!target_.password.empty()) {
     const ShardReply reply = target_.username.empty()
@@ -165,7 +165,7 @@ Status ShardClient::Greet() {
   // What one may not ask is as it was.
   const ShardReply role = Ask({"ROLE"});
   if (role.lost()) return Failed("no answer: " + error_);
-  if (role.at(0).text() == "slave") {
+  if (role.at(0).text() == "slave" && !target_.any_role) {
     return Failed("it is a replica of " + std::string(role.at(1).text()) + ":" +
                   std::to_string(role.at(2).integer()));
   }

@@ -35,6 +35,7 @@ struct ShardTarget {
   // Of one that is followed: where it is now, in place of `address`. Otherwise empty.
   std::shared_ptr<ShardPlace> place = nullptr;
   bool tls_name_is_host = false;
+  bool any_role = false;  // for who only looks: a replica will do
 };
 
 class ShardReply {

@@ -139,9 +139,13 @@ class Compiler {
 
   void Shards(size_t pool) {
     const auto& shards = config().pools[pool].shards;
-    if (!config().pools[pool].sentinels.addresses.empty() &&
-        config().rebalance.durable_move != DurableMove::kReplica) {
-      Note({"pools", Number(pool), "sentinels"},
+    const auto followed = std::find_if(shards.begin(), shards.end(),
+                                       [](const ShardConfig& each) { return each.followed(); });
+    if (followed != shards.end() && config().rebalance.durable_move != DurableMove::kReplica) {
+      Path path = {"pools", Number(pool), "shards"};
+      path.push_back(Number(static_cast<size_t>(followed - shards.begin())));
+      path.emplace_back(followed->master.empty() ? "replicas" : "master");
+      Note(path,
            "a key that has just moved can be lost with a primary that fails before a replica has "
            "it: set rebalance.durable_move to replica");
     }
@@ -154,11 +158,6 @@ class Compiler {
       };
       if (const Status read = made_->shard_tls.Add(shards[i].tls); !read) {
         Complain(below("tls"), read.error().text);
-      }
-      if (!shards[i].replicas.empty()) {
-        Note(below("replicas"),
-             "has no effect: nothing is read from replicas, and which of them takes the shard's "
-             "place is said by the pool's Sentinels (sentinels, master)");
       }
     }
   }

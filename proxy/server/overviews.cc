@@ -15,6 +15,7 @@
 #include "move/shard_client.h"
 #include "net/mailbox.h"
 #include "server/rebalancer.h"
+#include "server/shard_probes.h"
 #include "server/snapshot.h"
 #include "server/state.h"
 #include "server/status.h"
@@ -32,15 +33,6 @@ constexpr size_t kProbeThreads = 16;
 
 std::string NoWrites(const std::string& pool, const std::string& shard, const std::string& why) {
   return "shard " + shard + " of pool '" + pool + "' takes no writes: " + why + "\n";
-}
-
-// Empty: it does.
-std::string WhyNoWrites(const ShardTarget& target) {
-  ShardClient client(target, ShardClientName(), kProbe, kProbe);
-  if (const Status primary = client.Ready(); !primary) return primary.error().text;
-  const ShardReply alive = client.Ask({"PING"});
-  if (alive.lost()) return client.error();
-  return alive.is_error() ? std::string(alive.text()) : "";
 }
 
 double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -216,7 +208,8 @@ Result<std::string> Overviews::CheckReady() {
   const TimePoint until = MonotonicNow() + kPatience;
   ForEachInParallel(to_ask.size(), kProbeThreads, [&](size_t at) {
     const bool late = stopping_ || MonotonicNow() >= until;
-    said[at] = late ? "no time was left to ask it" : WhyNoWrites(to_ask[at].second->target);
+    said[at] =
+        late ? "no time was left to ask it" : AskHealth(to_ask[at].second->target, kProbe).trouble;
   });
   for (size_t i = 0; i < to_ask.size(); ++i) {
     if (!said[i].empty())
@@ -238,7 +231,13 @@ std::vector<Overviews::Reach> Overviews::Reaches() const {
     for (const ShardOverview& shard : all.shards) {
       if (shard.pool != pool.name) continue;
       if (shard.failing) reach.wrong += NoWrites(pool.name, shard.name, shard.last_error);
-      if (shard.failing || shard.connections > 0) continue;
+      if (shard.failing) continue;
+      // Who asks it each second knows; what it refused itself is looked at again.
+      if (shard.asked_unix > 0) {
+        if (!shard.trouble.empty()) reach.wrong += NoWrites(pool.name, shard.name, shard.trouble);
+        continue;
+      }
+      if (shard.connections > 0 && !shard.short_of_replicas) continue;
       const auto at =
           std::find_if(pool.shards.begin(), pool.shards.end(),
                        [&](const ShardConfig& each) { return each.name == shard.name; });
@@ -329,6 +328,13 @@ void Overviews::FillShards(Overview& out) const {
       each.role = NameOf(role.said.role);
       each.role_since_unix = Seconds(role.since);
       each.switches = link.place()->switches();
+      const ShardHealth health = link.place()->health();
+      each.asked_unix = Seconds(health.at);
+      each.trouble = health.trouble;
+      each.ping_seconds = Seconds(health.round_trip);
+      each.replicas = health.replicas;
+      each.lag_bytes = health.lag_bytes;
+      each.short_of_replicas = link.refused_lately(ShardRefusal::kNoReplicas, MonotonicNow());
       each.failures = link.failures();
       each.share = snapshot.topology->ShareOf(i);
     }

@@ -1,10 +1,13 @@
 #include "server/primaries.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/log.h"
 #include "server/shard_places.h"
+#include "server/snapshot.h"
 #include "worker/worker_group.h"
 
 namespace ringmaster {
@@ -46,8 +49,58 @@ std::vector<SentinelOptions> Primaries::Asked() const {
   return all;
 }
 
+// The same. What moves keys knows how to log in to those that left.
+std::vector<ProbedGroup> Primaries::Groups() const {
+  std::vector<ProbedGroup> all;
+  for (size_t i = 0; i < status_.config().pools.size(); ++i) {
+    const PoolConfig& pool = status_.config().pools[i];
+    std::vector<ShardConfig> shards = pool.shards;
+    if (i < rebalancers_.size()) {
+      for (const ShardConfig& shard : rebalancers_[i]->shards()) {
+        const bool known = std::any_of(shards.begin(), shards.end(), [&](const ShardConfig& each) {
+          return each.name == shard.name;
+        });
+        if (!known) shards.push_back(shard);
+      }
+    }
+    for (const ShardConfig& shard : shards) {
+      const std::shared_ptr<ShardPlace> place = status_.places->Of(pool.name, shard);
+      if (place == nullptr) continue;
+      ProbedGroup group{pool.name, shard.name, place, MakeTarget(shard, place), shard.replicas};
+      if (!shard.replicas.empty()) group.members.insert(group.members.begin(), shard.address);
+      all.push_back(std::move(group));
+    }
+  }
+  return all;
+}
+
+void Primaries::Chosen(const ProbedGroup& group, const Address& to, const std::string& why) {
+  if (beginning_) {
+    LogInfo("pool {}: shard {} is at {}, by the roles of its servers: at {} {}", group.pool,
+            group.name, to.ToString(), group.place->address().ToString(), why);
+    return group.place->Begin(to);
+  }
+  mailbox_.Post([this, pool = group.pool, shard = FollowedShard{group.name, "", group.place}, to,
+                 why] { Switch(pool, shard, to, why); });
+}
+
+void Primaries::FollowRoles() {
+  std::vector<ProbedGroup> groups = Groups();
+  // Where others are their Sentinels say later.
+  if (beginning_) std::erase_if(groups, [](const auto& each) { return each.members.empty(); });
+  if (groups.empty() && probes_ == nullptr) return;
+  if (probes_ == nullptr) {
+    probes_ =
+        std::make_unique<ShardProbes>([this](const ProbedGroup& group, const Address& to,
+                                             const std::string& why) { Chosen(group, to, why); });
+  }
+  if (beginning_) return probes_->Begin(groups);
+  probes_->Use(groups);
+}
+
 // Without Sentinels there is no thread that asks them.
 void Primaries::Follow() {
+  FollowRoles();
   const std::vector<SentinelOptions> asked = Asked();
   if (asked.empty() && discovery_ == nullptr) return;
   const auto accepted = [this](const std::string& pool, const FollowedShard& shard,
@@ -86,6 +139,13 @@ void Primaries::Begin() {
 
 void Primaries::OnAccepted(const std::string& pool, const FollowedShard& shard,
                            const SentinelVotes::Primary& primary) {
+  Switch(
+      pool, shard, primary.address,
+      fmt::format("a majority of its Sentinels says so (config-epoch {})", primary.config_epoch));
+}
+
+void Primaries::Switch(const std::string& pool, const FollowedShard& shard, const Address& to,
+                       const std::string& why) {
   if (status_.stopping || workers_ == nullptr) return;
   const auto& pools = status_.config().pools;
   const auto at = std::find_if(pools.begin(), pools.end(),
@@ -93,16 +153,14 @@ void Primaries::OnAccepted(const std::string& pool, const FollowedShard& shard,
   if (at == pools.end()) return;
   const auto under_way = switches_.find(shard.place.get());
   if (under_way != switches_.end()) {
-    under_way->second.next = primary.address;
+    under_way->second.next = to;
     return;
   }
   const Address before = shard.place->address();
-  if (before == primary.address) return;
-  LogWarning(
-      "pool {}: shard {} switches from {} to {}: a majority of its Sentinels says so "
-      "(config-epoch {})",
-      pool, shard.name, before.ToString(), primary.address.ToString(), primary.config_epoch);
-  Leave(static_cast<size_t>(at - pools.begin()), shard, primary.address);
+  if (before == to) return;
+  LogWarning("pool {}: shard {} switches from {} to {}: {}", pool, shard.name, before.ToString(),
+             to.ToString(), why);
+  Leave(static_cast<size_t>(at - pools.begin()), shard, to);
 }
 
 void Primaries::Leave(size_t pool, const FollowedShard& shard, const Address& to) {
@@ -117,7 +175,7 @@ void Primaries::Leave(size_t pool, const FollowedShard& shard, const Address& to
 }
 
 void Primaries::Arrive(size_t pool, const FollowedShard& shard) {
-  const Switch done = switches_[shard.place.get()];
+  const Leaving done = switches_[shard.place.get()];
   switches_.erase(shard.place.get());
   if (status_.stopping) return;
   if (done.next && !(*done.next == done.to)) return Leave(pool, shard, *done.next);

@@ -68,6 +68,10 @@ class Rebalancer {
   void Stop();
   // Keys are on the move, or about to be.
   bool busy() const;
+  // Those that have keys, also where the configuration does not have them any more.
+  std::vector<ShardConfig> shards() const {
+    return move_ != nullptr ? ShardsOf(*move_, ring_.pool, next_.pool) : ring_.pool.shards;
+  }
 
  private:
   // A ring as the epoch log keeps it.

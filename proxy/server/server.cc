@@ -100,6 +100,7 @@ Status Server::Start(ConfigFile file) {
   if (!listeners) return listeners.error();
   CommitListeners(std::move(*listeners), config().admin);
   for (const auto& rebalancer : rebalancers_) rebalancer->Start();
+  primaries_.Serve();
   workers_->SetBalance(MakeBalanceOptions(config().balance));
   StartWatchdog();
   return Done();

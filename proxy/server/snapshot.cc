@@ -14,8 +14,7 @@ std::string ExpectedName(const ShardConfig& shard) {
 
 // Of one that is followed the host changes.
 bool NameIsHost(const ShardConfig& shard) {
-  return !shard.master.empty() && shard.tls.enabled && shard.tls.verify &&
-         shard.tls.server_name.empty();
+  return shard.followed() && shard.tls.enabled && shard.tls.verify && shard.tls.server_name.empty();
 }
 
 bool SameLimits(const BackendLimits& a, const BackendLimits& b) {
@@ -31,9 +30,9 @@ std::shared_ptr<ShardLink> Known(const std::shared_ptr<const RouteSnapshot>& pre
   if (previous == nullptr) return nullptr;
   for (const std::shared_ptr<ShardLink>& link : previous->links) {
     const ShardAddress& at = link->shard();
-    const bool here = !shard.master.empty() || at.address == shard.address;
-    if (at.name == shard.name && at.master == shard.master && here &&
-        at.username == shard.username && at.password == shard.password && at.tls == tls &&
+    const bool here = shard.followed() || at.address == shard.address;
+    if (at.name == shard.name && at.master == shard.master && at.followed == shard.followed() &&
+        here && at.username == shard.username && at.password == shard.password && at.tls == tls &&
         at.tls_server_name == ExpectedName(shard) && SameLimits(link->limits(), limits)) {
       return link;
     }
@@ -86,6 +85,7 @@ Result<std::shared_ptr<const RouteSnapshot>> MakeSnapshot(
       at.name = shard.name;
       at.address = shard.address;
       at.master = shard.master;
+      at.followed = shard.followed();
       at.username = shard.username;
       at.password = shard.password;
       at.tls = *tls;

@@ -98,6 +98,12 @@ std::optional<Leaving> ReadShard(const Json& map) {
   shard.address = *address;
   shard.weight = NumberOf(map, "weight", 1);
   shard.master = TextOf(map, "master");
+  if (const auto replicas = map.find("replicas"); replicas != map.end() && replicas->is_array()) {
+    for (const Json& each : *replicas) {
+      const Result<Address> replica = ParseAddress(each.is_string() ? each.get<std::string>() : "");
+      if (replica) shard.replicas.push_back(*replica);
+    }
+  }
   if (const auto login = map.find("login"); login != map.end() && login->is_object()) {
     read.has_login = true;
     shard.username = TextOf(*login, "username");
@@ -256,6 +262,12 @@ std::string WriteStoredRing(const PoolConfig& ring, const PoolConfig& wanted) {
                  {"weight", shard.weight},
                  {"tls", TlsOf(shard.tls, leaves)}};
     if (leaves && !shard.master.empty()) each["master"] = ToJson(shard.master);
+    if (leaves && !shard.replicas.empty()) {
+      each["replicas"] = Json::array();
+      for (const Address& replica : shard.replicas) {
+        each["replicas"].push_back(ToJson(replica.ToString()));
+      }
+    }
     if (leaves) {
       each["login"] = {{"username", ToJson(shard.username)}, {"password", ToJson(shard.password)}};
     }

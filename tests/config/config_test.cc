@@ -383,6 +383,19 @@ TEST(ConfigErrorsTest, TellListenersThatCannotBeOpenTogether) {
   EXPECT_EQ(two("127.0.0.1:1", "127.0.0.1:2"), "fine");
 }
 
+TEST(ConfigErrorsTest, TellReplicasThatNobodyCouldFollow) {
+  EXPECT_EQ(Wrong(Shards("      - {name: a, address: 'h:1', master: m, replicas: ['h:2']}\n"
+                         "    sentinels: {addresses: ['s:1']}\n")),
+            "f:3:56: pools[0].shards[0].replicas: its Sentinels know its servers: remove it, or "
+            "master");
+  EXPECT_EQ(Wrong(Shards("      - {name: a, address: 'h:1', follow: role}\n")),
+            "f:3:43: pools[0].shards[0].follow: by role means that the shard's servers say which "
+            "of them is the primary: list the others as replicas, without a master");
+  EXPECT_EQ(Wrong(Shards("      - {name: a, address: 'h:1', replicas: ['h:2'], follow: x}\n")),
+            "f:3:62: pools[0].shards[0].follow: it is 'role' or nothing: Sentinels follow a "
+            "master");
+}
+
 TEST(ConfigErrorsTest, TellSentinelsAndMastersThatDoNotFit) {
   const std::string shard = "      - {name: a, address: 'h:1', master: m}\n";
   EXPECT_EQ(Wrong(Shards(shard)),

@@ -90,14 +90,15 @@ TEST_F(CompileTest, OneMistakeIsToldOnce) {
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 0) << said;
 }
 
-TEST_F(CompileTest, WhatHasNoEffectIsNoted) {
+TEST_F(CompileTest, WhatIsRiskyIsNoted) {
   const Made made = Compiled(
       "pools:\n  - shards:\n      - {name: a, address: 'h:1', replicas: ['h:2']}\n"
       "saga: {journal: ''}\n");
   ASSERT_TRUE(made.ok()) << made.error().text;
   ASSERT_EQ((*made)->notes.size(), 2U);
   EXPECT_TRUE((*made)->notes[0].starts_with("f:4:17: saga.journal: ")) << (*made)->notes[0];
-  EXPECT_TRUE((*made)->notes[1].starts_with("f:3:45: pools[0].shards[0].replicas: has no effect"))
+  EXPECT_TRUE((*made)->notes[1].starts_with(
+      "f:3:45: pools[0].shards[0].replicas: a key that has just moved can be lost"))
       << (*made)->notes[1];
 }
 

@@ -135,14 +135,17 @@ Task<std::string> ProxyShards(RecipeCall& call) {
     const ShardLink& link = router.backend(i).link();
     const std::shared_ptr<const ServerFacts> facts = link.facts();
     const ShardLink::Role role = link.role();
+    const ShardHealth health = link.place()->health();
     text += fmt::format(
-        "name={},address={},state={},role={},role_since={},switches={},weight={},share={:.4f},"
+        "name={},address={},state={},role={},role_since={},switches={},replicas={},lag_bytes={},"
+        "asked={},ping_usec={},weight={},share={:.4f},"
         "connections={},"
         "requests={},replies={},"
         "connects={},losses={},timeouts={},resent={},not_applied={},uncertain={},failures={},{},"
         "version={},run_id={},last_error={}\n",
         shard.name, link.address().ToString(), link.failing() ? "down" : "up",
-        NameOf(role.said.role), role.since_unix(), link.place()->switches(),
+        NameOf(role.said.role), role.since_unix(), link.place()->switches(), health.replicas,
+        health.lag_bytes, Milliseconds(health.at) / 1000, Microseconds(health.round_trip),
         topology.shards()[i].weight, topology.ShareOf(i), shard.connections, shard.requests,
         shard.replies, shard.connects, shard.losses, shard.timeouts, shard.resent,
         shard.not_applied, shard.uncertain, link.failures(), DescribeLatency(shard.latency),
