@@ -474,8 +474,8 @@ Task<void> SagaSet::Running::Undo(size_t index, bool force) {
         case UndoAnswer::Kind::kFailed:
           outcome = UndoOutcome::kFailed;
           break;
-        case UndoAnswer::Kind::kNotNow:  // as one that is away
-          outcome = UndoOutcome::kLost;
+        case UndoAnswer::Kind::kNotNow:
+          outcome = UndoOutcome::kNotNow;
           break;
       }
       break;
