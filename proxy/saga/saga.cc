@@ -141,6 +141,9 @@ void Saga::OnStep(size_t index, StepOutcome outcome, Bytes run_id, SagaActions& 
   if (outcome == StepOutcome::kLost && limits_.bugs.lost_counts_as_done) {
     outcome = StepOutcome::kDone;
   }
+  if (outcome == StepOutcome::kOutdated && limits_.bugs.outdated_counts_as_done) {
+    outcome = StepOutcome::kDone;
+  }
   if (!run_id.empty() && run_id != plan_.steps[index].run_id &&
       !limits_.bugs.commit_ignores_run_ids) {
     return Abort({SagaResult::Kind::kNotApplied, index, StepName(index) + " was restarted"}, out);
@@ -162,6 +165,12 @@ void Saga::OnStep(size_t index, StepOutcome outcome, Bytes run_id, SagaActions& 
                    out);
     case StepOutcome::kAborted:
       return Abort({SagaResult::Kind::kNotApplied, index, StepName(index) + " was aborted"}, out);
+    case StepOutcome::kOutdated:
+      return Abort({.kind = SagaResult::Kind::kNotApplied,
+                    .step = index,
+                    .why = "somebody wrote past the proxy what it had read on " + StepName(index),
+                    .interfered = true},
+                   out);
     case StepOutcome::kLost:
       if (plan_.steps[index].kind == StepKind::kExecute) {
         // Its replies went with the connection, so all of it is undone, and that is for sure.
@@ -382,6 +391,8 @@ void Saga::UndoStepped(SagaActions& out) {
 void Saga::ReplyToAbort(SagaActions& out) {
   if (replied_) return;
   for (size_t i = 0; i < steps_.size(); ++i) {
+    // What is still open needs its locks, and may undo itself at any time.
+    if (!UndoSettled(steps_[i])) result_.interfered = false;
     if (steps_[i].progress != Progress::kPoisoned) continue;
     result_ = {SagaResult::Kind::kUncertain, i,
                fmt::format("{} could not be undone, see PROXY SAGAS SHOW {}", StepName(i),

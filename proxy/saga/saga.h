@@ -66,12 +66,18 @@ struct SagaResult {
   size_t step = 0;
   std::string why = {};    // for kNotApplied and kUncertain; names the shard
   std::string shard = {};  // of the step, for the client's error
+  // kNotApplied: somebody wrote past the proxy what was read, and all of it is undone; it may be
+  // tried again.
+  bool interfered = false;
+  // When `interfered`: the saga's locks, handed back (lock/key_locks.h). 0: there were none.
+  uint64_t ticket = 0;
 };
 
 enum class StepOutcome : uint8_t {
   kDone,
   kRefused,  // an error or EXISTS: did nothing (kExecute: nothing but prepare)
   kAborted,  // it found an abort mark
+  kOutdated,  // kExecute: what it was made from is not so any more, or nobody knows: did nothing
   kNotSent,  // surely never left
   kLost,     // sent, no answer, or one that makes no sense
 };
@@ -95,6 +101,7 @@ struct SagaBugs {
   bool no_undo_of_lost = false;
   bool recovery_redoes_nothing = false;
   bool no_tombstone = false;
+  bool outdated_counts_as_done = false;
 };
 
 struct SagaLimits {

@@ -7,6 +7,7 @@
 namespace ringmaster {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -180,6 +181,39 @@ TEST_F(SagaTest, LostExecutionIsUndoneForSure) {
   EXPECT_THAT(Step(0, StepOutcome::kLost), ElementsAre("undo 0"));
   Undo(0, UndoOutcome::kUndone);
   EXPECT_EQ(saga_->result().kind, Kind::kNotApplied);
+}
+
+TEST_F(SagaTest, WhatIsOutdatedIsUndoneAndMayBeTriedAgain) {
+  Running({0, 1}, StepKind::kExecute);
+  Step(0, StepOutcome::kDone);
+  EXPECT_THAT(Step(1, StepOutcome::kOutdated), ElementsAre("undo 1"));
+  EXPECT_THAT(Undo(1, UndoOutcome::kUndone), ElementsAre("undo 0"));
+  EXPECT_THAT(Undo(0, UndoOutcome::kUndone), ElementsAre("reply", "unlock", "end", "finished"));
+  EXPECT_EQ(saga_->result().kind, Kind::kNotApplied);
+  EXPECT_TRUE(saga_->result().interfered);
+  EXPECT_THAT(saga_->result().why, HasSubstr("s1"));
+}
+
+TEST_F(SagaTest, WhatIsOutdatedAndCannotBeUndoneIsNotTriedAgain) {
+  Running({0, 1}, StepKind::kExecute);
+  Step(0, StepOutcome::kDone);
+  Step(1, StepOutcome::kOutdated);
+  Undo(1, UndoOutcome::kUndone);
+  Undo(0, UndoOutcome::kConflict);
+  EXPECT_EQ(saga_->result().kind, Kind::kUncertain);
+  EXPECT_FALSE(saga_->result().interfered);
+}
+
+// Its locks are needed still, and the undo that is open may run at any time.
+TEST_F(SagaTest, WhatIsOutdatedAndStillOpenIsNotTriedAgain) {
+  Running({0, 1}, StepKind::kExecute);
+  Step(0, StepOutcome::kDone);
+  Step(1, StepOutcome::kOutdated);
+  Undo(1, UndoOutcome::kUndone);
+  Undo(0, UndoOutcome::kLost);
+  EXPECT_THAT(Time(Timer::kTimeout, 0), Contains("reply"));
+  EXPECT_EQ(saga_->result().kind, Kind::kNotApplied);
+  EXPECT_FALSE(saga_->result().interfered);
 }
 
 TEST_F(SagaTest, LostStepIsSentAgainBehindAFence) {

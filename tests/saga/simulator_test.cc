@@ -42,6 +42,7 @@ TEST(SimulatorTest, EverythingThatMattersHappens) {
     sum.committed += each.committed, sum.refused += each.refused, sum.undone += each.undone;
     sum.poisoned += each.poisoned, sum.recovered += each.recovered;
     sum.proxy_kills += each.proxy_kills, sum.shard_kills += each.shard_kills;
+    sum.interfered += each.interfered, sum.done_again += each.done_again;
   }
   EXPECT_GT(sum.committed, 1000u);
   EXPECT_GT(sum.refused, 100u);
@@ -50,6 +51,8 @@ TEST(SimulatorTest, EverythingThatMattersHappens) {
   EXPECT_GT(sum.recovered, 20u);
   EXPECT_GT(sum.proxy_kills, 20u);
   EXPECT_GT(sum.shard_kills, 20u);
+  EXPECT_GT(sum.interfered, 20u);
+  EXPECT_GT(sum.done_again, 10u);
 }
 
 struct Planted {
@@ -98,7 +101,13 @@ INSTANTIATE_TEST_SUITE_P(
                     Around("StepIgnoresMarker", &Bugs::step_ignores_marker),
                     Around("UndoLeavesNoMarkWithoutFence", &Bugs::undo_leaves_no_mark, false),
                     Around("ExecuteWithoutWatch", &Bugs::execute_without_watch),
-                    Around("UnlockIgnoresKeep", &Bugs::unlock_ignores_keep)),
+                    Around("UnlockIgnoresKeep", &Bugs::unlock_ignores_keep),
+                    InSaga("OutdatedCountsAsDone", &SagaBugs::outdated_counts_as_done),
+                    Around("HomeWithoutWatch", &Bugs::home_without_watch),
+                    Around("WatchAfterFetch", &Bugs::watch_after_fetch),
+                    Around("LostWatchIgnored", &Bugs::lost_watch_ignored),
+                    Around("ReadsNotChecked", &Bugs::reads_not_checked),
+                    Around("OldCopiesAgain", &Bugs::old_copies_again)),
     [](const auto& each) { return each.param.name; });
 
 }  // namespace

@@ -40,16 +40,18 @@ int main(int argc, char** argv) {
     sum.undone += each.undone, sum.poisoned += each.poisoned, sum.recovered += each.recovered;
     sum.proxy_kills += each.proxy_kills, sum.shard_kills += each.shard_kills;
     sum.cuts += each.cuts, sum.events += each.events;
+    sum.interfered += each.interfered, sum.done_again += each.done_again;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   const auto n = [](uint64_t value) { return static_cast<unsigned long long>(value); };
   std::printf(
       "%llu seeds in %.1f s, no violation: %llu sagas (%llu committed, %llu refused, %llu not "
-      "applied, %llu conflicts with outside writers), %llu recovered after %llu kills of the "
+      "applied, %llu conflicts with outside writers), %llu interfered with and %llu done at another "
+      "try, %llu recovered after %llu kills of the "
       "proxy, "
       "%llu kills of shards, %llu cuts, %llu events\n",
       n(seeds), took.count(), n(sum.sagas), n(sum.committed), n(sum.refused), n(sum.undone),
-      n(sum.poisoned), n(sum.recovered), n(sum.proxy_kills), n(sum.shard_kills), n(sum.cuts),
+      n(sum.poisoned), n(sum.interfered), n(sum.done_again), n(sum.recovered), n(sum.proxy_kills), n(sum.shard_kills), n(sum.cuts),
       n(sum.events));
   return 0;
 }

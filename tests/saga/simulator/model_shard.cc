@@ -123,6 +123,27 @@ StepOutcome ModelShard::Execute(const SagaPlan& plan, size_t index,
   return StepOutcome::kDone;
 }
 
+FetchedKeys ModelShard::Fetch(const std::vector<std::string>& keys) const {
+  FetchedKeys fetched;
+  for (const std::string& key : keys) fetched[key] = {Get(key), version(key)};
+  return fetched;
+}
+
+uint64_t ModelShard::version(const std::string& key) const {
+  const auto found = state_.versions.find(key);
+  return found == state_.versions.end() ? 0 : found->second;
+}
+
+StepOutcome ModelShard::CarryHome(const SagaPlan& plan, size_t index,
+                                  const std::vector<Value>& values, const FetchedKeys& watched) {
+  const bool homes = !plan.steps[index].keys.empty();
+  const bool looks = homes ? !bugs_.home_without_watch : !bugs_.reads_not_checked;
+  for (const auto& [key, was] : watched) {
+    if (looks && version(key) != was.version) return StepOutcome::kOutdated;
+  }
+  return homes ? Step(plan, index, values) : StepOutcome::kDone;
+}
+
 UndoOutcome ModelShard::Undo(const SagaPlan& plan, size_t index) {
   const SagaStep& step = plan.steps[index];
   const std::string name = MarkerName(plan.id, index);

@@ -25,9 +25,21 @@ struct Bugs {
   bool undo_leaves_no_mark = false;  // a late step runs after its undo
   bool execute_without_watch = false;
   bool unlock_ignores_keep = false;  // a dead shard's keys are given back
+  bool home_without_watch = false;   // new values are carried home over whatever is there
+  bool watch_after_fetch = false;    // what is written in between is not noticed
+  bool lost_watch_ignored = false;   // carried home over the connection that came after the loss
+  bool reads_not_checked = false;    // foreign keys that are only read may be anything
+  bool old_copies_again = false;     // the second try uses what the first had fetched
 };
 
 using Value = std::optional<std::string>;  // nullopt: no such key
+
+// A foreign key as it was read, and how often it had been written when its WATCH began.
+struct FetchedKey {
+  Value value;
+  uint64_t version = 0;
+};
+using FetchedKeys = std::map<std::string, FetchedKey>;
 
 struct Write {
   std::string key;
@@ -53,6 +65,12 @@ class ModelShard {
   StepOutcome SetNatively(const SagaPlan& plan, size_t step, const std::vector<Value>& values);
   StepOutcome Prepare(const SagaPlan& plan, size_t step);
   StepOutcome Execute(const SagaPlan& plan, size_t step, const std::vector<Value>& values);
+  FetchedKeys Fetch(const std::vector<std::string>& keys) const;
+  // A step of the phase after the execution: MULTI, STEP (nothing where only was read) and EXEC, on
+  // the connection that watches these keys.
+  StepOutcome CarryHome(const SagaPlan& plan, size_t step, const std::vector<Value>& values,
+                        const FetchedKeys& watched);
+  uint64_t version(const std::string& key) const;
   UndoOutcome Undo(const SagaPlan& plan, size_t step);
   void Cleanup(const SagaPlan& plan, size_t step, bool tombstone);
 

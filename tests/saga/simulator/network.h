@@ -18,6 +18,7 @@ struct Reply {
   StepOutcome step = StepOutcome::kLost;
   UndoOutcome undo = UndoOutcome::kLost;
   Value value = {};
+  FetchedKeys fetched = {};
 };
 
 struct Link {  // between the proxies and one shard

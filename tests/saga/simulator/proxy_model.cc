@@ -324,7 +324,7 @@ void ProxyModel::Locks(std::vector<LockAction> actions) {
     if (action.kind == LockAction::Kind::kGranted) {
       const SagaId id = owners_[action.ticket];
       Later(Duration(1), [id](ProxyModel& self) {
-        self.Event(id, [](Saga& saga, SagaActions& out) { saga.OnLocked(out); });
+        self.Locked(id);
       });
       continue;
     }
@@ -365,7 +365,9 @@ void ProxyModel::Run(SagaOrder order, SagaDone done) {
   if (id % 3 == 0) limits.patience = std::chrono::milliseconds(1 + id % 17);
   Running running{.saga = Saga(std::move(order.plan), limits),
                   .values = std::move(order.values),
-                  .done = std::move(done)};
+                  .done = std::move(done),
+                  .ticket = order.ticket,
+                  .old = std::move(order.old)};
   sagas_.emplace(id, std::move(running));
   Event(id, [](Saga& saga, SagaActions& out) { saga.Start(out); });
 }
@@ -462,7 +464,11 @@ void ProxyModel::Do(SagaId id, const SagaAction& action) {
                    [shard, got](ProxyModel& self) { self.WithConnection(shard, kSagaSlot, got); });
     }
     case Kind::kReply:
-      if (running.done) running.done(SagaOf(running).result());
+      if (running.done) {
+        SagaResult result = SagaOf(running).result();
+        if (result.interfered) result.ticket = std::exchange(running.ticket, 0);
+        running.done(result);
+      }
       return;
     case Kind::kUndo:
     case Kind::kCleanup:
@@ -483,6 +489,10 @@ void ProxyModel::Do(SagaId id, const SagaAction& action) {
 void ProxyModel::Lock(SagaId id) {
   Running& running = sagas_.at(id);
   std::vector<LockAction> actions;
+  if (running.ticket != 0) {  // the try before had them
+    owners_[running.ticket] = id;
+    return Later(Duration(1), [id](ProxyModel& self) { self.Locked(id); });
+  }
   running.ticket = locks_.Request(KeysOf(SagaOf(running).plan()), actions);
   owners_[running.ticket] = id;
   const LockTicket ticket = running.ticket;
@@ -500,7 +510,82 @@ void ProxyModel::Lock(SagaId id) {
   });
 }
 
+void ProxyModel::GiveBack(LockTicket ticket) {
+  std::vector<LockAction> actions;
+  locks_.Release(ticket, actions);
+  Locks(std::move(actions));
+}
+
+FetchedKeys ProxyModel::FetchedBy(SagaId id) const {
+  FetchedKeys all;
+  for (const auto& [shard, watch] : sagas_.at(id).watches) {
+    all.insert(watch.keys.begin(), watch.keys.end());
+  }
+  return all;
+}
+
+// Before anything is journaled, foreign keys are read, each over a connection that watches it.
+void ProxyModel::Locked(SagaId id) {
+  const auto found = sagas_.find(id);
+  if (found == sagas_.end()) return;
+  std::map<size_t, std::vector<std::string>> by_shard;
+  if (found->second.recovery_index == SIZE_MAX) {
+    for (const SagaStep& step : found->second.saga.plan().steps) {
+      for (const std::string& copy : step.copies) by_shard[stage_.ShardOf(copy)].push_back(copy);
+    }
+  }
+  found->second.fetching = by_shard.size();
+  if (by_shard.empty()) return Fetched(id, true);
+  for (auto& [shard, keys] : by_shard) Fetch(id, shard, std::move(keys));
+}
+
+void ProxyModel::Fetch(SagaId id, size_t shard, std::vector<std::string> keys) {
+  const int slot = ++last_slot_;
+  sagas_.at(id).executions.emplace_back(shard, slot);
+  const auto got = [self = shared_from_this(), id, shard, keys](ConnectionPtr at) {
+    if (!at) return self->Fetched(id, false);
+    const auto fetched = [self, id, shard, keys, at](std::optional<Reply> reply) {
+      if (self->dead_) return;
+      if (!reply) return self->Fetched(id, false);
+      Running::Watch& watch = self->sagas_.at(id).watches[shard];
+      watch = {at, reply->fetched};
+      if (!self->stage_.options.bugs.watch_after_fetch) return self->Fetched(id, true);
+      at->Send([keys](ModelShard& server) { return Reply{.fetched = server.Fetch(keys)}; },
+               [self, id, shard](std::optional<Reply> later) {
+                 if (self->dead_) return;
+                 FetchedKeys& known = self->sagas_.at(id).watches[shard].keys;
+                 for (auto& [key, each] : known) {
+                   if (later) each.version = later->fetched[key].version;
+                 }
+                 self->Fetched(id, later.has_value());
+               });
+    };
+    at->Send([keys](ModelShard& server) { return Reply{.fetched = server.Fetch(keys)}; }, fetched);
+  };
+  Later(Duration(1), [shard, slot, got](ProxyModel& self) { self.Connect(shard, slot, got); });
+}
+
+void ProxyModel::Fetched(SagaId id, bool all) {
+  Running& running = sagas_.at(id);
+  if (running.saga.state() != Saga::State::kLocking && running.recovery_index == SIZE_MAX) return;
+  if (all && running.fetching > 1) {
+    --running.fetching;
+    return;
+  }
+  if (stage_.options.bugs.old_copies_again) {
+    for (auto& [shard, watch] : running.watches) {
+      for (auto& [key, each] : watch.keys) {
+        if (running.old.contains(key)) each.value = running.old[key].value;
+      }
+    }
+  }
+  if (all) return Event(id, [](Saga& saga, SagaActions& out) { saga.OnLocked(out); });
+  GiveBack(std::exchange(running.ticket, 0));
+  Event(id, [](Saga& saga, SagaActions& out) { saga.OnLockRefused("it cannot be read", out); });
+}
+
 void ProxyModel::Unlock(Running& running, const SagaAction& action) {
+  if (running.ticket == 0) return;  // handed back
   std::vector<LockAction> actions;
   const SagaPlan& plan = SagaOf(running).plan();
   if (action.keep.empty() || stage_.options.bugs.unlock_ignores_keep) {
@@ -543,6 +628,7 @@ void ProxyModel::SendStep(SagaId id, size_t step) {
 
 // On a connection of its own: prepare and wait, then execute.
 void ProxyModel::SendExecution(SagaId id, size_t step) {
+  if (sagas_.at(id).saga.plan().steps[step].phase > 0) return SendHome(id, step);
   const size_t shard = stage_.ShardNamed(sagas_.at(id).saga.plan().steps[step].shard);
   const int slot = ++last_slot_;
   // Kept until the saga ends: its loss is how a restart of the server shows.
@@ -561,6 +647,10 @@ void ProxyModel::SendExecution(SagaId id, size_t step) {
       at->Send(
           [self, plan, step, values = self->sagas_.at(id).values[step]](ModelShard& server) {
             const Reply reply{.step = server.Execute(plan, step, values)};
+            for (const auto& [key, was] : self->FetchedBy(plan.id)) {
+              const ModelShard& owner = *self->stage_.shards[self->stage_.ShardOf(key)];
+              if (owner.Get(key) != was.value) self->stage_.stale[plan.id] = key;
+            }
             self->stage_.Tell([&] {
               return SagaName(plan.id) + " executed on " + server.name() + " -> " +
                      std::to_string(static_cast<int>(reply.step));
@@ -575,6 +665,47 @@ void ProxyModel::SendExecution(SagaId id, size_t step) {
              execute);
   };
   Later(Duration(1), [shard, slot, got](ProxyModel& self) { self.Connect(shard, slot, got); });
+}
+
+// Over the connection that watches what was fetched, or not at all.
+void ProxyModel::SendHome(SagaId id, size_t step) {
+  const size_t shard = stage_.ShardNamed(sagas_.at(id).saga.plan().steps[step].shard);
+  const auto answer = [self = shared_from_this(), id, step](StepOutcome outcome,
+                                                            std::string run_id) {
+    self->Event(id, [&](Saga& saga, SagaActions& out) { saga.OnStep(step, outcome, run_id, out); });
+  };
+  const auto send = [self = shared_from_this(), id, step, shard, answer](ConnectionPtr at,
+                                                                         bool watches) {
+    if (!at) return answer(StepOutcome::kNotSent, "");
+    Running& running = self->sagas_.at(id);
+    at->Send(
+        [self, plan = running.saga.plan(), step, values = running.values[step],
+         fetched = running.watches[shard].keys, watches](ModelShard& server) {
+          // As the server sees it before, since it is what would be lost.
+          std::string lost;
+          for (const StepKey& key : plan.steps[step].keys) {
+            const Value now = server.Get(key.key);
+            if (now != fetched.at(key.key).value) lost = key.key;
+          }
+          const size_t before = server.log().size();
+          const Reply reply{.step = server.CarryHome(plan, step, values,
+                                                     watches ? fetched : FetchedKeys())};
+          if (!lost.empty() && server.log().size() > before) {
+            self->stage_.Blame(SagaName(plan.id) + " was carried home over a later write to " +
+                               lost);
+          }
+          return reply;
+        },
+        [answer, run_id = at->run_id](std::optional<Reply> reply) {
+          answer(reply ? reply->step : StepOutcome::kLost, reply ? run_id : "");
+        });
+  };
+  Later(Duration(1), [id, shard, answer, send](ProxyModel& self) {
+    const ConnectionPtr& at = self.sagas_.at(id).watches[shard].connection;
+    if (at->open()) return send(at, true);
+    if (!self.stage_.options.bugs.lost_watch_ignored) return answer(StepOutcome::kOutdated, "");
+    self.Connect(shard, at->slot, [send](ConnectionPtr made) { send(made, false); });
+  });
 }
 
 void ProxyModel::SendUndo(SagaId id, const SagaAction& action) {

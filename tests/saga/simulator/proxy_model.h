@@ -66,6 +66,8 @@ struct Stage {
   std::string violation;
   bool outside_writes = false;  // somebody wrote to a shard directly: conflicts may be
   std::set<SagaId> poisoned;
+  // Sagas that were executed beside copies that were not what their owners had any more.
+  std::map<SagaId, std::string> stale;
   // A step took effect; the nemesis may have waited for it.
   std::function<void(size_t shard)> on_step;
 
@@ -89,6 +91,10 @@ struct Stage {
 struct SagaOrder {
   SagaPlan plan;
   std::vector<std::vector<Value>> values;
+  // Locks of the try before this one; 0: none.
+  LockTicket ticket = 0;
+  // What the try before had fetched, for who makes that mistake.
+  FetchedKeys old = {};
 };
 
 class ProxyModel : public std::enable_shared_from_this<ProxyModel> {
@@ -108,6 +114,10 @@ class ProxyModel : public std::enable_shared_from_this<ProxyModel> {
   void Plain(size_t worker, const std::string& key, Value value, PlainDone done);
   void Run(SagaOrder order, SagaDone done);
   SagaId NextId() { return MakeSagaId(incarnation_, ++last_saga_); }
+  // The locks of a saga that was interfered with and is not tried again.
+  void GiveBack(LockTicket ticket);
+  // What the saga had fetched.
+  FetchedKeys FetchedBy(SagaId id) const;
   const std::string& run_id(size_t shard) const { return run_ids_[shard]; }
   // The nemesis says that a server went away, at once.
   void LoseShard(size_t shard);
@@ -136,6 +146,13 @@ class ProxyModel : public std::enable_shared_from_this<ProxyModel> {
     size_t recovery_index = SIZE_MAX;
     std::vector<std::pair<size_t, int>> executions = {};  // connections kept until the end
     std::set<size_t> sent = {};                           // steps of which one attempt was sent
+    struct Watch {
+      ConnectionPtr connection;
+      FetchedKeys keys;
+    };
+    std::map<size_t, Watch> watches = {};  // by shard that foreign keys were fetched from
+    size_t fetching = 0;
+    FetchedKeys old = {};
   };
 
   void Later(Duration delay, std::function<void(ProxyModel&)> what);
@@ -156,6 +173,10 @@ class ProxyModel : public std::enable_shared_from_this<ProxyModel> {
   void Unlock(Running& running, const SagaAction& action);
   void SendStep(SagaId id, size_t step);
   void SendExecution(SagaId id, size_t step);
+  void Locked(SagaId id);
+  void Fetch(SagaId id, size_t shard, std::vector<std::string> keys);
+  void Fetched(SagaId id, bool all);
+  void SendHome(SagaId id, size_t step);
   void SendUndo(SagaId id, const SagaAction& action);
   void Recover(RecoveryActions actions);
   Saga& SagaOf(Running& running);

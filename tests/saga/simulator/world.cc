@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "saga/attempts.h"
 #include "saga/simulator/proxy_model.h"
 
 namespace ringmaster::sim {
@@ -23,7 +24,7 @@ class World {
           std::make_unique<ModelShard>("s" + std::to_string(i), stage_.options.bugs));
     }
     stage_.links.resize(shards);
-    stage_.outside_writes = options.fences && stage_.clock.Chance(20);
+    stage_.outside_writes = options.fences && stage_.clock.Chance(30);
     lossy_ = stage_.clock.Chance(30);
     for (const auto& shard : stage_.shards) shard->forgetful = lossy_;
     stage_.on_step = [this](size_t shard) { StepTookEffect(shard); };
@@ -101,6 +102,15 @@ class World {
 
   void AddKey(SagaOrder& order, StepKind kind, uint8_t phase, const std::string& key,
               ImageKind image, Value value) {
+    AddKey(order, StepAt(order, kind, phase, key), key, image, std::move(value));
+  }
+  void AddKey(SagaOrder& order, size_t step, const std::string& key, ImageKind image, Value value) {
+    order.plan.steps[step].keys.push_back({key, image});
+    order.values[step].push_back(std::move(value));
+  }
+
+  // Of that phase, where the key lives.
+  size_t StepAt(SagaOrder& order, StepKind kind, uint8_t phase, const std::string& key) {
     const size_t shard = stage_.ShardOf(key);
     const std::string name = "s" + std::to_string(shard);
     size_t at = 0;
@@ -117,8 +127,24 @@ class World {
       order.plan.steps.push_back(step);
       order.values.emplace_back();
     }
-    order.plan.steps[at].keys.push_back({key, image});
-    order.values[at].push_back(std::move(value));
+    return at;
+  }
+
+  // The same once more, under the locks of the one that somebody interfered with.
+  SagaOrder Again(const SagaOrder& order, const SagaResult& result) {
+    SagaOrder again = order;
+    again.plan.id = proxy_->NextId();
+    const std::string mark = "s" + SagaName(again.plan.id) + ":";
+    for (size_t i = 0; i < again.plan.steps.size(); ++i) {
+      SagaStep& step = again.plan.steps[i];
+      step.run_id = proxy_->run_id(stage_.ShardNamed(step.shard));
+      for (size_t k = 0; k < step.keys.size(); ++k) {
+        if (again.values[i][k]) again.values[i][k] = mark + step.keys[k].key;
+      }
+    }
+    again.ticket = result.ticket;
+    again.old = proxy_->FetchedBy(order.plan.id);
+    return again;
   }
 
   SagaOrder SomeOrder() {
@@ -145,7 +171,9 @@ class World {
         for (size_t i = 1; i < list.size(); ++i) {
           if (stage_.ShardOf(list[i]) == stage_.ShardOf(list[0])) continue;
           order.plan.steps[0].copies.push_back(list[i]);
-          AddKey(order, StepKind::kScript, 1, list[i], ImageKind::kOverwrite, mark + list[i]);
+          const bool writes = Pick(3) > 0;
+          const size_t step = StepAt(order, StepKind::kExecute, 1, list[i]);
+          if (writes) AddKey(order, step, list[i], ImageKind::kOverwrite, mark + list[i]);
         }
         break;
       }
@@ -165,7 +193,10 @@ class World {
       });
     };
     if (!proxy_->serving()) return next();
-    SagaOrder order = SomeOrder();
+    RunOrder(SomeOrder(), Attempts(TimePoint(stage_.clock.now())), next);
+  }
+
+  void RunOrder(SagaOrder order, Attempts attempts, std::function<void()> next) {
     const SagaId id = order.plan.id;
     verdicts_[id] = Verdict::kUnknown;
     for (const SagaStep& step : order.plan.steps) {
@@ -173,11 +204,17 @@ class World {
     }
     ++stage_.figures.sagas;
     ++waiting_;
-    proxy_->Run(std::move(order), [this, id, next](const SagaResult& result) {
+    SagaOrder same = order;
+    proxy_->Run(std::move(order), [this, id, next, attempts, same](const SagaResult& result) {
       --waiting_;
+      if (result.interfered) ++stage_.figures.interfered;
       switch (result.kind) {
         case SagaResult::Kind::kCommitted:
           ++stage_.figures.committed;
+          if (attempts.made() > 1) ++stage_.figures.done_again;
+          if (const auto stale = stage_.stale.find(id); stale != stage_.stale.end()) {
+            stage_.Blame(SagaName(id) + " was executed beside an old copy of " + stale->second);
+          }
           verdicts_[id] = Verdict::kApplied;
           break;
         case SagaResult::Kind::kRefused:
@@ -189,6 +226,14 @@ class World {
         default:
           Check(stage_.poisoned.contains(id), SagaName(id) + " is uncertain and not poisoned");
           verdicts_[id] = Verdict::kExcused;
+      }
+      if (result.interfered) {
+        Attempts more = attempts;
+        if (more.Again(TimePoint(stage_.clock.now()))) {
+          ++stage_.figures.tried_again;
+          return RunOrder(Again(same, result), more, next);
+        }
+        proxy_->GiveBack(result.ticket);
       }
       next();
     });
@@ -222,7 +267,7 @@ class World {
       stage_.Tell([&] { return "outside SET " + key; });
       shard.Set(key, "d" + std::to_string(++plain_));
     }
-    After(stage_.clock.Around(1, 100), [this] { Outsider(); });
+    After(stage_.clock.Around(1, 40), [this] { Outsider(); });
   }
 
   // --- faults

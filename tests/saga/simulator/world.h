@@ -25,6 +25,7 @@ struct Options {
 
 struct Figures {
   uint64_t sagas = 0, committed = 0, refused = 0, unknown = 0, undone = 0, poisoned = 0;
+  uint64_t interfered = 0, tried_again = 0, done_again = 0;  // done_again: at a second try or later
   uint64_t recovered = 0, proxy_kills = 0, shard_kills = 0, cuts = 0, resent = 0, events = 0;
 };
 
