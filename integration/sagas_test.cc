@@ -172,7 +172,7 @@ TEST_P(SagasTest, KilledAtAnyPointItIsWholeOrGoneAfterTheNextStart) {
         "saga-committed", "saga-cleaned-1"}},
       {"eval",
        {"saga-prepare-send-0", "saga-prepared-0", "saga-executed-0", "saga-step-answered-0",
-        "saga-step-send-1", "saga-steps-done", "saga-answer", "saga-cleanup-send-0"}},
+        "saga-home-send-1", "saga-steps-done", "saga-answer", "saga-cleanup-send-0"}},
       {"refused", {"saga-undo", "saga-undo-send-0", "saga-undone-0"}},
   };
   const Words keys = Keys();

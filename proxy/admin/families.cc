@@ -239,6 +239,7 @@ const MetricFamily kFamilies[] = {
     {"ringmaster_sagas_committed_total", kCounter, "pool", "Applied as a whole.", EachSagaPool<&SagaOverview::committed>},
     {"ringmaster_sagas_undone_total", kCounter, "pool", "Undone as a whole.", EachSagaPool<&SagaOverview::undone>},
     {"ringmaster_sagas_uncertain_total", kCounter, "pool", "Could not be undone as a whole; their client was told.", EachSagaPool<&SagaOverview::uncertain>},
+    {"ringmaster_saga_interfered_total", kCounter, "pool", "Steps that found that what they had read was written past the proxy since; undone and tried again.", EachSagaPool<&SagaOverview::interfered>},
     {"ringmaster_saga_conflicts_total", kCounter, "pool", "Steps not undone because others wrote the key since, or lost with a primary after they were answered.", EachSagaPool<&SagaOverview::conflicts>},
     {"ringmaster_saga_poisoned_total", kCounter, "pool", "Steps that cannot be undone; PROXY SAGAS shows them and what can be done.", EachSagaPool<&SagaOverview::poisoned>},
     {"ringmaster_sagas_recovered_total", kCounter, "pool", "Left open by a former process, and settled.", EachSagaPool<&SagaOverview::recovered>},

@@ -164,6 +164,7 @@ std::string SagasPage(const Overview& all) {
                      {"committed", sagas.committed},
                      {"undone", sagas.undone},
                      {"uncertain", sagas.uncertain},
+                     {"interfered", sagas.interfered},
                      {"conflicts", sagas.conflicts},
                      {"poisoned", sagas.poisoned},
                      {"recovered", sagas.recovered},

@@ -97,6 +97,7 @@ struct SagaOverview {
   uint64_t committed = 0;
   uint64_t undone = 0;
   uint64_t uncertain = 0;
+  uint64_t interfered = 0;
   uint64_t conflicts = 0;
   uint64_t poisoned = 0;
   uint64_t recovered = 0;

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "backend/ask.h"
@@ -34,6 +35,9 @@ class FencedConnection {
   bool ready() const { return connection_.ready() && connection_.generation() == generation_; }
   uint32_t generation() const { return generation_; }
   bool idle() const { return connection_.idle() && preparing_ == nullptr; }
+  // A mark of its user's on the stream that is up: what he told the shard, it knows.
+  bool marked() const { return marked_ == generation_; }
+  void set_marked(bool marked) { marked_ = marked ? std::optional(generation_) : std::nullopt; }
   // Somebody is bringing it up.
   bool preparing() const { return preparing_ != nullptr; }
   TimePoint last_used() const { return connection_.last_used(); }
@@ -60,7 +64,8 @@ class FencedConnection {
   std::function<void()> on_lost_;
   Connection connection_;
   uint32_t generation_ = 0;  // of the stream that is fenced
-  std::string id_;           // the shard's for that stream; empty: there was none
+  std::optional<uint32_t> marked_;
+  std::string id_;  // the shard's for that stream; empty: there was none
   std::string run_id_;
   std::shared_ptr<Event> preparing_;
 };

@@ -121,6 +121,8 @@ void SagaSet::Running::Do(const SagaAction& action) {
     case Kind::kReply:
       return Answer();
     case Kind::kUndo:
+      if (work_ != nullptr) work_->GiveUp();
+      if (OnlyLooks(action.step)) return Undone(action.step, UndoOutcome::kUndone);
       return Run(Undo(action.step, action.force));
     case Kind::kCleanup:
       return Cleanup(action.step, action.force);
@@ -208,6 +210,7 @@ void SagaSet::Running::Answer() {
 void SagaSet::Running::Reply() {
   if (const ReplyTo reply = std::exchange(reply_, nullptr)) {
     SagaResult result = saga_.result();
+    if (result.interfered) result.ticket = std::exchange(ticket_, 0);
     if (result.kind != SagaResult::Kind::kCommitted) {
       result.shard = step(std::min(result.step, saga_.plan().steps.size() - 1)).shard;
     }
@@ -254,7 +257,6 @@ void SagaSet::Running::Finish() {
   auto lent = std::exchange(lent_, {});
   for (auto& [index, connection] : lent) {
     if (connection == nullptr) continue;
-    if (!connection->idle()) connection->Close("the write was undone meanwhile");
     set_.Return(std::move(connection));
   }
 }
@@ -276,6 +278,7 @@ void SagaSet::Running::Send(size_t index) {
 
 // What is cheap, and what nobody waits for, waits for the next request to the same shard.
 void SagaSet::Running::Cleanup(size_t index, bool force) {
+  if (OnlyLooks(index)) return Cleaned(index, true);
   FencedConnection* connection = ConnectionFor(index);
   const bool same = connection != nullptr &&
                     (connection->run_id().empty() || connection->run_id() == step(index).run_id);
@@ -413,6 +416,7 @@ void SagaSet::Running::Answered(size_t index, const StepAnswer& said, const std:
 
 Task<void> SagaSet::Running::SendExecution(size_t index) {
   std::unique_ptr<FencedConnection>& place = lent_[index];
+  if (place == nullptr) place = work_->TakeConnection(index);
   if (place == nullptr) {
     place = set_.Lend(step(index).shard, step(index).database, work_->resp());
   }
@@ -423,6 +427,9 @@ Task<void> SagaSet::Running::SendExecution(size_t index) {
   ++asks_[index].times;
   const StepOutcome outcome = co_await work_->Execute(saga_.plan(), index, *connection);
   if (outcome != StepOutcome::kLost) ++asks_[index].answered;
+  if (outcome == StepOutcome::kOutdated) {
+    set_.pool_.figures.interfered.fetch_add(1, std::memory_order_relaxed);
+  }
   Stepped(index, outcome, outcome == StepOutcome::kDone ? run_id : std::string());
 }
 
@@ -481,6 +488,10 @@ Task<void> SagaSet::Running::Undo(size_t index, bool force) {
       break;
     }
   }
+  Undone(index, outcome);
+}
+
+void SagaSet::Running::Undone(size_t index, UndoOutcome outcome) {
   SagaActions out;
   saga_.OnUndo(index, outcome, out);
   Take(std::move(out));
@@ -496,12 +507,6 @@ void SagaSet::Running::OnRunId(const std::string& shard, const std::string& run_
   SagaActions out;
   saga_.OnRunId(shard, run_id, out);
   Take(std::move(out));
-}
-
-void SagaSet::Running::AddConnections(std::vector<FencedConnection*>& all) const {
-  for (const auto& [index, connection] : lent_) {
-    if (connection != nullptr) all.push_back(connection.get());
-  }
 }
 
 SagaRecord SagaSet::Running::Record(TimePoint now) const {

@@ -39,7 +39,6 @@ class SagaSet::Running {
   // What it left on the shards is there until it ends. Empty: it is not committed.
   std::optional<TimePoint> committed_at() const { return committed_at_; }
   void Swept(size_t index, Sweep::Outcome outcome);
-  void AddConnections(std::vector<FencedConnection*>& all) const;
   SagaRecord Record(TimePoint now) const;
   Result<std::string> Carry(const SagaOrder& order);
 
@@ -99,6 +98,9 @@ class SagaSet::Running {
   Task<void> SendExecution(size_t index);
   Task<void> Reconnect(size_t index);
   Task<void> Undo(size_t index, bool force);
+  void Undone(size_t index, UndoOutcome outcome);
+  // It carries nothing home: it only sees whether what was read there is still so.
+  bool OnlyLooks(size_t index) const { return step(index).phase > 0 && step(index).keys.empty(); }
   void Answered(size_t index, const StepAnswer& said, const std::string& run_id);
   void Stepped(size_t index, StepOutcome outcome, const std::string& run_id);
 

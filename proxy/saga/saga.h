@@ -75,11 +75,11 @@ struct SagaResult {
 
 enum class StepOutcome : uint8_t {
   kDone,
-  kRefused,  // an error or EXISTS: did nothing (kExecute: nothing but prepare)
-  kAborted,  // it found an abort mark
+  kRefused,   // an error or EXISTS: did nothing (kExecute: nothing but prepare)
+  kAborted,   // it found an abort mark
   kOutdated,  // kExecute: what it was made from is not so any more, or nobody knows: did nothing
-  kNotSent,  // surely never left
-  kLost,     // sent, no answer, or one that makes no sense
+  kNotSent,   // surely never left
+  kLost,      // sent, no answer, or one that makes no sense
 };
 enum class UndoOutcome : uint8_t {
   kUndone,

@@ -21,6 +21,7 @@ struct SagaFigures {
   std::atomic<uint64_t> committed{0};
   std::atomic<uint64_t> undone{0};
   std::atomic<uint64_t> uncertain{0};     // could not be undone as a whole
+  std::atomic<uint64_t> interfered{0};    // steps that found what was read written past the proxy
   std::atomic<uint64_t> conflicts{0};     // steps that others wrote over since
   std::atomic<uint64_t> poisoned{0};      // steps that cannot be undone
   std::atomic<uint64_t> recovered{0};     // left open by a former process, and settled

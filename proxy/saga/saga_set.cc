@@ -46,7 +46,7 @@ std::vector<FencedConnection*> SagaSet::Connections() const {
   std::vector<FencedConnection*> all;
   for (const auto& [key, connection] : shared_) all.push_back(connection.get());
   for (const auto& connection : spare_) all.push_back(connection.get());
-  for (const auto& [id, saga] : sagas_) saga->AddConnections(all);
+  all.insert(all.end(), lent_.begin(), lent_.end());
   return all;
 }
 
@@ -77,18 +77,23 @@ std::unique_ptr<FencedConnection> SagaSet::Lend(const std::string& shard, int da
     std::unique_ptr<FencedConnection> found = std::move(each);
     each = std::move(spare_.back());
     spare_.pop_back();
+    lent_.insert(found.get());
     return found;
   }
   for (uint32_t i = 0; i < router_.shard_count(); ++i) {
-    if (router_.shard_name(i) == shard) return Open(i, database, resp);
+    if (router_.shard_name(i) != shard) continue;
+    std::unique_ptr<FencedConnection> made = Open(i, database, resp);
+    lent_.insert(made.get());
+    return made;
   }
   return nullptr;
 }
 
 void SagaSet::Return(std::unique_ptr<FencedConnection> connection) {
-  if (connection->ready() && connection->idle() && spare_.size() < kSpare) {
-    spare_.push_back(std::move(connection));
-  }
+  if (!connection->idle()) connection->Close("what was asked over it was given up");
+  lent_.erase(connection.get());
+  const bool good = connection->ready() && connection->idle() && spare_.size() < kSpare;
+  (good ? spare_ : given_up_).push_back(std::move(connection));
 }
 
 void SagaSet::OnLost(const std::string& shard) {
@@ -240,6 +245,7 @@ void SagaSet::OnRecordsWritten(const std::vector<std::pair<SagaId, JournalBatch:
 
 void SagaSet::Tick(TimePoint now) {
   std::erase_if(finished_, [](const auto& saga) { return !saga->busy(); });
+  given_up_.clear();
   while (!timers_.empty() && timers_.begin()->first <= now) {
     const std::function<void()> then = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());

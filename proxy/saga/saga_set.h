@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,10 @@ class SagaWork {
   virtual void OnAnswer(size_t /*step*/, const StepAnswer& /*answer*/) {}
   // The protocol version that executions speak.
   virtual int resp() const { return 2; }
+  // The connection that a kExecute step has to go over, once; nullptr: any.
+  virtual std::unique_ptr<FencedConnection> TakeConnection(size_t /*step*/) { return nullptr; }
+  // It is being undone: what waits in Execute for other steps need not wait any more.
+  virtual void GiveUp() {}
   // Runs a kExecute step over a connection of its own.
   virtual Task<StepOutcome> Execute(const SagaPlan& plan, size_t step,
                                     FencedConnection& connection);
@@ -84,6 +89,14 @@ class SagaSet {
   Task<SagaResult> Run(SagaPlan plan, std::shared_ptr<SagaWork> work, LockTicket ticket,
                        std::optional<Duration> patience = std::nullopt);
 
+  // A connection for whoever needs one to himself; he gives it back. nullptr: there is no such
+  // shard.
+  std::unique_ptr<FencedConnection> Lend(const std::string& shard, int database, int resp);
+  // What is under way over it ends as by a loss.
+  void Return(std::unique_ptr<FencedConnection> connection);
+  // False when the set is gone.
+  const std::shared_ptr<bool>& alive() const { return alive_; }
+
   // Takes up what a former process left open. `opened` runs when the listeners may open. Once.
   void Recover(std::vector<OpenSaga> open, std::function<void()> opened);
 
@@ -113,9 +126,7 @@ class SagaSet {
   friend class RecoveringSagas;
 
   FencedConnection* Shared(const std::string& shard, int database);
-  std::unique_ptr<FencedConnection> Lend(const std::string& shard, int database, int resp);
   std::unique_ptr<FencedConnection> Open(uint32_t shard, int database, int resp);
-  void Return(std::unique_ptr<FencedConnection> connection);
   std::vector<FencedConnection*> Connections() const;
   void OnLost(const std::string& shard);
   void OnRunId(const std::string& shard, const std::string& run_id);
@@ -141,6 +152,9 @@ class SagaSet {
   const Now now_;
   std::map<std::pair<const ShardLink*, int>, std::unique_ptr<FencedConnection>> shared_;
   std::vector<std::unique_ptr<FencedConnection>> spare_;
+  std::unordered_set<FencedConnection*> lent_;
+  // Given back and of no use, until nobody can be in the middle of them.
+  std::vector<std::unique_ptr<FencedConnection>> given_up_;
   std::map<std::string, std::string> run_ids_;  // last seen, by shard
   std::unordered_map<SagaId, std::unique_ptr<Running>> sagas_;
   std::vector<std::unique_ptr<Running>> finished_;  // freed at the next tick

@@ -251,11 +251,23 @@ void AppendExecuteHead(std::string& out, const SagaPlan& plan, size_t index) {
   }
 }
 
-void AppendExecuteTail(std::string& out, const SagaPlan& plan, size_t index) {
+void AppendExecuteTail(std::string& out, const SagaPlan& plan, size_t index,
+                       std::span<const std::string> read_back) {
   const SagaStep& step = plan.steps[index];
   AppendCall(out, SealScript(), ScriptForm::kText, 1 + step.keys.size(), 0);
   AppendRequestArg(out, MarkerName(plan.id, index));
   for (const StepKey& key : step.keys) AppendRequestArg(out, key.key);
+  for (const std::string& key : read_back) {
+    out += MakeRequest({"PTTL", key});
+    out += MakeRequest({"DUMP", key});
+  }
+  out += MakeRequest({"EXEC"});
+}
+
+void AppendHome(std::string& out, const SagaPlan& plan, size_t index, const StepWork* work,
+                const StepLimits& limits, ScriptForm form) {
+  out += MakeRequest({"MULTI"});
+  if (work != nullptr) AppendStep(out, plan, index, *work, limits, form);
   out += MakeRequest({"EXEC"});
 }
 
@@ -368,7 +380,35 @@ StepAnswer ReadPrepare(std::span<const std::string> replies) {
   return answer;
 }
 
-ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step) {
+StepAnswer ReadHome(Bytes replies, bool writes, bool* outdated) {
+  *outdated = false;
+  ReplyReader reader(replies);
+  std::optional<ReplyElement> last;
+  std::optional<Bytes> refusal;
+  for (size_t i = 0; i < HomeReplies(writes); ++i) {
+    last = reader.Next();
+    if (!last) return {};
+    if (last->is_error() && !refusal) refusal = last->raw;
+  }
+  // EXEC says EXECABORT then, and nothing ran.
+  if (refusal) return ErrorAnswer(*refusal);
+  if (!last->is_aggregate() && !last->is_null()) return {};
+  if (last->is_null()) {
+    *outdated = true;
+    StepAnswer answer;
+    answer.kind = StepAnswer::Kind::kRefused;
+    return answer;
+  }
+  if (writes) {
+    const std::optional<ReplyElement> step = ReplyReader::Children(*last).Next();
+    return step ? ReadStep(step->raw) : StepAnswer();
+  }
+  StepAnswer answer;
+  answer.kind = StepAnswer::Kind::kDone;
+  return answer;
+}
+
+ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step, size_t read_back) {
   ExecuteAnswer answer;
   const ReplyElement whole = ReadReply(exec_reply);
   if (whole.is_error()) {
@@ -382,11 +422,13 @@ ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step) {
   }
   std::vector<ReplyElement> replies = ReadArray(exec_reply);
   const size_t before = 1 + Overwritten(step);
-  if (replies.size() < before + 1 || replies[0].type != ':' || replies.back().text != "OK") {
-    return answer;
-  }
+  const size_t after = 1 + 2 * read_back;
+  if (replies.size() < before + after || replies[0].type != ':') return answer;
+  const auto seal = replies.end() - static_cast<ptrdiff_t>(after);
+  if (seal->text != "OK") return answer;
   answer.kind = StepAnswer::Kind::kDone;
-  answer.replies.assign(replies.begin() + static_cast<ptrdiff_t>(before), replies.end() - 1);
+  answer.replies.assign(replies.begin() + static_cast<ptrdiff_t>(before), seal);
+  answer.read_back.assign(seal + 1, replies.end());
   return answer;
 }
 

@@ -80,7 +80,9 @@ size_t PrepareReplies(const SagaStep& step);
 // MULTI and what comes before the client's commands; so many replies.
 void AppendExecuteHead(std::string& out, const SagaPlan& plan, size_t step);
 size_t ExecuteHeadReplies(const SagaStep& step);
-void AppendExecuteTail(std::string& out, const SagaPlan& plan, size_t step);  // one more and EXEC
+// One more, PTTL and DUMP of each of `read_back`, which the commands may have written, and EXEC.
+void AppendExecuteTail(std::string& out, const SagaPlan& plan, size_t step,
+                       std::span<const std::string> read_back = {});
 
 // `force`: overwrites what others wrote since (the operator's ROLLBACK). `tombstone`: leaves the
 // abort mark; not needed where all that was sent of the step was sent once and answered.
@@ -119,10 +121,20 @@ StepAnswer ReadPrepare(std::span<const std::string> replies);
 struct ExecuteAnswer {
   // kAborted: somebody wrote a key, or an UNDO came first; nothing has run.
   StepAnswer::Kind kind = StepAnswer::Kind::kGarbled;
-  std::vector<ReplyElement> replies;  // of the client's commands; views into the reply
-  std::string error;                  // of kRefused: EXECABORT; the queueing replies say why
+  std::vector<ReplyElement> replies;    // of the client's commands; views into the reply
+  std::vector<ReplyElement> read_back;  // of PTTL and DUMP, in turn
+  std::string error;                    // of kRefused: EXECABORT; the queueing replies say why
 };
-ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step);
+ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step, size_t read_back = 0);
+
+// Carries foreign keys home, over the stream that watches them since they were read: MULTI, a STEP
+// unless there is nothing to write (`work` is null), EXEC.
+void AppendHome(std::string& out, const SagaPlan& plan, size_t step, const StepWork* work,
+                const StepLimits& limits, ScriptForm form);
+constexpr size_t HomeReplies(bool writes) { return writes ? 3 : 2; }
+// All of HomeReplies. `outdated`: EXEC said nil. IsNoScript(error): nothing ran, and the watch is
+// spent.
+StepAnswer ReadHome(Bytes replies, bool writes, bool* outdated);
 
 struct UndoAnswer {
   enum class Kind : uint8_t {

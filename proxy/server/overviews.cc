@@ -358,6 +358,7 @@ void Overviews::FillSagas(Overview& out) const {
     each.undone = figures.undone;
     each.uncertain = figures.uncertain;
     each.started = figures.started;  // after those it includes
+    each.interfered = figures.interfered;
     each.conflicts = figures.conflicts;
     each.poisoned = figures.poisoned;
     each.recovered = figures.recovered;

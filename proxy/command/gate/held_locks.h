@@ -26,6 +26,8 @@ class HeldLocks {
   }
   // Whoever takes the ticket releases it. 0: there is none.
   LockTicket Give() { return std::exchange(ticket_, 0); }
+  // Back from whoever took it. REQUIRES: none is held.
+  void Take(LockTicket ticket) { ticket_ = ticket; }
 
  private:
   LockGate* const gate_;

@@ -1,5 +1,7 @@
 #include "command/multikey/execution_work.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -68,26 +70,61 @@ Task<StepOutcome> ExecutionWork::Prepare(const SagaPlan& plan, size_t step,
 
 Task<StepOutcome> ExecutionWork::Execute(const SagaPlan& plan, size_t step,
                                          FencedConnection& connection) {
+  if (plan.steps[step].phase > 0) co_return co_await CarryHome(plan, step, connection);
   const StepOutcome prepared = co_await Prepare(plan, step, connection);
   if (prepared != StepOutcome::kDone) co_return prepared;
   RM_CRASH_POINT("saga-prepared", step);
+  const StepOutcome all = co_await AllPrepared();
+  if (all != StepOutcome::kDone) co_return all;
+  co_return co_await Run(plan, step, connection);
+}
+
+// All of them watch their keys before one of them runs: what somebody writes until then leaves
+// nothing to be undone. And what the client watches is looked at when ours is watched, so that
+// nothing falls between.
+Task<StepOutcome> ExecutionWork::AllPrepared() {
+  if (++prepared_ < parts.size()) {
+    co_await decided_;
+    co_return may_run_ ? StepOutcome::kDone : StepOutcome::kAborted;
+  }
+  if (look_ != nullptr) {
+    std::string reply = co_await look_->Look();
+    if (!reply.empty()) {
+      refusal = std::move(reply);
+      co_return StepOutcome::kRefused;  // and GiveUp tells the others
+    }
+  }
+  if (decided_.set()) co_return StepOutcome::kAborted;
+  may_run_ = true;
+  decided_.Set();
+  co_return StepOutcome::kDone;
+}
+
+void ExecutionWork::GiveUp() { decided_.Set(); }
+
+Task<StepOutcome> ExecutionWork::Run(const SagaPlan& plan, size_t step,
+                                     FencedConnection& connection) {
   Part& part = parts[step];
+  const std::vector<std::string> read_back = ReadBackKeys();
   std::string request;
   AppendExecuteHead(request, plan, step);
   for (const std::string& each : part.requests) request += each;
-  AppendExecuteTail(request, plan, step);
+  AppendExecuteTail(request, plan, step, read_back);
   const SagaStep& here = plan.steps[step];
-  const auto count = static_cast<uint32_t>(ExecuteHeadReplies(here) + part.requests.size() + 2);
-  const Answer answer = co_await connection.Ask(std::move(request), count, max_reply_);
+  const size_t count = ExecuteHeadReplies(here) + part.requests.size() + 2 * read_back.size() + 2;
+  const size_t most = max_reply_ + (read_back.empty() ? 0 : kGatherMax);
+  const Answer answer =
+      co_await connection.Ask(std::move(request), static_cast<uint32_t>(count), most);
   RM_CRASH_POINT("saga-executed", step);
   if (answer.outcome != Outcome::kReplied) co_return StepOutcome::kLost;
-  if (errors::IsReplyTooLarge(answer.reply)) {
+  const auto too_large = [this] {
     refusal = errors::ReplyTooLarge(max_reply_, "and what it wrote was undone");
-    co_return StepOutcome::kRefused;
-  }
+    return StepOutcome::kRefused;
+  };
+  if (errors::IsReplyTooLarge(answer.reply)) co_return too_large();
   const std::vector<std::string> replies = SplitReplies(answer.reply);
   if (replies.size() != count) co_return StepOutcome::kLost;
-  const ExecuteAnswer said = ReadExecute(replies.back(), here);
+  const ExecuteAnswer said = ReadExecute(replies.back(), here, read_back.size());
   if (said.kind == StepAnswer::Kind::kRefused) {
     refusal = said.error;
     for (const std::string& each : replies) {
@@ -96,36 +133,92 @@ Task<StepOutcome> ExecutionWork::Execute(const SagaPlan& plan, size_t step,
       break;
     }
   }
+  if (said.kind == StepAnswer::Kind::kAborted && !here.keys.empty()) {
+    co_return Outdated(here.keys[0].key, here.keys.size() - 1);
+  }
   if (said.kind != StepAnswer::Kind::kDone) co_return OutcomeOf(said.kind);
   part.replies.clear();
-  for (const ReplyElement& each : said.replies) part.replies.emplace_back(each.raw);
-  if (homes.empty()) co_return StepOutcome::kDone;
-  co_return co_await ReadBack(connection);
+  size_t bytes = 0;
+  for (const ReplyElement& each : said.replies) {
+    part.replies.emplace_back(each.raw);
+    bytes += each.raw.size();
+  }
+  if (bytes > max_reply_) co_return too_large();
+  co_return TakeReadBack(said.read_back) ? StepOutcome::kDone : StepOutcome::kLost;
 }
 
-Task<StepOutcome> ExecutionWork::ReadBack(FencedConnection& connection) {
-  std::string request;
-  std::vector<Foreign*> written;
+std::vector<std::string> ExecutionWork::ReadBackKeys() const {
+  std::vector<std::string> keys;
+  for (const Foreign& key : foreign) {
+    if (key.writes) keys.push_back(key.before.key);
+  }
+  return keys;
+}
+
+bool ExecutionWork::TakeReadBack(const std::vector<ReplyElement>& values) {
+  size_t next = 0;
   for (Foreign& key : foreign) {
     if (!key.writes) continue;
-    request += MakeRequest({"PTTL", key.before.key});
-    request += MakeRequest({"DUMP", key.before.key});
-    written.push_back(&key);
+    const ReplyElement& ttl = values[next++];
+    const ReplyElement& dump = values[next++];
+    if (ttl.is_error() || dump.is_error()) return false;
+    key.after = ForeignKey{key.before.key, key.before.shard, {}, 0};
+    if (dump.is_null()) continue;
+    key.after.dump = std::string(dump.text);
+    key.after.ttl_ms = ttl.count < 0 ? 0 : std::max<int64_t>(ttl.count, 1);
   }
-  const auto count = static_cast<uint32_t>(written.size() * 2);
+  return true;
+}
+
+StepOutcome ExecutionWork::Outdated(const std::string& key, size_t others) {
+  interfered = "'" + Printable(key, 64) + "'";
+  if (others > 0) interfered += fmt::format(" (or another of {} keys there)", others + 1);
+  return StepOutcome::kOutdated;
+}
+
+std::unique_ptr<FencedConnection> ExecutionWork::TakeConnection(size_t step) {
+  const auto home = homes.find(step);
+  return home == homes.end() ? nullptr : home->second.watch->Take();
+}
+
+Task<StepOutcome> ExecutionWork::CarryHome(const SagaPlan& plan, size_t step,
+                                           FencedConnection& connection) {
+  const Home& home = homes.at(step);
+  const std::string& first = foreign[home.read[0]].before.key;
+  // A connection that came after the one that watched knows nothing.
+  if (connection.generation() != home.watch->generation()) {
+    co_return Outdated(first, home.read.size() - 1);
+  }
+  const bool writes = std::any_of(home.keys.begin(), home.keys.end(),
+                                  [&](size_t key) { return Changed(foreign[key]); });
+  StepWork work;
+  std::vector<std::string> ttls;
+  ttls.reserve(home.keys.size());
+  for (const size_t key : home.keys) {
+    const ForeignKey& now = foreign[key].after;
+    if (!now.exists()) continue;
+    ttls.push_back(std::to_string(now.ttl_ms));
+    work.commands.push_back({"RESTORE", now.key, ttls.back(), now.dump});
+  }
+  // Inside of MULTI it cannot be told the text when it does not know the name.
+  const ScriptForm form = connection.marked() ? ScriptForm::kSha : ScriptForm::kText;
+  std::string request;
+  AppendHome(request, plan, step, writes ? &work : nullptr, kLimits, form);
+  RM_CRASH_POINT("saga-home-send", step);
+  const auto count = static_cast<uint32_t>(HomeReplies(writes));
   const Answer answer = co_await connection.Ask(std::move(request), count);
+  if (answer.outcome == Outcome::kNotApplied) co_return Outdated(first, home.read.size() - 1);
   if (answer.outcome != Outcome::kReplied) co_return StepOutcome::kLost;
-  ReplyReader reader(answer.reply);
-  for (Foreign* key : written) {
-    const std::optional<ReplyElement> ttl = reader.Next();
-    const std::optional<ReplyElement> dump = reader.Next();
-    if (!ttl || !dump || ttl->is_error() || dump->is_error()) co_return StepOutcome::kLost;
-    key->after = ForeignKey{key->before.key, key->before.shard, {}, 0};
-    if (dump->is_null()) continue;
-    key->after.dump = std::string(dump->text);
-    key->after.ttl_ms = ttl->count < 0 ? 0 : std::max<int64_t>(ttl->count, 1);
+  bool outdated = false;
+  const StepAnswer said = ReadHome(answer.reply, writes, &outdated);
+  if (outdated) co_return Outdated(first, home.read.size() - 1);
+  if (IsNoScript(said.error)) {
+    connection.set_marked(false);
+    co_return StepOutcome::kOutdated;
   }
-  co_return StepOutcome::kDone;
+  if (writes && said.kind == StepAnswer::Kind::kDone) connection.set_marked(true);
+  if (!said.error.empty()) refusal = said.error;
+  co_return OutcomeOf(said.kind);
 }
 
 bool ExecutionWork::Changed(const Foreign& key) const {
@@ -135,29 +228,6 @@ bool ExecutionWork::Changed(const Foreign& key) const {
       std::chrono::duration_cast<std::chrono::milliseconds>(MonotonicNow() - fetched_at).count();
   const int64_t shorter = key.before.ttl_ms - key.after.ttl_ms;
   return shorter < -1 || shorter > passed + 1;
-}
-
-bool ExecutionWork::AppendStep(std::string& out, const SagaPlan& plan, size_t step,
-                               ScriptForm form) {
-  const std::vector<size_t>& keys = homes[step];
-  const bool changed =
-      std::any_of(keys.begin(), keys.end(), [&](size_t key) { return Changed(foreign[key]); });
-  if (!changed) return false;
-  StepWork work;
-  std::vector<std::string> ttls;
-  ttls.reserve(keys.size());
-  for (const size_t key : keys) {
-    const ForeignKey& now = foreign[key].after;
-    if (!now.exists()) continue;
-    ttls.push_back(std::to_string(now.ttl_ms));
-    work.commands.push_back({"RESTORE", now.key, ttls.back(), now.dump});
-  }
-  ringmaster::AppendStep(out, plan, step, work, kLimits, form);
-  return true;
-}
-
-void ExecutionWork::OnAnswer(size_t, const StepAnswer& answer) {
-  if (!answer.error.empty()) refusal = answer.error;
 }
 
 }  // namespace ringmaster

@@ -34,13 +34,18 @@ std::string ReadDumps(Bytes replies, const std::vector<ForeignKey*>& keys, Bytes
   return {};
 }
 
-Task<std::string> FetchFrom(RecipeCall& call, uint32_t shard, int database,
-                            std::vector<ForeignKey*> keys) {
+std::string DumpRequest(const std::vector<ForeignKey*>& keys) {
   std::string request;
   for (const ForeignKey* key : keys) {
     request += MakeRequest({"PTTL", key->key});
     request += MakeRequest({"DUMP", key->key});
   }
+  return request;
+}
+
+Task<std::string> FetchFrom(RecipeCall& call, uint32_t shard, int database,
+                            std::vector<ForeignKey*> keys) {
+  std::string request = DumpRequest(keys);
   const AskOptions options{.read_only = true, .replies = static_cast<uint32_t>(keys.size() * 2)};
   Connection& connection = call.Shared(shard, database);
   const Answer answer = co_await call.AskOver(connection, std::move(request), options);
@@ -49,14 +54,34 @@ Task<std::string> FetchFrom(RecipeCall& call, uint32_t shard, int database,
   co_return ReadDumps(answer.reply, keys, name);
 }
 
-}  // namespace
+Task<std::string> FetchOver(RecipeCall& call, uint32_t shard, Watch& watch,
+                            std::vector<ForeignKey*> keys) {
+  std::string words;
+  for (const ForeignKey* key : keys) AppendRequestArg(words, key->key);
+  const std::string request = DumpRequest(keys);
+  call.NoteHandedOn(call.context().proxy.Now());
+  const Answer answer = co_await watch.Read(std::move(words), keys.size(), request,
+                                            static_cast<uint32_t>(keys.size() * 2),
+                                            call.context().scatters.max_reply());
+  if (answer.outcome != Outcome::kReplied) co_return answer.reply;
+  const std::string& name = call.routes().shard_name(shard);
+  co_return ReadDumps(answer.reply, keys, name);
+}
 
-Task<std::string> FetchForeign(RecipeCall& call, int database, std::vector<ForeignKey>& keys) {
+Task<std::string> Fetch(RecipeCall& call, int database, std::vector<ForeignKey>& keys,
+                        Watches* watches) {
   std::map<uint32_t, std::vector<ForeignKey*>> by_shard;
   for (ForeignKey& key : keys) by_shard[key.shard].push_back(&key);
   std::vector<Task<std::string>> tasks;
   for (auto& [shard, theirs] : by_shard) {
-    tasks.push_back(FetchFrom(call, shard, database, std::move(theirs)));
+    if (watches == nullptr) {
+      tasks.push_back(FetchFrom(call, shard, database, std::move(theirs)));
+      continue;
+    }
+    std::unique_ptr<Watch>& watch = (*watches)[shard];
+    watch =
+        std::make_unique<Watch>(*call.context().sagas, call.routes().shard_name(shard), database);
+    tasks.push_back(FetchOver(call, shard, *watch, std::move(theirs)));
   }
   const std::vector<std::string> errors = co_await All(std::move(tasks));
   for (const std::string& error : errors) {
@@ -70,6 +95,17 @@ Task<std::string> FetchForeign(RecipeCall& call, int database, std::vector<Forei
         "the keys on several shards are too large to be brought together; give them one hash tag");
   }
   co_return std::string();
+}
+
+}  // namespace
+
+Task<std::string> FetchForeign(RecipeCall& call, int database, std::vector<ForeignKey>& keys) {
+  return Fetch(call, database, keys, nullptr);
+}
+
+Task<std::string> FetchWatched(RecipeCall& call, int database, std::vector<ForeignKey>& keys,
+                               Watches& watches) {
+  return Fetch(call, database, keys, &watches);
 }
 
 Task<CopiesResult> RunBesideCopies(RecipeCall& call, uint32_t shard,

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "command/multikey/over_shards.h"
 #include "coro/task.h"
+#include "saga/watch.h"
 
 namespace ringmaster {
 
@@ -22,6 +25,10 @@ struct ForeignKey {
 
 // Reads them from their owners, all at once. The text of an error reply, or nothing.
 Task<std::string> FetchForeign(RecipeCall& call, int database, std::vector<ForeignKey>& keys);
+// The same, and watches them from then on; by owner. REQUIRES: there are sagas.
+using Watches = std::map<uint32_t, std::unique_ptr<Watch>>;
+Task<std::string> FetchWatched(RecipeCall& call, int database, std::vector<ForeignKey>& keys,
+                               Watches& watches);
 
 // What came of several requests: a reply for each, or one error for all.
 struct CopiesResult {

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "command/multikey/execution_work.h"
 #include "command/multikey/gather.h"
 #include "command/multikey/saga_calls.h"
 #include "command/multikey/stretches.h"
@@ -61,8 +62,8 @@ std::optional<PlacedTransaction::Placed> PlaceOne(CommandContext& context, const
 // The replies to the requests that shards ran, in their order.
 class Run {
  public:
-  Run(RecipeCall& call, PlacedTransaction& placed, HeldLocks& locks)
-      : call_(call), placed_(placed), locks_(locks) {}
+  Run(RecipeCall& call, PlacedTransaction& placed, HeldLocks& locks, std::shared_ptr<LastLook> look)
+      : call_(call), placed_(placed), locks_(locks), look_(std::move(look)) {}
 
   Task<SagaExecution> Go(std::vector<std::string> requests, std::vector<uint32_t> shards) {
     std::vector<NeededKey>& keys = placed_.keys;
@@ -77,23 +78,34 @@ class Run {
       several = several || (writer && *writer != key.shard);
       writer = key.shard;
     }
-    if (several) co_return co_await ExecuteOnEach(call_, requests, shards, keys, locks_);
+    // Only a saga can look at what the client watches when nothing can come between any more.
+    if (several || (writer && look_ != nullptr)) {
+      co_return co_await ExecuteOnEach(call_, requests, shards, keys, locks_, look_);
+    }
+    const std::string broken = co_await Look();
+    if (!broken.empty()) co_return SagaExecution{broken, {}};
     co_return co_await OneWrites(std::move(requests), std::move(shards), writer);
   }
 
  private:
+  Task<std::string> Look() {
+    if (look_ == nullptr) co_return std::string();
+    co_return co_await look_->Look();
+  }
+
   Task<SagaExecution> Gathered(std::vector<std::string> requests) {
     const std::vector<NeededKey>& keys = placed_.keys;
     const uint32_t executing = ExecutingShard(keys);
+    if (Writes(keys)) {
+      co_return co_await ExecuteAsSaga(call_, requests, executing, keys, locks_, look_);
+    }
     std::vector<ForeignKey> foreign;
     for (const NeededKey& key : keys) {
-      if (key.shard == executing) continue;
-      if (key.writes) {
-        co_return co_await ExecuteAsSaga(call_, std::move(requests), executing, keys, locks_);
-      }
-      foreign.push_back({key.key, key.shard, {}, 0});
+      if (key.shard != executing) foreign.push_back({key.key, key.shard, {}, 0});
     }
     SagaExecution done;
+    done.error = co_await Look();
+    if (!done.error.empty()) co_return done;
     done.error = co_await FetchForeign(call_, call_.database(), foreign);
     if (!done.error.empty()) co_return done;
     CopiesResult result = co_await RunBesideCopies(call_, executing, foreign, requests);
@@ -134,6 +146,7 @@ class Run {
   RecipeCall& call_;
   PlacedTransaction& placed_;
   HeldLocks& locks_;
+  const std::shared_ptr<LastLook> look_;
 };
 
 }  // namespace
@@ -158,7 +171,8 @@ std::optional<PlacedTransaction> PlaceTransaction(CommandContext& context, const
 }
 
 Task<std::string> RunPlaced(RecipeCall& call, const std::vector<Transaction::Queued>& queue,
-                            PlacedTransaction& placed, HeldLocks& locks, ExecClient& client) {
+                            PlacedTransaction& placed, HeldLocks& locks, ExecClient& client,
+                            std::shared_ptr<LastLook> look) {
   std::vector<std::string> requests;
   std::vector<uint32_t> shards;
   for (size_t i = 0; i < queue.size(); ++i) {
@@ -168,7 +182,7 @@ Task<std::string> RunPlaced(RecipeCall& call, const std::vector<Transaction::Que
     requests.push_back(MakeRequest(std::span<const Bytes>(args)));
     shards.push_back(one.where == Where::kOneShard ? one.shard : placed.keys[0].shard);
   }
-  Run run(call, placed, locks);
+  Run run(call, placed, locks, std::move(look));
   SagaExecution done = co_await run.Go(std::move(requests), std::move(shards));
   if (!done.error.empty()) co_return std::move(done.error);
   std::string reply;

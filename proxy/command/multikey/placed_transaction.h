@@ -2,6 +2,7 @@
 // runs, and how all of them do so at once.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 
 namespace ringmaster {
 
+class LastLook;
 class RecipeCall;
 
 struct PlacedTransaction {
@@ -37,8 +39,10 @@ struct PlacedTransaction {
 std::optional<PlacedTransaction> PlaceTransaction(CommandContext& context, const AclUser* limits,
                                                   int database,
                                                   const std::vector<Transaction::Queued>& queue);
-// EXEC's reply. REQUIRES: the keys are locked. `client`: for what the proxy answers itself.
+// EXEC's reply. REQUIRES: the keys are locked. `client`: for what the proxy answers itself. `look`:
+// what the client watches; empty when that is nothing.
 Task<std::string> RunPlaced(RecipeCall& call, const std::vector<Transaction::Queued>& queue,
-                            PlacedTransaction& placed, HeldLocks& locks, ExecClient& client);
+                            PlacedTransaction& placed, HeldLocks& locks, ExecClient& client,
+                            std::shared_ptr<LastLook> look);
 
 }  // namespace ringmaster

@@ -14,6 +14,7 @@
 
 namespace ringmaster {
 
+class LastLook;
 class RecipeCall;
 
 // Keys that an operator is shown of a command.
@@ -34,15 +35,18 @@ std::string FailureReply(const SagaResult& result, const std::string& refusal);
 struct SagaExecution {
   std::string error;  // empty: they ran
   std::vector<std::string> replies;
+  bool too_large = false;  // the error is that a value is too large to be kept for an undo
 };
-// Commands some of whose foreign keys are written: they run on `executing` beside copies, whose new
-// values are carried home.
-Task<SagaExecution> ExecuteAsSaga(RecipeCall& call, std::vector<std::string> requests,
+// Commands that write and have foreign keys: they run on `executing` beside copies, whose new
+// values are carried home. What somebody writes past the proxy meanwhile undoes it; then it is
+// tried again (saga/attempts.h). `look`: what has to be so before anything runs.
+Task<SagaExecution> ExecuteAsSaga(RecipeCall& call, const std::vector<std::string>& requests,
                                   uint32_t executing, const std::vector<NeededKey>& keys,
-                                  HeldLocks& locks);
+                                  HeldLocks& locks, std::shared_ptr<LastLook> look = nullptr);
 // Commands each of which has its keys on one shard, `shards[i]`: each shard runs its own.
 Task<SagaExecution> ExecuteOnEach(RecipeCall& call, const std::vector<std::string>& requests,
                                   const std::vector<uint32_t>& shards,
-                                  const std::vector<NeededKey>& keys, HeldLocks& locks);
+                                  const std::vector<NeededKey>& keys, HeldLocks& locks,
+                                  std::shared_ptr<LastLook> look = nullptr);
 
 }  // namespace ringmaster

@@ -1,13 +1,17 @@
 // The client's own commands as sagas (command/multikey/saga_calls.h).
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <memory>
 #include <utility>
 
+#include "base/log.h"
 #include "command/multikey/execution_work.h"
 #include "command/multikey/saga_calls.h"
 #include "command/serve/recipe.h"
 #include "resp/errors.h"
+#include "saga/attempts.h"
 
 namespace ringmaster {
 namespace {
@@ -21,8 +25,10 @@ ImageKind ImageOf(const RecipeCall& call, const NeededKey& key,
   return replaced ? ImageKind::kOverwrite : ImageKind::kInPlace;
 }
 
+bool IsTooLarge(const std::string& refusal) { return refusal.starts_with("-RMLIMIT"); }
+
 std::string Explain(const SagaResult& result, const std::string& refusal) {
-  if (refusal.starts_with("-RMLIMIT")) {
+  if (IsTooLarge(refusal)) {
     return errors::NotApplied(result.shard,
                               "a value that would have to be kept for an undo is too large; give "
                               "the keys one hash tag");
@@ -41,10 +47,34 @@ SagaStep StepOn(RecipeCall& call, uint32_t shard, StepKind kind, uint8_t phase) 
 
 }  // namespace
 
-Task<SagaExecution> ExecuteAsSaga(RecipeCall& call, std::vector<std::string> requests,
-                                  uint32_t executing, const std::vector<NeededKey>& keys,
-                                  HeldLocks& locks) {
-  SagaExecution done;
+namespace {
+
+// What came of one try.
+struct Tried {
+  SagaExecution done = {};
+  SagaResult result = {};
+  std::string key = {};  // that somebody wrote, where `result.interfered`
+};
+
+// Under locks that a try hands back when somebody interfered with it.
+Task<Tried> Try(RecipeCall& call, SagaPlan plan, std::shared_ptr<ExecutionWork> work,
+                HeldLocks& locks) {
+  Tried tried;
+  tried.done.error = co_await NameServers(call, plan);
+  if (!tried.done.error.empty()) co_return tried;
+  tried.result = co_await RunSaga(call, std::move(plan), work, locks);
+  if (tried.result.interfered) locks.Take(std::exchange(tried.result.ticket, 0));
+  if (tried.result.kind != SagaResult::Kind::kCommitted) {
+    tried.done.error = Explain(tried.result, work->refusal);
+    tried.done.too_large = IsTooLarge(work->refusal);
+    tried.key = work->interfered;
+  }
+  co_return tried;
+}
+
+Task<Tried> TryGathered(RecipeCall& call, const std::vector<std::string>& requests,
+                        uint32_t executing, const std::vector<NeededKey>& keys, HeldLocks& locks,
+                        std::shared_ptr<LastLook> look) {
   std::vector<ForeignKey> fetched;
   std::vector<const NeededKey*> needed;
   for (const NeededKey& key : keys) {
@@ -52,46 +82,46 @@ Task<SagaExecution> ExecuteAsSaga(RecipeCall& call, std::vector<std::string> req
     fetched.push_back({key.key, key.shard, {}, 0});
     needed.push_back(&key);
   }
-  auto work = std::make_shared<ExecutionWork>(call.resp(), call.context().scatters.max_reply());
+  auto work = std::make_shared<ExecutionWork>(call.resp(), call.context().scatters.max_reply(),
+                                              std::move(look));
   work->fetched_at = MonotonicNow();
-  done.error = co_await FetchForeign(call, call.database(), fetched);
-  if (!done.error.empty()) co_return done;
+  Watches watches;
+  Tried tried;
+  tried.done.error = co_await FetchWatched(call, call.database(), fetched, watches);
+  if (!tried.done.error.empty()) co_return tried;
   SagaPlan plan = MakePlan(call, keys);
   plan.steps.push_back(StepOn(call, executing, StepKind::kExecute, 0));
-  work->parts[0].requests = std::move(requests);
+  work->parts[0].requests = requests;
   for (const NeededKey& key : keys) {
     if (key.shard != executing || !key.writes) continue;
     plan.steps[0].keys.push_back({key.key, ImageOf(call, key, fetched)});
   }
   std::map<uint32_t, size_t> homes;
   for (size_t i = 0; i < fetched.size(); ++i) {
+    const uint32_t shard = fetched[i].shard;
     const bool writes = needed[i]->writes;
-    if (!fetched[i].exists() && !writes) continue;
-    plan.steps[0].copies.push_back(fetched[i].key);
+    if (fetched[i].exists() || writes) plan.steps[0].copies.push_back(fetched[i].key);
+    const auto [at, fresh] = homes.try_emplace(shard, plan.steps.size());
+    if (fresh) plan.steps.push_back(StepOn(call, shard, StepKind::kExecute, 1));
+    ExecutionWork::Home& home = work->homes[at->second];
+    if (fresh) home.watch = std::move(watches.at(shard));
+    home.read.push_back(i);
     if (writes) {
-      const auto [at, fresh] = homes.try_emplace(fetched[i].shard, plan.steps.size());
-      if (fresh) plan.steps.push_back(StepOn(call, fetched[i].shard, StepKind::kScript, 1));
       plan.steps[at->second].keys.push_back({fetched[i].key, ImageKind::kOverwrite});
-      work->homes[at->second].push_back(work->foreign.size());
+      home.keys.push_back(i);
     }
     work->foreign.push_back({std::move(fetched[i]), writes});
   }
-  done.error = co_await NameServers(call, plan);
-  if (!done.error.empty()) co_return done;
-  const SagaResult result = co_await RunSaga(call, std::move(plan), work, locks);
-  if (result.kind == SagaResult::Kind::kCommitted) {
-    done.replies = work->parts[0].replies;
-  } else {
-    done.error = Explain(result, work->refusal);
-  }
-  co_return done;
+  tried = co_await Try(call, std::move(plan), work, locks);
+  if (tried.done.error.empty()) tried.done.replies = work->parts[0].replies;
+  co_return tried;
 }
 
-Task<SagaExecution> ExecuteOnEach(RecipeCall& call, const std::vector<std::string>& requests,
-                                  const std::vector<uint32_t>& shards,
-                                  const std::vector<NeededKey>& keys, HeldLocks& locks) {
-  SagaExecution done;
-  auto work = std::make_shared<ExecutionWork>(call.resp(), call.context().scatters.max_reply());
+Task<Tried> TryEach(RecipeCall& call, const std::vector<std::string>& requests,
+                    const std::vector<uint32_t>& shards, const std::vector<NeededKey>& keys,
+                    HeldLocks& locks, std::shared_ptr<LastLook> look) {
+  auto work = std::make_shared<ExecutionWork>(call.resp(), call.context().scatters.max_reply(),
+                                              std::move(look));
   SagaPlan plan = MakePlan(call, keys);
   std::map<uint32_t, size_t> steps;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -105,19 +135,67 @@ Task<SagaExecution> ExecuteOnEach(RecipeCall& call, const std::vector<std::strin
       plan.steps[at->second].keys.push_back({key.key, ImageKind::kInPlace});
     }
   }
-  done.error = co_await NameServers(call, plan);
-  if (!done.error.empty()) co_return done;
-  const SagaResult result = co_await RunSaga(call, std::move(plan), work, locks);
-  if (result.kind != SagaResult::Kind::kCommitted) {
-    done.error = Explain(result, work->refusal);
-    co_return done;
-  }
+  Tried tried = co_await Try(call, std::move(plan), work, locks);
+  if (!tried.done.error.empty()) co_return tried;
   std::map<size_t, size_t> taken;
   for (size_t i = 0; i < requests.size(); ++i) {
     const size_t step = steps.at(shards[i]);
-    done.replies.push_back(work->parts[step].replies.at(taken[step]++));
+    tried.done.replies.push_back(work->parts[step].replies.at(taken[step]++));
   }
-  co_return done;
+  co_return tried;
+}
+
+void LogInterference(const RecipeCall& call, const Tried& tried) {
+  static LogLimiter limiter;
+  uint64_t held = 0;
+  if (!limiter.Allow(MonotonicNow(), &held)) return;
+  LogWarning(
+      "shard {}: key {} was written past the proxy while {} over several shards had read it; that "
+      "was undone and is tried again ({} more such lines held back)",
+      tried.result.shard, tried.key, call.command().full_name, held);
+}
+
+// After a try that somebody interfered with: true when there is to be another; otherwise its error
+// is what the client gets.
+bool TryAgain(const RecipeCall& call, Tried& tried, Attempts& attempts, const LastLook* look) {
+  LogInterference(call, tried);
+  // What the client watches was looked at, and cannot be once more.
+  if (look != nullptr) {
+    tried.done.error = look->Broken();
+    return false;
+  }
+  if (attempts.Again(MonotonicNow())) return true;
+  tried.done.error = errors::NotApplied(
+      tried.result.shard,
+      fmt::format("key {} was written past the proxy each of the {} times that this tried to read "
+                  "and write it; everything is undone",
+                  tried.key, attempts.made()));
+  return false;
+}
+
+}  // namespace
+
+Task<SagaExecution> ExecuteAsSaga(RecipeCall& call, const std::vector<std::string>& requests,
+                                  uint32_t executing, const std::vector<NeededKey>& keys,
+                                  HeldLocks& locks, std::shared_ptr<LastLook> look) {
+  Attempts attempts(MonotonicNow());
+  for (;;) {
+    Tried tried = co_await TryGathered(call, requests, executing, keys, locks, look);
+    const bool again = tried.result.interfered && TryAgain(call, tried, attempts, look.get());
+    if (!again) co_return std::move(tried.done);
+  }
+}
+
+Task<SagaExecution> ExecuteOnEach(RecipeCall& call, const std::vector<std::string>& requests,
+                                  const std::vector<uint32_t>& shards,
+                                  const std::vector<NeededKey>& keys, HeldLocks& locks,
+                                  std::shared_ptr<LastLook> look) {
+  Attempts attempts(MonotonicNow());
+  for (;;) {
+    Tried tried = co_await TryEach(call, requests, shards, keys, locks, look);
+    const bool again = tried.result.interfered && TryAgain(call, tried, attempts, look.get());
+    if (!again) co_return std::move(tried.done);
+  }
 }
 
 }  // namespace ringmaster

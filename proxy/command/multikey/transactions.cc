@@ -10,6 +10,7 @@
 #include "command/call/transaction.h"
 #include "command/gate/held_locks.h"
 #include "command/multikey/exec_client.h"
+#include "command/multikey/execution_work.h"
 #include "command/multikey/over_shards.h"
 #include "command/multikey/placed_transaction.h"
 #include "command/multikey/stretches.h"
@@ -38,6 +39,63 @@ std::string Discarded(Bytes error) {
   return "-EXECABORT Transaction discarded because of: " + std::string(error.substr(1));
 }
 
+constexpr char kEmptyTransaction[] = "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n";
+
+// The last reply of a MULTI and EXEC, or what says why there was none.
+std::string LastReply(const std::string& replies) {
+  ReplyReader reader(replies);
+  Bytes last, first_error;
+  while (const std::optional<ReplyElement> element = reader.Next()) {
+    if (first_error.empty() && element->is_error()) first_error = element->raw;
+    last = element->raw;
+  }
+  // What the shard refused of a queue that is all right: the client hears of it only now.
+  if (last.starts_with("-EXECABORT") && last.data() != first_error.data()) {
+    return Discarded(first_error);
+  }
+  return std::string(last);
+}
+
+// Where the watched keys are is what it was, and every connection that watches is still there.
+bool Untouched(const Transaction& transaction, const Router& router) {
+  if (transaction.touched) return false;
+  if (transaction.watchers.empty()) return true;
+  if (transaction.routes != router.version()) return false;
+  return std::all_of(transaction.watchers.begin(), transaction.watchers.end(),
+                     [](const Transaction::Watcher& watcher) {
+                       return watcher.connection->ready() &&
+                              watcher.connection->generation() == watcher.generation;
+                     });
+}
+
+// The keys that the client watches, looked at in the middle of a saga, which may outlive the call.
+class WatchedKeys final : public LastLook {
+ public:
+  WatchedKeys(std::shared_ptr<const Transaction> transaction, const Router& router,
+              std::string null_array)
+      : transaction_(std::move(transaction)), router_(router), broken_(std::move(null_array)) {}
+
+  Task<std::string> Look() override {
+    if (!Untouched(*transaction_, router_)) co_return broken_;
+    for (const Transaction::Watcher& watcher : transaction_->watchers) {
+      Question question(FencedConnection::kMaxReply);
+      const AskOptions options{.bound = true, .replies = 2};
+      question.Send(*watcher.connection, kEmptyTransaction, options);
+      const Answer answer = co_await question.answer();
+      const std::string verdict = LastReply(answer.reply);
+      if (verdict.empty() || ReadReply(verdict).is_error()) co_return verdict;
+      if (ReadReply(verdict).is_null()) co_return broken_;
+    }
+    co_return std::string();
+  }
+  std::string Broken() const override { return broken_; }
+
+ private:
+  const std::shared_ptr<const Transaction> transaction_;
+  const Router& router_;
+  const std::string broken_;
+};
+
 // EXEC at work. Lives in the recipe's frame.
 class Execution {
  public:
@@ -63,7 +121,13 @@ class Execution {
       stretches = CutByNewRoutes();  // owners may have changed
       placed = Placed();
     }
-    if (!Untouched()) co_return Reply(call_, &ReplyWriter::NullArray);
+    if (!Untouched(*transaction_, call_.context().router)) {
+      co_return Reply(call_, &ReplyWriter::NullArray);
+    }
+    if (placed && call_.context().sagas != nullptr &&
+        !(stretches.size() == 1 && stretches[0].shard)) {
+      co_return co_await RunPlaced(call_, transaction_->queue, *placed, locks, client_, Look());
+    }
     for (Transaction::Watcher& watcher : transaction_->watchers) {
       if (&watcher == own) continue;
       const Bytes check = kEmptyTransaction;
@@ -76,13 +140,16 @@ class Execution {
       std::string reply = co_await Native(stretches[0], own);
       co_return co_await WithOwnAnswers(std::move(reply));
     }
-    if (placed && call_.context().sagas != nullptr) {
-      co_return co_await RunPlaced(call_, transaction_->queue, *placed, locks, client_);
-    }
     co_return co_await OneAfterTheOther(stretches);
   }
 
  private:
+  // Empty: the client watches nothing.
+  std::shared_ptr<LastLook> Look() {
+    if (transaction_->watchers.empty()) return nullptr;
+    return std::make_shared<WatchedKeys>(transaction_, call_.context().router,
+                                         Reply(call_, &ReplyWriter::NullArray));
+  }
   std::vector<Stretch> CutByNewRoutes() {
     call_.TakeNewRoutes();
     return Cut(call_.context(), call_.limits(), transaction_->queue);
@@ -90,8 +157,6 @@ class Execution {
   std::optional<PlacedTransaction> Placed() {
     return PlaceTransaction(call_.context(), call_.limits(), call_.database(), transaction_->queue);
   }
-
-  static constexpr char kEmptyTransaction[] = "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n";
 
   // A shard's reply to EXEC with our own answers at their places.
   Task<std::string> WithOwnAnswers(std::string reply) {
@@ -115,18 +180,6 @@ class Execution {
     co_return whole;
   }
 
-  // Where the watched keys are is what it was, and every connection that watches is still there.
-  bool Untouched() const {
-    if (transaction_->touched) return false;
-    if (transaction_->watchers.empty()) return true;
-    if (transaction_->routes != call_.context().router.version()) return false;
-    for (const Transaction::Watcher& watcher : transaction_->watchers) {
-      const Connection& connection = *watcher.connection;
-      if (!connection.ready() || connection.generation() != watcher.generation) return false;
-    }
-    return true;
-  }
-
   Transaction::Watcher* WatcherOf(std::optional<uint32_t> shard) {
     for (Transaction::Watcher& watcher : transaction_->watchers) {
       const bool fits = *shard == kAnyShard || watcher.shard == *shard;
@@ -142,21 +195,7 @@ class Execution {
                         uint32_t replies) {
     const AskOptions options{.bound = true, .replies = replies};
     const Answer answer = co_await call_.AskOver(*watcher.connection, std::move(request), options);
-    co_return Last(answer.reply);
-  }
-
-  static std::string Last(const std::string& replies) {
-    ReplyReader reader(replies);
-    Bytes last, first_error;
-    while (const std::optional<ReplyElement> element = reader.Next()) {
-      if (first_error.empty() && element->is_error()) first_error = element->raw;
-      last = element->raw;
-    }
-    // What the shard refused of a queue that is all right: the client hears of it only now.
-    if (last.starts_with("-EXECABORT") && last.data() != first_error.data()) {
-      return Discarded(first_error);
-    }
-    return std::string(last);
+    co_return LastReply(answer.reply);
   }
 
   // The only command of the stretch, when it reads and does not wait: it needs no transaction,
@@ -217,7 +256,7 @@ class Execution {
     const AskOptions options{.script = script, .replies = replies};
     const Answer answer = co_await call_.AskOver(connection, std::move(request), options);
     if (answer.reply.starts_with("-BUSY ")) co_return Discarded(answer.reply);
-    co_return Last(answer.reply);
+    co_return LastReply(answer.reply);
   }
 
   Task<std::string> OneAfterTheOther(const std::vector<Stretch>& stretches) {

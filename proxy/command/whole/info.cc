@@ -124,12 +124,12 @@ InfoSection RingmasterSection(RecipeCall& call, const Figures& figures) {
     const SagaFigures& sagas = call.context().sagas->pool().figures;
     const uint64_t started = sagas.started.load();
     section.fields.push_back(
-        {"sagas",
-         fmt::format("started={},committed={},undone={},uncertain={},conflicts={},"
-                     "poisoned={},recovered={},average_us={}",
-                     started, sagas.committed.load(), sagas.undone.load(), sagas.uncertain.load(),
-                     sagas.conflicts.load(), sagas.poisoned.load(), sagas.recovered.load(),
-                     started == 0 ? 0 : sagas.microseconds.load() / started)});
+        {"sagas", fmt::format("started={},committed={},undone={},uncertain={},interfered={},"
+                              "conflicts={},poisoned={},recovered={},average_us={}",
+                              started, sagas.committed.load(), sagas.undone.load(),
+                              sagas.uncertain.load(), sagas.interfered.load(),
+                              sagas.conflicts.load(), sagas.poisoned.load(), sagas.recovered.load(),
+                              started == 0 ? 0 : sagas.microseconds.load() / started)});
   }
   section.fields.push_back({"shards", std::to_string(figures.shards.size())});
   AddShards(call, figures, section.fields);

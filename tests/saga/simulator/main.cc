@@ -46,12 +46,13 @@ int main(int argc, char** argv) {
   const auto n = [](uint64_t value) { return static_cast<unsigned long long>(value); };
   std::printf(
       "%llu seeds in %.1f s, no violation: %llu sagas (%llu committed, %llu refused, %llu not "
-      "applied, %llu conflicts with outside writers), %llu interfered with and %llu done at another "
+      "applied, %llu conflicts with outside writers), %llu interfered with and %llu done at "
+      "another "
       "try, %llu recovered after %llu kills of the "
       "proxy, "
       "%llu kills of shards, %llu cuts, %llu events\n",
       n(seeds), took.count(), n(sum.sagas), n(sum.committed), n(sum.refused), n(sum.undone),
-      n(sum.poisoned), n(sum.interfered), n(sum.done_again), n(sum.recovered), n(sum.proxy_kills), n(sum.shard_kills), n(sum.cuts),
-      n(sum.events));
+      n(sum.poisoned), n(sum.interfered), n(sum.done_again), n(sum.recovered), n(sum.proxy_kills),
+      n(sum.shard_kills), n(sum.cuts), n(sum.events));
   return 0;
 }

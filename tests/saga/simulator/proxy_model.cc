@@ -323,9 +323,7 @@ void ProxyModel::Locks(std::vector<LockAction> actions) {
   for (LockAction& action : actions) {
     if (action.kind == LockAction::Kind::kGranted) {
       const SagaId id = owners_[action.ticket];
-      Later(Duration(1), [id](ProxyModel& self) {
-        self.Locked(id);
-      });
+      Later(Duration(1), [id](ProxyModel& self) { self.Locked(id); });
       continue;
     }
     const bool lock = action.kind == LockAction::Kind::kLockWorkers;
@@ -688,8 +686,8 @@ void ProxyModel::SendHome(SagaId id, size_t step) {
             if (now != fetched.at(key.key).value) lost = key.key;
           }
           const size_t before = server.log().size();
-          const Reply reply{.step = server.CarryHome(plan, step, values,
-                                                     watches ? fetched : FetchedKeys())};
+          const Reply reply{
+              .step = server.CarryHome(plan, step, values, watches ? fetched : FetchedKeys())};
           if (!lost.empty() && server.log().size() > before) {
             self->stage_.Blame(SagaName(plan.id) + " was carried home over a later write to " +
                                lost);
