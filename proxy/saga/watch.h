@@ -34,7 +34,7 @@ class Watch {
 
  private:
   SagaSet& set_;
-  const std::shared_ptr<bool> alive_;  // the set
+  const std::shared_ptr<bool> alive_;             // the set
   std::unique_ptr<FencedConnection> connection_;  // empty: taken, or there is no such shard
   uint32_t generation_ = 0;
 };

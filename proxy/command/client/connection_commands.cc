@@ -1,4 +1,5 @@
 // AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT: the proxy itself is the server the client talks to.
+#include "command/call/request.h"
 #include "command/access/access_control.h"
 #include "command/call/call.h"
 #include "command/client/handlers.h"

@@ -134,7 +134,7 @@ Task<StepOutcome> ExecutionWork::Run(const SagaPlan& plan, size_t step,
     }
   }
   if (said.kind == StepAnswer::Kind::kAborted && !here.keys.empty()) {
-    co_return Outdated(here.keys[0].key, here.keys.size() - 1);
+    co_return Written(here.keys[0].key, here.keys.size() - 1);
   }
   if (said.kind != StepAnswer::Kind::kDone) co_return OutcomeOf(said.kind);
   part.replies.clear();
@@ -170,9 +170,15 @@ bool ExecutionWork::TakeReadBack(const std::vector<ReplyElement>& values) {
   return true;
 }
 
-StepOutcome ExecutionWork::Outdated(const std::string& key, size_t others) {
-  interfered = "'" + Printable(key, 64) + "'";
+StepOutcome ExecutionWork::Written(const std::string& key, size_t others) {
+  interfered = fmt::format("key '{}'", Printable(key, 64));
   if (others > 0) interfered += fmt::format(" (or another of {} keys there)", others + 1);
+  interfered += " was written past the proxy";
+  return StepOutcome::kOutdated;
+}
+
+StepOutcome ExecutionWork::WatchLost(const std::string& key) {
+  interfered = fmt::format("the connection that watched key '{}' was lost", Printable(key, 64));
   return StepOutcome::kOutdated;
 }
 
@@ -186,9 +192,7 @@ Task<StepOutcome> ExecutionWork::CarryHome(const SagaPlan& plan, size_t step,
   const Home& home = homes.at(step);
   const std::string& first = foreign[home.read[0]].before.key;
   // A connection that came after the one that watched knows nothing.
-  if (connection.generation() != home.watch->generation()) {
-    co_return Outdated(first, home.read.size() - 1);
-  }
+  if (connection.generation() != home.watch->generation()) co_return WatchLost(first);
   const bool writes = std::any_of(home.keys.begin(), home.keys.end(),
                                   [&](size_t key) { return Changed(foreign[key]); });
   StepWork work;
@@ -207,13 +211,14 @@ Task<StepOutcome> ExecutionWork::CarryHome(const SagaPlan& plan, size_t step,
   RM_CRASH_POINT("saga-home-send", step);
   const auto count = static_cast<uint32_t>(HomeReplies(writes));
   const Answer answer = co_await connection.Ask(std::move(request), count);
-  if (answer.outcome == Outcome::kNotApplied) co_return Outdated(first, home.read.size() - 1);
+  if (answer.outcome == Outcome::kNotApplied) co_return WatchLost(first);
   if (answer.outcome != Outcome::kReplied) co_return StepOutcome::kLost;
   bool outdated = false;
   const StepAnswer said = ReadHome(answer.reply, writes, &outdated);
-  if (outdated) co_return Outdated(first, home.read.size() - 1);
+  if (outdated) co_return Written(first, home.read.size() - 1);
   if (IsNoScript(said.error)) {
     connection.set_marked(false);
+    interfered = "the shard forgot its scripts";
     co_return StepOutcome::kOutdated;
   }
   if (writes && said.kind == StepAnswer::Kind::kDone) connection.set_marked(true);

@@ -55,7 +55,7 @@ class ExecutionWork final : public SagaWork {
   std::map<size_t, Home> homes;
   TimePoint fetched_at{};
   std::string refusal;  // what a shard said that refused its step
-  // A key that somebody wrote past the proxy, and how many others it might be instead.
+  // What became of what was read, naming the key: "key 'a' was written past the proxy".
   std::string interfered;
 
   int resp() const override { return resp_; }
@@ -73,7 +73,8 @@ class ExecutionWork final : public SagaWork {
   std::vector<std::string> ReadBackKeys() const;
   bool TakeReadBack(const std::vector<ReplyElement>& values);
   bool Changed(const Foreign& key) const;
-  StepOutcome Outdated(const std::string& key, size_t others);
+  StepOutcome Written(const std::string& key, size_t others);
+  StepOutcome WatchLost(const std::string& key);
 
   const std::shared_ptr<LastLook> look_;
   const int resp_;

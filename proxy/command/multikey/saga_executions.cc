@@ -53,7 +53,7 @@ namespace {
 struct Tried {
   SagaExecution done = {};
   SagaResult result = {};
-  std::string key = {};  // that somebody wrote, where `result.interfered`
+  std::string why = {};  // where `result.interfered`
 };
 
 // Under locks that a try hands back when somebody interfered with it.
@@ -67,7 +67,7 @@ Task<Tried> Try(RecipeCall& call, SagaPlan plan, std::shared_ptr<ExecutionWork> 
   if (tried.result.kind != SagaResult::Kind::kCommitted) {
     tried.done.error = Explain(tried.result, work->refusal);
     tried.done.too_large = IsTooLarge(work->refusal);
-    tried.key = work->interfered;
+    tried.why = work->interfered;
   }
   co_return tried;
 }
@@ -150,9 +150,10 @@ void LogInterference(const RecipeCall& call, const Tried& tried) {
   uint64_t held = 0;
   if (!limiter.Allow(MonotonicNow(), &held)) return;
   LogWarning(
-      "shard {}: key {} was written past the proxy while {} over several shards had read it; that "
-      "was undone and is tried again ({} more such lines held back)",
-      tried.result.shard, tried.key, call.command().full_name, held);
+      "shard {}: {} while {} over several shards had read it; that was undone and is tried again "
+      "({} "
+      "more such lines held back)",
+      tried.result.shard, tried.why, call.command().full_name, held);
 }
 
 // After a try that somebody interfered with: true when there is to be another; otherwise its error
@@ -167,9 +168,9 @@ bool TryAgain(const RecipeCall& call, Tried& tried, Attempts& attempts, const La
   if (attempts.Again(MonotonicNow())) return true;
   tried.done.error = errors::NotApplied(
       tried.result.shard,
-      fmt::format("key {} was written past the proxy each of the {} times that this tried to read "
-                  "and write it; everything is undone",
-                  tried.key, attempts.made()));
+      fmt::format("{} since it was read, each of the {} times that this was tried; everything is "
+                  "undone",
+                  tried.why, attempts.made()));
   return false;
 }
 

@@ -17,9 +17,11 @@ constexpr char kUsage[] =
     "FORGET id reason, or JOURNAL STATUS or VERIFY";
 
 std::string Summary(const SagaRecord& saga) {
-  return fmt::format("id={},state={},age_ms={},steps={},recovered={},command={}", SagaName(saga.id),
-                     saga.state, Milliseconds(saga.age), saga.plan.steps.size(),
-                     saga.recovered ? "yes" : "no", saga.command);
+  const bool said = !saga.notes.empty() && !saga.notes.back().empty();
+  return fmt::format("id={},state={},age_ms={},steps={},recovered={},command={}{}",
+                     SagaName(saga.id), saga.state, Milliseconds(saga.age), saga.plan.steps.size(),
+                     saga.recovered ? "yes" : "no", saga.command,
+                     said ? ",why=" + saga.notes.back() : "");
 }
 
 std::string Whole(const SagaRecord& saga) {
