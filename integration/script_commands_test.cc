@@ -1,6 +1,7 @@
 // The promise: a script or a function library loaded once is known on every shard.
 #include <gtest/gtest.h>
 
+#include "command/script/script_memory.h"
 #include "support/cluster.h"
 
 namespace ringmaster::integration {
@@ -76,6 +77,38 @@ TEST_F(ScriptCommandsTest, ShardThatComesBackEmptyHasScriptsAndLibrariesAgain) {
   ASSERT_TRUE(Eventually([&] { return client_.Command({"GET", key}) == "(nil)"; }));
   EXPECT_EQ(client_.Command({"EVALSHA", sha, "1", key}), "(integer) 1");
   EXPECT_EQ(client_.Command({"FCALL", "bump", "1", key}), "(integer) 2");
+}
+
+// So many that a change does not wait until all of them were read: they are read behind it.
+TEST_F(ScriptCommandsTest, ManyLibrariesAreThereAgainToo) {
+  const std::string key = cluster_.KeyOn(1);
+  const std::string much(ScriptMemory::kLargeDump, 'x');
+  const auto load = [&](const std::string& name, const std::string& flags) {
+    return client_.Command({"FUNCTION", "LOAD",
+                            "#!lua name=" + name + "\n--" + much +
+                                "\nredis.register_function{function_name='" + name +
+                                "', callback=function(keys) return redis.call('INCR', keys[1]) "
+                                "end" +
+                                flags + "}"});
+  };
+  for (int i = 0; i < 8; ++i) {
+    const std::string name = "lib" + std::to_string(i);
+    ASSERT_EQ(load(name, ""), "\"" + name + "\"");
+  }
+  ASSERT_EQ(client_.Command({"FUNCTION", "LOAD", "REPLACE",
+                             "#!lua name=lib7\nredis.register_function('last', function(keys) "
+                             "return redis.call('INCR', keys[1]) end)"}),
+            "\"lib7\"");
+  ASSERT_EQ(client_.Command({"FCALL", "last", "1", key}), "(integer) 1");
+  ASSERT_TRUE(cluster_.server(1).Restart(RedisServer::Data::kLost));
+  // The first calls may come before the libraries were read.
+  std::string said;
+  EXPECT_TRUE(Eventually([&] {
+    said = client_.Command({"FCALL", "last", "1", key});
+    return said == "(integer) 1";
+  })) << said;
+  EXPECT_EQ(client_.Command({"FCALL", "lib0", "1", key}), "(integer) 2");
+  EXPECT_TRUE(client_.Command({"FCALL", "lib7", "1", key}).starts_with("(error) ERR Function not"));
 }
 
 TEST_F(ScriptCommandsTest, EndlessScriptLeavesOtherClientsItsShardsBusyAndIsKilled) {

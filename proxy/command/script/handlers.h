@@ -18,6 +18,8 @@ Task<std::string> ScriptExistsRecipe(RecipeCall& call);
 Task<std::string> ScriptFlushRecipe(RecipeCall& call);
 Task<std::string> ScriptLoadRecipe(RecipeCall& call);
 Task<std::string> ChangeFunctionsRecipe(RecipeCall& call);
+// script_telling.cc
+Task<std::string> LearnFunctionsRecipe(RecipeCall& call);
 
 // script_rights.cc
 Task<std::string> CheckedScriptRecipe(RecipeCall& call);

@@ -55,26 +55,40 @@ ScriptMemory::Functions ScriptMemory::functions() const {
   return {functions_version_.load(), functions_};
 }
 
-void ScriptMemory::LearnFunctions(std::string dump) {
+bool ScriptMemory::LearnFunctions(std::string dump, uint64_t changes) {
   const MutexLock lock(mutex_);
-  if (changes_ > 0) return;
+  if (functions_version_.load() != 0) return true;
+  if (changes != changes_ || changing_ > 0) return false;
   functions_ = std::make_shared<const std::string>(std::move(dump));
-  functions_version_.store(1);
+  functions_version_.store(changes_ + 1);
+  return true;
+}
+
+uint64_t ScriptMemory::changes() const {
+  const MutexLock lock(mutex_);
+  return changes_;
 }
 
 void ScriptMemory::BeginChange() {
   const MutexLock lock(mutex_);
-  learning_.store(true);
   ++changes_;
   ++changing_;
   functions_version_.store(0);
 }
 
-void ScriptMemory::EndChange(std::string dump, std::set<std::string> readers) {
+void ScriptMemory::EndChange(std::optional<std::string> dump,
+                             std::optional<std::set<std::string>> readers) {
   const MutexLock lock(mutex_);
-  readers_ = std::move(readers);
-  functions_ = std::make_shared<const std::string>(std::move(dump));
-  if (--changing_ == 0) functions_version_.store(changes_ + 1);
+  --changing_;
+  if (readers) readers_ = std::move(*readers);
+  if (!dump) return;
+  functions_ = std::make_shared<const std::string>(std::move(*dump));
+  if (changing_ == 0) functions_version_.store(changes_ + 1);
+}
+
+bool ScriptMemory::functions_large() const {
+  const MutexLock lock(mutex_);
+  return functions_ != nullptr && functions_->size() > kLargeDump;
 }
 
 bool ScriptMemory::Reads(Bytes function) const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -23,6 +24,7 @@ class ScriptMemory final : public ScriptTeller {
   using Text = std::shared_ptr<const std::string>;
   static constexpr size_t kMaxBytes = 32U << 20;  // of each kind
   static constexpr size_t kMaxScripts = 10000;    // of each kind
+  static constexpr size_t kLargeDump = 64U << 10;
 
   enum class Source : uint8_t { kLoaded, kEvaluated };
   // Returns the script's SHA1. One that is too large for the memory is not kept.
@@ -41,14 +43,21 @@ class ScriptMemory final : public ScriptTeller {
   };
   uint64_t functions_version() const { return functions_version_.load(); }
   Functions functions() const;
-  // True once: for whoever is to ask the shards what they have.
+  // For whoever is to ask the shards what they have. False: somebody does.
   bool StartLearning() { return !learning_.exchange(true); }
-  // What was learned counts only if nobody changed anything since.
-  void LearnFunctions(std::string dump);
+  void EndLearning() { learning_.store(false); }
+  // What was learned counts only if nobody changed anything since changes() was so many. Whether it
+  // does, or is known already.
+  bool LearnFunctions(std::string dump, uint64_t changes);
+  uint64_t changes() const;
   // Around each command that changes libraries: meanwhile nobody is told of any.
   void BeginChange();
-  // `readers`: functions that do not write, in lower case.
-  void EndChange(std::string dump, std::set<std::string> readers);
+  // `dump`: nullopt: somebody learns it. `readers`: functions that do not write, in lower case;
+  // nullopt: as before.
+  void EndChange(std::optional<std::string> dump, std::optional<std::set<std::string>> readers);
+  // So large that a change does not wait for their dump: many changes one after the other would
+  // read all of them each time.
+  bool functions_large() const;
   // Whether a function is known not to write.
   bool Reads(Bytes function) const;
 

@@ -1,5 +1,6 @@
 // Scripts and functions on many shards: what a client of one Redis would see of them.
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -160,33 +161,59 @@ Task<std::string> ScriptExistsRecipe(RecipeCall& call) {
   co_return reply;
 }
 
+namespace {
+
+// A library that is added and names no such function makes no others such functions.
+bool LeavesReaders(const RecipeCall& call) {
+  const std::span<const Bytes> args = call.args();
+  return args.size() == 3 && EqualsIgnoreCase(args[1], "load") &&
+         Lowercase(args[2]).find("no-writes") == std::string::npos;
+}
+
+// The libraries after a change, of the first shard that made it; otherwise of any.
+Task<std::string> DumpOf(RecipeCall& call, const std::vector<Answer>& answers, uint32_t& told_by) {
+  std::string request = MakeRequest({"FUNCTION", "DUMP"});
+  const std::vector<Answer> dumps = co_await call.AskAll(std::move(request), true);
+  std::string dump;
+  bool done = false;
+  for (size_t i = 0; i < dumps.size() && !done; ++i) {
+    if (dumps[i].is_error()) continue;
+    done = i < answers.size() && !answers[i].is_error();
+    if (!done && !dump.empty()) continue;
+    dump = std::string(ReadReply(dumps[i].reply).text);
+    told_by = static_cast<uint32_t>(i);
+  }
+  co_return dump;
+}
+
+Task<void> NoteChange(RecipeCall& call, ScriptMemory& memory, const std::vector<Answer>& answers) {
+  const auto made = std::find_if(answers.begin(), answers.end(),
+                                 [](const Answer& answer) { return !answer.is_error(); });
+  auto told_by = static_cast<uint32_t>(made == answers.end() ? 0 : made - answers.begin());
+  std::optional<std::string> dump;
+  if (!memory.functions_large()) dump = co_await DumpOf(call, answers, told_by);
+  std::optional<std::set<std::string>> readers;
+  if (!LeavesReaders(call) && told_by < call.routes().shard_count()) {
+    std::string list = MakeRequest({"FUNCTION", "LIST"});
+    const Answer listed = co_await call.Ask(told_by, std::move(list), true);
+    readers = Readers(listed.reply);
+  }
+  const bool later = !dump;
+  memory.EndChange(std::move(dump), std::move(readers));
+  if (later && memory.StartLearning()) {
+    call.context().recipes.StartUnasked(call.context(), call.command(), LearnFunctionsRecipe);
+  }
+}
+
+}  // namespace
+
 // FUNCTION LOAD, DELETE, FLUSH and RESTORE, on every shard.
 Task<std::string> ChangeFunctionsRecipe(RecipeCall& call) {
   ScriptMemory* const memory = call.context().scripts;
   if (memory != nullptr) memory->BeginChange();
   std::string wire = call.wire();
   const std::vector<Answer> answers = co_await RunOnAll(call, std::move(wire));
-  if (memory != nullptr) {
-    uint32_t told_by = 0;
-    std::string request = MakeRequest({"FUNCTION", "DUMP"});
-    const std::vector<Answer> dumps = co_await call.AskAll(std::move(request), true);
-    std::string dump;
-    bool done = false;
-    for (size_t i = 0; i < dumps.size() && !done; ++i) {
-      if (dumps[i].is_error()) continue;
-      done = i < answers.size() && !answers[i].is_error();
-      if (!done && !dump.empty()) continue;
-      dump = std::string(ReadReply(dumps[i].reply).text);
-      told_by = static_cast<uint32_t>(i);
-    }
-    std::set<std::string> readers;
-    if (told_by < call.routes().shard_count()) {
-      std::string list = MakeRequest({"FUNCTION", "LIST"});
-      const Answer listed = co_await call.Ask(told_by, std::move(list), true);
-      readers = Readers(listed.reply);
-    }
-    memory->EndChange(std::move(dump), std::move(readers));
-  }
+  if (memory != nullptr) co_await NoteChange(call, *memory, answers);
   co_return AllSucceeded(call, answers);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "command/call/call.h"
+#include "command/script/handlers.h"
 #include "command/script/script_memory.h"
 #include "command/serve/recipe.h"
 #include "resp/reply_reader.h"
@@ -18,6 +19,9 @@ namespace {
 constexpr size_t kShaDigits = 40;
 // FUNCTION DUMP of a shard without libraries is the footer of an RDB file alone.
 constexpr size_t kEmptyDump = 10;
+// Who changes libraries one after the other is at most so far ahead of what shards that join hear.
+constexpr Duration kLetThemChange = std::chrono::milliseconds(100);
+constexpr int kOthersShare = 10;  // of the shards' time, for each part that learning takes
 // Keep numbers of different kinds apart (Connection::Tell).
 constexpr uint64_t kText = 0x9e3779b97f4a7c15;
 constexpr uint64_t kSha = 0xc2b2ae3d27d4eb4f;
@@ -31,18 +35,6 @@ void SendAhead(CommandContext& context, Connection& connection, const std::strin
         const bool has_it = reply.find("already exists") != std::string::npos;
         if (reply.starts_with('-') && !has_it) connection.ForgetTold();
       });
-}
-
-Task<std::string> LearnFunctionsRecipe(RecipeCall& call) {
-  std::string request = MakeRequest({"FUNCTION", "DUMP"});
-  const std::vector<Answer> answers = co_await call.AskAll(std::move(request), true);
-  std::string largest;
-  for (const Answer& answer : answers) {
-    const Bytes dump = ReadReply(answer.reply).text;
-    if (!answer.is_error() && dump.size() > largest.size()) largest = dump;
-  }
-  call.context().scripts->LearnFunctions(std::move(largest));
-  co_return std::string();
 }
 
 void TellText(ScriptMemory& memory, Bytes text, Connection& connection) {
@@ -79,6 +71,32 @@ void TellFunctions(CommandContext& context, const Command& command, Connection& 
 }
 
 }  // namespace
+
+// Until the libraries are known: while somebody changes them all the time, again and again.
+Task<std::string> LearnFunctionsRecipe(RecipeCall& call) {
+  ScriptMemory& memory = *call.context().scripts;
+  Proxy& proxy = call.context().proxy;
+  bool known = false, answered = true;
+  for (Duration took{}; !known && answered;) {
+    if (memory.changes() > 0) co_await call.Sleep(std::max(kLetThemChange, took * kOthersShare));
+    const TimePoint since = proxy.Now();
+    const uint64_t changes = memory.changes();
+    std::string request = MakeRequest({"FUNCTION", "DUMP"});
+    const std::vector<Answer> answers = co_await call.AskAll(std::move(request), true);
+    std::string largest;
+    answered = false;
+    for (const Answer& answer : answers) {
+      if (answer.is_error()) continue;
+      const Bytes dump = ReadReply(answer.reply).text;
+      if (!answered || dump.size() > largest.size()) largest = dump;
+      answered = true;
+    }
+    if (answered) known = memory.LearnFunctions(std::move(largest), changes);
+    took = proxy.Now() - since;
+  }
+  memory.EndLearning();
+  co_return std::string();
+}
 
 void ScriptMemory::Tell(CommandContext& context, const Command& command,
                         std::span<const Bytes> args, Connection& connection) {
