@@ -1,6 +1,7 @@
-// Somebody writes past the proxy, straight to a shard, exactly between the moment in which a command
-// over several shards has read a key there and the one in which it carries the new value home. What
-// he wrote is not lost: the command is undone and tried again, or says that it was not applied.
+// Somebody writes past the proxy, straight to a shard, exactly between the moment in which a
+// command over several shards has read a key there and the one in which it carries the new value
+// home. What he wrote is not lost: the command is undone and tried again, or says that it was not
+// applied.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -105,7 +106,8 @@ TEST_F(InterferenceTest, WhatSomebodyWroteMeanwhileIsCarriedAlong) {
   ExpectAsIfItCameFirst(lists, push, {{"COPY", there_, here_, "REPLACE"}});
   const std::string script = "redis.call('RPUSH',KEYS[2],redis.call('LPOP',KEYS[1])) return 7";
   ExpectAsIfItCameFirst(lists, push, {{"EVAL", script, "2", there_, here_}});
-  ExpectAsIfItCameFirst(lists, push, {{"MULTI"}, {"LMOVE", there_, here_, "RIGHT", "LEFT"}, {"EXEC"}});
+  ExpectAsIfItCameFirst(lists, push,
+                        {{"MULTI"}, {"LMOVE", there_, here_, "RIGHT", "LEFT"}, {"EXEC"}});
   const std::vector<Words> sets = {{"SADD", there_, "a", "b"}, {"SADD", here_, "c"}};
   const Words add = {"SADD", there_, "outside"};
   ExpectAsIfItCameFirst(sets, add, {{"SMOVE", there_, here_, "a"}});
@@ -116,8 +118,9 @@ TEST_F(InterferenceTest, WhatSomebodyWroteMeanwhileIsCarriedAlong) {
   ExpectAsIfItCameFirst(strings, grow, {{"BITOP", "OR", here_, there_, here_}});
   ExpectAsIfItCameFirst({{"PFADD", there_, "a"}, {"PFADD", here_, "b"}}, {"PFADD", there_, "c"},
                         {{"PFMERGE", here_, there_}});
-  ExpectAsIfItCameFirst({{"GEOADD", there_, "13", "38", "a"}}, {"GEOADD", there_, "13", "38", "b"},
-                        {{"GEOSEARCHSTORE", here_, there_, "FROMLONLAT", "13", "38", "BYRADIUS", "9", "km"}});
+  ExpectAsIfItCameFirst(
+      {{"GEOADD", there_, "13", "38", "a"}}, {"GEOADD", there_, "13", "38", "b"},
+      {{"GEOSEARCHSTORE", here_, there_, "FROMLONLAT", "13", "38", "BYRADIUS", "9", "km"}});
 }
 
 TEST_F(InterferenceTest, TransactionsOfEachShardsOwnCommandsAreUndoneAndTriedAgain) {

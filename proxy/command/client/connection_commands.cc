@@ -1,7 +1,7 @@
 // AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT: the proxy itself is the server the client talks to.
-#include "command/call/request.h"
 #include "command/access/access_control.h"
 #include "command/call/call.h"
+#include "command/call/request.h"
 #include "command/client/handlers.h"
 #include "command/push/push_hub.h"
 #include "command/whole/pool_version.h"
