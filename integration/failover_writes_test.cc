@@ -236,35 +236,6 @@ TEST_P(SagasOverFailoverTest, WritesOverShardsAreWholeOrUndone) {
 INSTANTIATE_TEST_SUITE_P(KilledOrFrozen, SagasOverFailoverTest,
                          testing::Values(End::kKill, End::kFreeze));
 
-// A promoted server without a replica refuses writes, UNDOs among them, for as long as that takes.
-TEST_F(FailoverWritesTest, WhatCannotBeUndoneForLackOfReplicasIsUndoneLater) {
-  Groups groups({.groups = 2, .replicas = 1, .server = {"min-replicas-to-write 1"}});
-  Load load;
-  load.Add(groups.proxy(), 4, [&](Client& client, int number, int turn, Load& said) {
-    const std::string value = std::to_string(number) + "-" + std::to_string(turn);
-    const std::string name = std::to_string(number) + ":";
-    const std::vector<std::string> replies = client.Pipeline({{"MULTI"},
-                                                              {"APPEND", name + "a", "x"},
-                                                              {"APPEND", name + "b", "x"},
-                                                              {"APPEND", name + "c", "x"},
-                                                              {"EXEC"}});
-    Possible().Heard(replies.back().find("(integer)") != std::string::npos ? "OK" : replies.back(),
-                     "OK", value, said);
-  });
-  GoesOn(load);
-  RedisServer* primary = groups.Primary(0);
-  EndPrimary(groups, 0, End::kKill);
-  // More refusals than an UNDO that a shard refuses for good is tried.
-  Eventually([] { return false; }, std::chrono::seconds(20));
-  load.Stop();
-  EXPECT_THAT(load.unexpected(), testing::IsEmpty());
-  EXPECT_THAT(groups.proxy().Log(), testing::Not(HasSubstr("cannot be undone")));
-  ASSERT_TRUE(primary->Restart());
-  const std::string promoted = groups.ShardAddress(0);
-  primary->Command({"REPLICAOF", "127.0.0.1", promoted.substr(promoted.rfind(':') + 1)});
-  NoSagaIsOpen(groups);
-}
-
 // The markers of what is committed lie on the primary that dies, and its replica has none of it.
 TEST_F(FailoverWritesTest, AWriteThatAPrimaryTookAlongInPartIsReported) {
   Groups groups({.groups = 2, .replicas = 1});
