@@ -102,8 +102,6 @@ TEST_F(InterferenceTest, WhatSomebodyWroteMeanwhileIsCarriedAlong) {
   ExpectAsIfItCameFirst(lists, push, {{"LMOVE", there_, here_, "RIGHT", "LEFT"}});
   ExpectAsIfItCameFirst(lists, push, {{"RPOPLPUSH", there_, here_}});
   ExpectAsIfItCameFirst(lists, push, {{"RENAME", there_, here_}});
-  ExpectAsIfItCameFirst(lists, push, {{"SORT", there_, "ALPHA", "STORE", here_}});
-  ExpectAsIfItCameFirst(lists, push, {{"COPY", there_, here_, "REPLACE"}});
   const std::string script = "redis.call('RPUSH',KEYS[2],redis.call('LPOP',KEYS[1])) return 7";
   ExpectAsIfItCameFirst(lists, push, {{"EVAL", script, "2", there_, here_}});
   ExpectAsIfItCameFirst(lists, push,
@@ -111,16 +109,6 @@ TEST_F(InterferenceTest, WhatSomebodyWroteMeanwhileIsCarriedAlong) {
   const std::vector<Words> sets = {{"SADD", there_, "a", "b"}, {"SADD", here_, "c"}};
   const Words add = {"SADD", there_, "outside"};
   ExpectAsIfItCameFirst(sets, add, {{"SMOVE", there_, here_, "a"}});
-  ExpectAsIfItCameFirst(sets, add, {{"SUNIONSTORE", here_, there_, here_}});
-  ExpectAsIfItCameFirst(sets, add, {{"ZUNIONSTORE", here_, "2", there_, here_}});
-  const std::vector<Words> strings = {{"SET", there_, "10"}, {"SET", here_, "10"}};
-  const Words grow = {"INCRBY", there_, "5"};
-  ExpectAsIfItCameFirst(strings, grow, {{"BITOP", "OR", here_, there_, here_}});
-  ExpectAsIfItCameFirst({{"PFADD", there_, "a"}, {"PFADD", here_, "b"}}, {"PFADD", there_, "c"},
-                        {{"PFMERGE", here_, there_}});
-  ExpectAsIfItCameFirst(
-      {{"GEOADD", there_, "13", "38", "a"}}, {"GEOADD", there_, "13", "38", "b"},
-      {{"GEOSEARCHSTORE", here_, there_, "FROMLONLAT", "13", "38", "BYRADIUS", "9", "km"}});
 }
 
 TEST_F(InterferenceTest, TransactionsOfEachShardsOwnCommandsAreUndoneAndTriedAgain) {

@@ -12,8 +12,9 @@
 namespace ringmaster {
 namespace {
 
-// Connections of executions kept for the next one.
-constexpr size_t kSpare = 64;
+// Connections to one shard that are kept for the next who needs one to himself. Bringing one up
+// costs the shard an INFO.
+constexpr ptrdiff_t kSpare = 64;
 constexpr Duration kIdleAfter = std::chrono::minutes(5);
 
 }  // namespace
@@ -92,7 +93,10 @@ std::unique_ptr<FencedConnection> SagaSet::Lend(const std::string& shard, int da
 void SagaSet::Return(std::unique_ptr<FencedConnection> connection) {
   if (!connection->idle()) connection->Close("what was asked over it was given up");
   lent_.erase(connection.get());
-  const bool good = connection->ready() && connection->idle() && spare_.size() < kSpare;
+  const auto beside = std::count_if(spare_.begin(), spare_.end(), [&](const auto& each) {
+    return each->link() == connection->link();
+  });
+  const bool good = connection->ready() && connection->idle() && beside < kSpare;
   (good ? spare_ : given_up_).push_back(std::move(connection));
 }
 

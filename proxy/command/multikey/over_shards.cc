@@ -23,10 +23,15 @@ std::string LocksNotHad(RecipeCall& call, Bytes key) {
                             "again, and look at PROXY SAGAS LIST");
 }
 
-std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys) {
+std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys, bool gathers) {
+  const auto written =
+      std::count_if(keys.begin(), keys.end(), [](const NeededKey& key) { return key.writes; });
+  const bool copies_stay = gathers && written > 1;
   std::vector<LockKey> locks;
   locks.reserve(keys.size());
-  for (const NeededKey& key : keys) locks.push_back({key.database, key.key, !key.writes});
+  for (const NeededKey& key : keys) {
+    locks.push_back({key.database, key.key, !key.writes && !copies_stay});
+  }
   return locks;
 }
 
@@ -107,13 +112,11 @@ Task<std::string> OverShardsRecipe(RecipeCall& call) {
   const std::string not_had = co_await LockAndPlace(call, locks, keys);
   if (!not_had.empty()) co_return not_had;
   const uint32_t executing = ExecutingShard(keys);
-  if (Writes(keys)) {
+  if (WritesForeign(keys, executing)) {
     if (call.context().sagas == nullptr) co_return errors::ManyShards(call.command().full_name);
     const std::vector<std::string> requests(1, call.wire());
     SagaExecution done = co_await ExecuteAsSaga(call, requests, executing, keys, locks);
-    // What it overwrites there may be of any size, if nobody has to be able to undo it.
-    const bool beside = done.too_large && !WritesForeign(keys, executing);
-    if (!beside) co_return done.error.empty() ? std::move(done.replies[0]) : std::move(done.error);
+    co_return done.error.empty() ? std::move(done.replies[0]) : std::move(done.error);
   }
   std::vector<ForeignKey> foreign;
   for (const NeededKey& key : keys) {
@@ -122,10 +125,6 @@ Task<std::string> OverShardsRecipe(RecipeCall& call) {
   const std::string error = co_await FetchForeign(call, call.database(), foreign);
   if (!error.empty()) co_return error;
   co_return co_await RunBesideCopies(call, executing, foreign);
-}
-
-bool Writes(const std::vector<NeededKey>& keys) {
-  return std::any_of(keys.begin(), keys.end(), [](const NeededKey& key) { return key.writes; });
 }
 
 bool WritesForeign(const std::vector<NeededKey>& keys, uint32_t executing) {

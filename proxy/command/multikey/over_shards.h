@@ -1,10 +1,10 @@
 // Commands whose keys live on several shards (docs/sagas.md): gather, execute, scatter.
 //
 // One shard executes. Keys of others that the command needs are copied there under their own names,
-// which nobody asks that shard for, so that the client's own bytes run untouched. What only reads
-// is one MULTI and EXEC there, with the copies and their removal: nothing of it is left behind
-// whatever is killed. What writes is a saga, also when all that it writes lives there: somebody who
-// writes past the proxy may change a foreign key after it was read, and then it has to be undone.
+// which nobody asks that shard for, so that the client's own bytes run untouched. When all that is
+// written lives on the executing shard, copies, command and removal are one MULTI and EXEC there:
+// all or nothing without a journal, and nothing of it is left behind whatever is killed. Otherwise
+// it is a saga.
 #pragma once
 
 #include <cstdint>
@@ -58,15 +58,16 @@ bool Place(const Routes& routes, std::vector<NeededKey>& keys);
 // The shard with the fewest foreign keys to be written, then to be copied.
 uint32_t ExecutingShard(const std::vector<NeededKey>& keys);
 
-bool Writes(const std::vector<NeededKey>& keys);
-// Something is written that lives elsewhere.
+// Something is written that lives elsewhere: then it takes a saga.
 bool WritesForeign(const std::vector<NeededKey>& keys, uint32_t executing);
 
 // The recipe of any such command. REQUIRES: its keys are found.
 Task<std::string> OverShardsRecipe(RecipeCall& call);
 // MGET and other reads that are cut by shard, when they are to see no write half done.
 Task<std::string> IsolatedReadRecipe(RecipeCall& call);
-std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys);
+// `gathers`: copies of them may be made. Those of a saga, which writes on several shards, lie there
+// for a while, and nobody else may have his own beside them: then what is only read is not shared.
+std::vector<LockKey> LocksFor(const std::vector<NeededKey>& keys, bool gathers = true);
 // The reply to a call that did not get them, this key among them.
 std::string LocksNotHad(RecipeCall& call, Bytes key);
 // Locks the keys and then asks for their owners, which may change while locks are waited for. Not

@@ -96,7 +96,7 @@ class Run {
   Task<SagaExecution> Gathered(std::vector<std::string> requests) {
     const std::vector<NeededKey>& keys = placed_.keys;
     const uint32_t executing = ExecutingShard(keys);
-    if (Writes(keys)) {
+    if (WritesForeign(keys, executing)) {
       co_return co_await ExecuteAsSaga(call_, requests, executing, keys, locks_, look_);
     }
     std::vector<ForeignKey> foreign;

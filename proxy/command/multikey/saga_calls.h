@@ -35,9 +35,8 @@ std::string FailureReply(const SagaResult& result, const std::string& refusal);
 struct SagaExecution {
   std::string error;  // empty: they ran
   std::vector<std::string> replies;
-  bool too_large = false;  // the error is that a value is too large to be kept for an undo
 };
-// Commands that write and have foreign keys: they run on `executing` beside copies, whose new
+// Commands some of whose foreign keys are written: they run on `executing` beside copies, whose new
 // values are carried home. What somebody writes past the proxy meanwhile undoes it; then it is
 // tried again (saga/attempts.h). `look`: what has to be so before anything runs.
 Task<SagaExecution> ExecuteAsSaga(RecipeCall& call, const std::vector<std::string>& requests,

@@ -25,10 +25,8 @@ ImageKind ImageOf(const RecipeCall& call, const NeededKey& key,
   return replaced ? ImageKind::kOverwrite : ImageKind::kInPlace;
 }
 
-bool IsTooLarge(const std::string& refusal) { return refusal.starts_with("-RMLIMIT"); }
-
 std::string Explain(const SagaResult& result, const std::string& refusal) {
-  if (IsTooLarge(refusal)) {
+  if (refusal.starts_with("-RMLIMIT")) {
     return errors::NotApplied(result.shard,
                               "a value that would have to be kept for an undo is too large; give "
                               "the keys one hash tag");
@@ -66,7 +64,6 @@ Task<Tried> Try(RecipeCall& call, SagaPlan plan, std::shared_ptr<ExecutionWork> 
   if (tried.result.interfered) locks.Take(std::exchange(tried.result.ticket, 0));
   if (tried.result.kind != SagaResult::Kind::kCommitted) {
     tried.done.error = Explain(tried.result, work->refusal);
-    tried.done.too_large = IsTooLarge(work->refusal);
     tried.why = work->interfered;
   }
   co_return tried;

@@ -7,7 +7,6 @@
 #include "command/multikey/gather.h"
 #include "command/multikey/handlers.h"
 #include "command/multikey/over_shards.h"
-#include "command/multikey/saga_calls.h"
 #include "command/serve/recipe.h"
 #include "command/table/keys.h"
 #include "resp/errors.h"
@@ -88,18 +87,6 @@ Task<std::string> SortOverShardsRecipe(RecipeCall& call) {
   if (!error.empty()) co_return error;
   Place(call.routes(), keys);  // numbers of shards are new
   const uint32_t executing = ExecutingShard(keys);
-  if (Writes(keys) && call.context().sagas != nullptr) {
-    for (const NeededKey& key : keys) names.erase(key.key);
-    for (const std::string& name : names) {
-      keys.push_back({name, call.database(), call.routes().ShardOf(name)});
-    }
-    const std::vector<std::string> requests(1, call.wire());
-    SagaExecution done = co_await ExecuteAsSaga(call, requests, executing, keys, locks);
-    if (!done.too_large) {
-      co_return done.error.empty() ? std::move(done.replies[0]) : std::move(done.error);
-    }
-    for (const NeededKey& key : keys) names.insert(key.key);
-  }
   std::vector<ForeignKey> foreign;
   for (const std::string& name : names) {
     const uint32_t shard = call.routes().ShardOf(name);

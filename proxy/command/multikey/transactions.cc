@@ -115,7 +115,11 @@ class Execution {
     if (placed && call_.context().sagas != nullptr) {
       // Before the watched keys are looked at, so that nothing changes between that and the end.
       call_.LeaveLocks();
-      std::vector<LockKey> wanted = LocksFor(placed->keys);
+      using Where = PlacedTransaction::Where;
+      const bool gathers =
+          std::any_of(placed->commands.begin(), placed->commands.end(),
+                      [](const auto& each) { return each.where == Where::kSeveral; });
+      std::vector<LockKey> wanted = LocksFor(placed->keys, gathers);
       const bool locked = co_await locks.Acquire(std::move(wanted));
       if (!locked) co_return LocksNotHad(call_, placed->keys[0].key);
       stretches = CutByNewRoutes();  // owners may have changed
