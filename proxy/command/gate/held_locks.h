@@ -1,6 +1,7 @@
 // The locks of one recipe: given back when it ends, unless somebody took them over.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,8 +20,9 @@ class HeldLocks {
   HeldLocks(const HeldLocks&) = delete;
   HeldLocks& operator=(const HeldLocks&) = delete;
 
-  // False: they were not to be had in time. Once. Without a gate nothing is locked.
-  Task<bool> Acquire(std::vector<LockKey> keys);
+  // False: they were not to be had in time (LockGate::Acquire). Once. Without a gate nothing is
+  // locked.
+  Task<bool> Acquire(std::vector<LockKey> keys, std::optional<Duration> patience = {});
   void Release() {
     if (const LockTicket ticket = Give()) gate_->service().Release(ticket);
   }

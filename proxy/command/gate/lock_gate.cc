@@ -215,9 +215,9 @@ const std::string& LockGate::ShardOfTouched() const {
   return router.shard_name(touched_.empty() ? 0 : router.ShardOf(touched_[0].key));
 }
 
-void LockGate::Acquire(std::vector<LockKey> keys, Done done) {
+void LockGate::Acquire(std::vector<LockKey> keys, Done done, std::optional<Duration> patience) {
   const uint64_t number = ++last_wanted_;
-  wanted_.emplace(number, Wanted{context_.proxy.Now(), 0, std::move(done)});
+  wanted_.emplace(number, Wanted{context_.proxy.Now(), 0, std::move(done), patience});
   const LockTicket ticket =
       service_.Request(worker_, std::move(keys), [this, number](LockTicket granted) {
         auto wanted = wanted_.extract(number);
@@ -232,6 +232,7 @@ void LockGate::Acquire(std::vector<LockKey> keys, Done done) {
 }
 
 bool LockGate::IsLate(const Wanted& wanted, TimePoint now) const {
+  if (wanted.patience) return now - wanted.since > *wanted.patience;
   if (now - wanted.since <= kLockWait) return false;
   return now - wanted.since > kLongestLockWait ||
          service_.WaitsForOneHeldSince(wanted.ticket, now - kLockWait);
@@ -265,7 +266,6 @@ void LockGate::Tick(TimePoint now) {
   // Whoever is told may ask again, or let others go.
   std::vector<uint64_t> late_numbers;
   for (const auto& [number, wanted] : wanted_) {
-    if (now - wanted.since <= kLockWait) break;
     if (IsLate(wanted, now)) late_numbers.push_back(number);
   }
   for (const uint64_t number : late_numbers) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -45,7 +46,8 @@ class LockGate final : public LockParticipant {
   // Asks for locks. `done` runs once, later or at once: with the ticket, to be given back by
   // service().Release, or with 0 when they were not to be had in time.
   using Done = LockService::Granted;
-  void Acquire(std::vector<LockKey> keys, Done done);
+  // `patience`: it waits no longer, whatever for; without it as kLockWait says.
+  void Acquire(std::vector<LockKey> keys, Done done, std::optional<Duration> patience = {});
 
   // LockParticipant.
   void Lock(LockTicket ticket, const LockKeys& keys) override;
@@ -81,6 +83,7 @@ class LockGate final : public LockParticipant {
     TimePoint since;
     LockTicket ticket;
     Done done;
+    std::optional<Duration> patience;
   };
 
   bool FindTouched(const Call& call);

@@ -88,13 +88,14 @@ Task<std::string> RefusalToCreate(RecipeCall& call, const ByShard& by_shard,
   co_return std::string();
 }
 
-Task<bool> Lock(RecipeCall& call, HeldLocks& locks, const Assignments& assignments) {
+Task<bool> Lock(RecipeCall& call, HeldLocks& locks, const Assignments& assignments,
+                std::optional<Duration> patience) {
   std::vector<LockKey> wanted;
   wanted.reserve(assignments.size());
   for (size_t i = 0; i < assignments.size(); ++i) {
     wanted.push_back({call.database(), std::string(assignments.key(i)), false});
   }
-  return locks.Acquire(std::move(wanted));
+  return locks.Acquire(std::move(wanted), patience);
 }
 
 SagaPlan PlanOf(RecipeCall& call, const ByShard& by_shard, const Assignments& assignments,
@@ -133,7 +134,7 @@ struct SetReply {
 
 struct SetOptions {
   ImageKind image = ImageKind::kOverwrite;
-  std::optional<Duration> patience = {};  // see SagaLimits
+  std::optional<Duration> patience = {};  // for the locks; then see SagaLimits
   std::function<void()> done = {};        // runs when all shards did their part
 };
 
@@ -141,8 +142,12 @@ Task<SetReply> SetAll(RecipeCall& call, std::shared_ptr<Assignments> assignments
                       SetOptions options) {
   using Why = SetReply::Why;
   HeldLocks locks(call.context().locks);
-  const bool locked = co_await Lock(call, locks, *assignments);
-  if (!locked) co_return SetReply{LocksNotHad(call, assignments->key(0)), Why::kSome};
+  const bool locked = co_await Lock(call, locks, *assignments, options.patience);
+  if (!locked) {
+    // A shard that stands still may be what they waited for.
+    const Why why = options.patience ? Why::kTrouble : Why::kSome;
+    co_return SetReply{LocksNotHad(call, assignments->key(0)), why};
+  }
   call.TakeNewRoutes();
   assignments->Place(call.routes());
   const ByShard by_shard = Split(*assignments);

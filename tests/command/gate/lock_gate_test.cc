@@ -101,7 +101,21 @@ TEST_F(LockGateTest, WhereALockIsNotHadForWhatDoesNotGetOnWhoWaitsForItIsRefused
   EXPECT_EQ(got, 0U);
   gate_.Tick(proxy_.now);
   EXPECT_FALSE(held->waits());
-  EXPECT_FALSE(flush->waits());
+  gate_.EndTurn();
+  EXPECT_TRUE(Passed(*flush)) << "nothing is locked any more";
+}
+
+TEST_F(LockGateTest, WhoHasPatienceOfItsOwnWaitsNoLonger) {
+  gate_.OnRecipeBegan();
+  LockTicket got = 1;
+  gate_.Acquire(
+      {{0, "k", false}}, [&](LockTicket ticket) { got = ticket; }, std::chrono::milliseconds(100));
+  proxy_.now += std::chrono::milliseconds(100);
+  gate_.Tick(proxy_.now);
+  EXPECT_EQ(got, 1U);
+  proxy_.now += std::chrono::milliseconds(1);
+  gate_.Tick(proxy_.now);
+  EXPECT_EQ(got, 0U);
 }
 
 TEST_F(LockGateTest, WhatWasInTheWayAndEndsLetsAllGo) {

@@ -206,8 +206,7 @@ TEST_F(ModulesTest, WhatAllShardsKnowIsKnownAndArityIsTheirs) {
     const Bytes call[] = {name, "k"};
     return modules_.Find(call, now_, false);
   };
-  EXPECT_TRUE(fits(4)) << "a shard decides";
-  EXPECT_FALSE(fits(1)) << "but whose?";
+  EXPECT_FALSE(fits(4)) << "nobody said so yet";
   EXPECT_FALSE(ArityFits(&modules_, *table_.FindByName("mset"), 2));
   const NewerCommands older = table_of({all_know, zrank("3")});
   modules_.LearnAll(Agree({{"new", &newer}, {"old", &older}}));
