@@ -92,7 +92,7 @@ void KeyLocks::Lock(LockTicket id, Ticket& ticket, std::vector<LockAction>& out)
   out.push_back({LockAction::Kind::kGranted, id, {}});
 }
 
-void KeyLocks::OnAck(LockTicket id, size_t worker, TimePoint now, std::vector<LockAction>& out) {
+void KeyLocks::OnAck(LockTicket id, size_t worker, std::vector<LockAction>& out) {
   const auto found = tickets_.find(id);
   if (found == tickets_.end() || found->second.state != State::kDraining) return;
   Ticket& ticket = found->second;
@@ -100,8 +100,6 @@ void KeyLocks::OnAck(LockTicket id, size_t worker, TimePoint now, std::vector<Lo
   ticket.acked[worker] = true;
   if (--ticket.missing > 0) return;
   ticket.state = State::kGranted;
-  ticket.granted_at = now;
-  ticket.stuck = false;
   out.push_back({LockAction::Kind::kGranted, id, {}});
 }
 
@@ -193,31 +191,29 @@ void KeyLocks::SetStuck(LockTicket id) {
   if (found != tickets_.end()) found->second.stuck = found->second.state == State::kDraining;
 }
 
-bool KeyLocks::HeldSince(LockTicket id, TimePoint time) const {
+bool KeyLocks::Drains(LockTicket id) const {
   const auto found = tickets_.find(id);
-  if (found == tickets_.end()) return false;
-  const Ticket& ticket = found->second;
-  return ticket.stuck || (ticket.state == State::kGranted && ticket.granted_at <= time);
+  return found != tickets_.end() && found->second.state == State::kDraining && !found->second.stuck;
 }
 
-bool KeyLocks::WaitsForOneHeldSince(LockTicket id, TimePoint time) const {
+bool KeyLocks::WaitsForDrain(LockTicket id) const {
   const auto found = tickets_.find(id);
   if (found == tickets_.end()) return false;
-  if (found->second.state != State::kWaiting) return found->second.stuck;
+  if (found->second.state != State::kWaiting) return Drains(id);
   const std::vector<LockKey>& keys = *found->second.keys;
   return std::any_of(keys.begin(), keys.end(), [&](const LockKey& key) {
     const Queue& queue = queues_.at(Name(key));
     const auto self = std::find_if(queue.begin(), queue.end(),
                                    [id](const Waiter& waiter) { return waiter.ticket == id; });
     return std::any_of(queue.begin(), self, [&](const Waiter& before) {
-      return !(before.shared && self->shared) && HeldSince(before.ticket, time);
+      return !(before.shared && self->shared) && Drains(before.ticket);
     });
   });
 }
 
-bool KeyLocks::AnyHeldSince(TimePoint time) const {
+bool KeyLocks::AnyDrains() const {
   return std::any_of(tickets_.begin(), tickets_.end(),
-                     [&](const auto& each) { return HeldSince(each.first, time); });
+                     [&](const auto& each) { return Drains(each.first); });
 }
 
 bool KeyLocks::InUse(int database, const std::string& key) const {

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 
 namespace ringmaster {
 
@@ -59,7 +58,7 @@ class KeyLocks {
   // changed.
   LockTicket Request(std::vector<LockKey> keys, std::vector<LockAction>& out);
   // From worker number `worker`; unknown tickets and repeated ones are ignored.
-  void OnAck(LockTicket ticket, size_t worker, TimePoint now, std::vector<LockAction>& out);
+  void OnAck(LockTicket ticket, size_t worker, std::vector<LockAction>& out);
   // Gives everything back, granted or still waiting. Unknown tickets are ignored.
   void Release(LockTicket ticket, std::vector<LockAction>& out);
   // Keeps these keys and gives back the others: what a dead shard holds stays locked.
@@ -71,11 +70,11 @@ class KeyLocks {
   void SetStuck(LockTicket ticket);
 
   bool granted(LockTicket ticket) const;
-  // It has been granted, by this time at the latest, or is stuck.
-  bool HeldSince(LockTicket ticket, TimePoint time) const;
-  // The same of somebody who stands in the way of this one; or it is stuck itself.
-  bool WaitsForOneHeldSince(LockTicket ticket, TimePoint time) const;
-  bool AnyHeldSince(TimePoint time) const;
+  // The workers wait for what was under way on its keys, and that gets on.
+  bool Drains(LockTicket ticket) const;
+  // It does, or somebody who stands in its way.
+  bool WaitsForDrain(LockTicket ticket) const;
+  bool AnyDrains() const;
   size_t tickets() const { return tickets_.size(); }
   size_t locked_keys() const { return queues_.size(); }  // held or waited for
   // Is anybody holding or waiting for it? For what must not start on a key of an open saga.
@@ -91,9 +90,8 @@ class KeyLocks {
   struct Ticket {
     LockKeys keys;
     State state = State::kWaiting;
-    TimePoint granted_at{};  // kGranted
-    bool stuck = false;      // kDraining
-    size_t blocked = 0;      // keys with somebody in the way
+    bool stuck = false;  // kDraining
+    size_t blocked = 0;  // keys with somebody in the way
     std::vector<bool> acked;
     size_t missing = 0;
   };

@@ -1,5 +1,6 @@
 #include "lock/lock_service.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ringmaster {
@@ -14,10 +15,10 @@ LockTicket LockService::Request(size_t worker, std::vector<LockKey> keys, Grante
   return ticket;
 }
 
-void LockService::OnAck(LockTicket ticket, size_t worker, TimePoint now) {
+void LockService::OnAck(LockTicket ticket, size_t worker) {
   const RecursiveMutexLock lock(mutex_);
   std::vector<LockAction> actions;
-  locks_.OnAck(ticket, worker, now, actions);
+  locks_.OnAck(ticket, worker, actions);
   Carry(std::move(actions));
 }
 
@@ -51,19 +52,20 @@ void LockService::SetStuck(LockTicket ticket) {
   locks_.SetStuck(ticket);
 }
 
-bool LockService::HeldSince(LockTicket ticket, TimePoint time) const {
+bool LockService::WaitsForDrain(LockTicket ticket) const {
   const RecursiveMutexLock lock(mutex_);
-  return locks_.HeldSince(ticket, time);
+  return locks_.WaitsForDrain(ticket);
 }
 
-bool LockService::WaitsForOneHeldSince(LockTicket ticket, TimePoint time) const {
+bool LockService::AnyDrainsOf(const std::vector<LockTicket>& tickets) const {
   const RecursiveMutexLock lock(mutex_);
-  return locks_.WaitsForOneHeldSince(ticket, time);
+  return std::any_of(tickets.begin(), tickets.end(),
+                     [&](LockTicket ticket) { return locks_.Drains(ticket); });
 }
 
-bool LockService::AnyHeldSince(TimePoint time) const {
+bool LockService::AnyDrains() const {
   const RecursiveMutexLock lock(mutex_);
-  return locks_.AnyHeldSince(time);
+  return locks_.AnyDrains();
 }
 
 // What a message that runs at once adds is carried out behind what was there.

@@ -40,7 +40,7 @@ class LockService {
   // `granted` runs once on that worker's thread, later or at once, unless Release comes first. 0:
   // too many wait for one of the keys, and nothing happened.
   LockTicket Request(size_t worker, std::vector<LockKey> keys, Granted granted);
-  void OnAck(LockTicket ticket, size_t worker, TimePoint now);
+  void OnAck(LockTicket ticket, size_t worker);
   // As KeyLocks says.
   void SetStuck(LockTicket ticket);
   // All of it, granted or not.
@@ -49,9 +49,9 @@ class LockService {
   void ReleaseOthers(LockTicket ticket, const std::vector<LockKey>& kept);
   size_t locked_keys() const;
   // As KeyLocks says.
-  bool HeldSince(LockTicket ticket, TimePoint time) const;
-  bool WaitsForOneHeldSince(LockTicket ticket, TimePoint time) const;
-  bool AnyHeldSince(TimePoint time) const;
+  bool WaitsForDrain(LockTicket ticket) const;
+  bool AnyDrainsOf(const std::vector<LockTicket>& tickets) const;
+  bool AnyDrains() const;
   // For good: nothing is carried out any more. Before the workers are destroyed.
   void Stop();
 

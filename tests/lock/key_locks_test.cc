@@ -19,7 +19,7 @@ class KeyLocksTest : public testing::Test {
  protected:
   LockTicket Request(std::vector<LockKey> keys) { return locks_.Request(std::move(keys), out_); }
   void Ack(LockTicket ticket) {
-    for (size_t worker = 0; worker < 2; ++worker) locks_.OnAck(ticket, worker, TimePoint(), out_);
+    for (size_t worker = 0; worker < 2; ++worker) locks_.OnAck(ticket, worker, out_);
   }
   LockTicket Granted(std::vector<LockKey> keys) {
     const LockTicket ticket = Request(std::move(keys));
@@ -50,13 +50,13 @@ class KeyLocksTest : public testing::Test {
 TEST_F(KeyLocksTest, GrantFollowsTheLastWorkersAcknowledgement) {
   const LockTicket ticket = Request({Key("a"), Key("b")});
   EXPECT_THAT(Said(), ElementsAre("lock 1"));
-  locks_.OnAck(ticket, 1, TimePoint(), out_);
-  locks_.OnAck(ticket, 1, TimePoint(), out_);
+  locks_.OnAck(ticket, 1, out_);
+  locks_.OnAck(ticket, 1, out_);
   EXPECT_THAT(Said(), IsEmpty()) << "one worker said so twice, the other never";
-  locks_.OnAck(ticket, 0, TimePoint(), out_);
+  locks_.OnAck(ticket, 0, out_);
   EXPECT_THAT(Said(), ElementsAre("granted 1"));
-  locks_.OnAck(ticket, 0, TimePoint(), out_);
-  locks_.OnAck(99, 0, TimePoint(), out_);
+  locks_.OnAck(ticket, 0, out_);
+  locks_.OnAck(99, 0, out_);
   EXPECT_THAT(Said(), IsEmpty());
 }
 
@@ -129,29 +129,23 @@ TEST_F(KeyLocksTest, SomeKeysCanBeGivenBackBeforeTheOthers) {
   EXPECT_THAT(Said(), IsEmpty());
 }
 
-TEST_F(KeyLocksTest, SaysWhetherSomebodyInTheWayHasHeldForSoLong) {
-  constexpr auto kAt = [](int seconds) { return TimePoint(std::chrono::seconds(seconds)); };
+TEST_F(KeyLocksTest, SaysWhetherItIsAnybodysKeysThatAreWaitedForOrWhatWasUnderWayOnThem) {
   const LockTicket first = Request({Key("a"), Shared("s")});
   const LockTicket behind = Request({Key("a"), Key("b")});
   const LockTicket reader = Request({Shared("s")});
-  EXPECT_FALSE(locks_.AnyHeldSince(kAt(9)));
-  EXPECT_FALSE(locks_.WaitsForOneHeldSince(behind, kAt(9))) << "the workers are still at it";
-  locks_.OnAck(first, 0, kAt(1), out_);
-  locks_.OnAck(first, 1, kAt(5), out_);
-  EXPECT_FALSE(locks_.HeldSince(first, kAt(4)) || locks_.AnyHeldSince(kAt(4)) ||
-               locks_.WaitsForOneHeldSince(behind, kAt(4)));
-  EXPECT_TRUE(locks_.HeldSince(first, kAt(5)) && locks_.AnyHeldSince(kAt(5)) &&
-              locks_.WaitsForOneHeldSince(behind, kAt(5)));
-  EXPECT_FALSE(locks_.WaitsForOneHeldSince(reader, kAt(5))) << "its own workers are at it";
   const LockTicket last = Request({Shared("b")});
-  EXPECT_FALSE(locks_.WaitsForOneHeldSince(last, kAt(9))) << "who is before it waits as well";
+  EXPECT_TRUE(locks_.Drains(first) && locks_.WaitsForDrain(first) && locks_.AnyDrains());
+  EXPECT_TRUE(locks_.WaitsForDrain(behind) && locks_.WaitsForDrain(reader));
+  EXPECT_FALSE(locks_.WaitsForDrain(last)) << "who is before it waits as well";
   locks_.SetStuck(first);
-  EXPECT_FALSE(locks_.HeldSince(first, kAt(4))) << "it was granted";
+  EXPECT_FALSE(locks_.Drains(first) || locks_.WaitsForDrain(behind));
+  EXPECT_TRUE(locks_.WaitsForDrain(reader)) << "its own workers are at it";
+  Ack(first);
+  Ack(reader);
+  EXPECT_FALSE(locks_.WaitsForDrain(behind) || locks_.AnyDrains()) << "somebody has it";
+  locks_.SetStuck(first);
   locks_.Release(first, out_);
-  EXPECT_FALSE(locks_.WaitsForOneHeldSince(behind, kAt(9)));
-  locks_.SetStuck(behind);
-  EXPECT_TRUE(locks_.WaitsForOneHeldSince(behind, kAt(0)) && locks_.AnyHeldSince(kAt(0)));
-  EXPECT_TRUE(locks_.WaitsForOneHeldSince(last, kAt(0)));
+  EXPECT_TRUE(locks_.Drains(behind));
 }
 
 TEST_F(KeyLocksTest, LineForOneKeyIsBounded) {
@@ -198,7 +192,7 @@ TEST(KeyLocksRandomTest, NobodyStarvesAndNobodySharesAWrittenKey) {
         const size_t at = random.Below(acks.size());
         const auto [ticket, worker] = acks[at];
         acks.erase(acks.begin() + static_cast<ptrdiff_t>(at));
-        locks.OnAck(ticket, worker, TimePoint(), out);
+        locks.OnAck(ticket, worker, out);
       } else if (!has.empty()) {
         auto at = has.begin();
         std::advance(at, random.Below(has.size()));

@@ -150,7 +150,7 @@ void LockGate::StartDrain(LockTicket ticket) {
     }
   }
   to_drain_.erase(at);
-  if (Drained(drain)) return service_.OnAck(ticket, worker_, context_.proxy.Now());
+  if (Drained(drain)) return service_.OnAck(ticket, worker_);
   draining_.push_back(std::move(drain));
 }
 
@@ -203,7 +203,7 @@ void LockGate::Poll() {
     }
     const LockTicket ticket = draining_[i].ticket;
     draining_.erase(draining_.begin() + static_cast<ptrdiff_t>(i));
-    service_.OnAck(ticket, worker_, context_.proxy.Now());
+    service_.OnAck(ticket, worker_);
   }
   if (!unswept_.empty()) RunSwept(context_.proxy.Now());
   if (everything_.empty() || !locked_.empty()) return;
@@ -234,22 +234,19 @@ void LockGate::Acquire(std::vector<LockKey> keys, Done done, std::optional<Durat
 bool LockGate::IsLate(const Wanted& wanted, TimePoint now) const {
   if (wanted.patience) return now - wanted.since > *wanted.patience;
   if (now - wanted.since <= kLockWait) return false;
-  return now - wanted.since > kLongestLockWait ||
-         service_.WaitsForOneHeldSince(wanted.ticket, now - kLockWait);
+  return now - wanted.since > kLongestLockWait || !service_.WaitsForDrain(wanted.ticket);
 }
 
 bool LockGate::IsLate(LockedKeys::Token token, TimePoint now) const {
   const Duration waited = now - held_.at(token)->since;
   if (waited <= kLockWait) return false;
   if (waited > kLongestLockWait) return true;
-  const std::vector<LockTicket> before = locked_.TicketsBefore(token);
-  return std::any_of(before.begin(), before.end(), [&](LockTicket ticket) {
-    return service_.HeldSince(ticket, now - kLockWait);
-  });
+  return !service_.AnyDrainsOf(locked_.TicketsBefore(token));
 }
 
+// However new the lock is: of many that wait in line for a shard that stands still, each would be
+// given its time anew.
 bool LockGate::Progresses(const Draining& drain, TimePoint now) const {
-  if (now - drain.since <= kLockWait) return true;
   Router& router = context_.router;
   if (drain.routes != router.version()) return false;
   return std::any_of(drain.shards.begin(), drain.shards.end(), [&](uint32_t shard) {
@@ -287,9 +284,7 @@ void LockGate::Tick(TimePoint now) {
     CarryOut();  // whom it stood in the way of, before that one is late as well
   }
   while (!everything_.empty() && now - everything_.front()->since > kLockWait) {
-    if (now - everything_.front()->since <= kLongestLockWait &&
-        !service_.AnyHeldSince(now - kLockWait))
-      break;
+    if (now - everything_.front()->since <= kLongestLockWait && service_.AnyDrains()) break;
     const std::unique_ptr<HeldCall> held = std::move(everything_.front());
     everything_.erase(everything_.begin());
     held->Refuse(Late(held->shard));

@@ -23,7 +23,7 @@ namespace ringmaster {
 
 class LockGate final : public LockParticipant {
  public:
-  // How long a command, or a request for locks, waits for one who holds them before it is refused.
+  // How long a command, or a request for locks, waits for others before it is refused.
   static constexpr Duration kLockWait = std::chrono::seconds(2);
   // And altogether, while what is under way at a shard before the lock gets on: with large replies
   // in front it takes seconds, and one Redis would let the command wait as well.

@@ -300,7 +300,7 @@ void ProxyModel::TryAcks(size_t worker) {
     if (busy && !stage_.options.bugs.skip_barrier) return false;
     Later(stage_.clock.Around(0, 1), [ticket = waiting.first, worker](ProxyModel& self) {
       std::vector<LockAction> actions;
-      self.locks_.OnAck(ticket, worker, TimePoint(), actions);
+      self.locks_.OnAck(ticket, worker, actions);
       self.Locks(std::move(actions));
     });
     return true;
