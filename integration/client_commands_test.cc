@@ -134,6 +134,15 @@ TEST_F(ClientCommandsTest, ListShowsTheClientsOfAllWorkersWithGrowingIds) {
   EXPECT_EQ(two.find("name=c4 "), std::string::npos) << two;
 }
 
+TEST_F(ClientCommandsTest, ResetIsAnsweredAlsoWhereRepliesAreOff) {
+  Client client = cluster_.Connect();
+  for (const char* how : {"OFF", "SKIP"}) {
+    client.Send(Encode({"CLIENT", "REPLY", how}) + Encode({"RESET"}) + Encode({"PING"}));
+    EXPECT_EQ(client.Read(), "RESET") << how;
+    EXPECT_EQ(client.Read(), "PONG") << how;
+  }
+}
+
 TEST_F(ClientCommandsTest, KillEndsExactlyThoseMeant) {
   std::vector<Client> clients = Named(6);
   EXPECT_EQ(client_.Command({"CLIENT", "KILL", "ID", IdOf(clients[0])}), "(integer) 1");

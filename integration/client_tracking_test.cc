@@ -108,6 +108,27 @@ TEST_F(ClientTrackingTest, CachingChoosesSingleCommands) {
   EXPECT_TRUE(client_.Silent(std::chrono::milliseconds(30)));
 }
 
+TEST_F(ClientTrackingTest, CachingBeforeATransactionHoldsForAllOfIt) {
+  EXPECT_EQ(client_.Command({"CLIENT", "TRACKING", "ON", "OPTIN"}), "OK");
+  EXPECT_EQ(client_.Command({"CLIENT", "CACHING", "YES"}), "OK");
+  EXPECT_EQ(client_.Command({"MULTI"}), "OK");
+  EXPECT_EQ(client_.Command({"GET", keys_[0]}), "QUEUED");
+  EXPECT_EQ(client_.Command({"EXEC"}), "[\"1\"]");
+  EXPECT_EQ(client_.Command({"GET", keys_[1]}), "\"1\"");
+  writer_.Command({"SET", keys_[0], "2"});
+  EXPECT_EQ(client_.Read(), Invalidated(keys_[0]));
+  writer_.Command({"SET", keys_[1], "2"});
+  EXPECT_TRUE(client_.Silent(std::chrono::milliseconds(30)));
+}
+
+TEST_F(ClientTrackingTest, BroadcastTellsOfAFlushHoweverOftenItComes) {
+  EXPECT_EQ(client_.Command({"CLIENT", "TRACKING", "ON", "BCAST"}), "OK");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(writer_.Command({"FLUSHALL"}), "OK");
+    EXPECT_EQ(client_.Read(), ">[\"invalidate\", (null)]");
+  }
+}
+
 TEST_F(ClientTrackingTest, RedirectionReachesAClientOfAnotherWorkerInItsProtocol) {
   // Neighbours are on different workers.
   Client targets[] = {cluster_.Connect(), cluster_.Connect()};

@@ -226,6 +226,14 @@ TEST_F(ConnectionTest, ALoadingShardIsUsedAndSpeaksForItself) {
   EXPECT_EQ(shard().Requests(), "GET a");
 }
 
+// Its disk is full: PING is refused as a write is, and reads are not.
+TEST_F(ConnectionTest, AShardThatTakesNoWritesForItsDiskIsReadAllTheSame) {
+  shard().handshake["PING"] = "-MISCONF Redis is configured to save RDB snapshots\r\n";
+  Asker& asker = askers.emplace_back(Get("a"));
+  Send(asker);
+  EXPECT_EQ(shard().Requests(), "GET a");
+}
+
 TEST_F(ConnectionTest, ABusyAnswerToSelectIsNoDatabaseChosen) {
   shard().handshake["SELECT"] = "-BUSY a script runs\r\n";
   Asker& asker = askers.emplace_back(Get("a"));

@@ -194,6 +194,17 @@ TEST_F(BlockingTest, ErrorOfAShardEndsIt) {
   EXPECT_THAT(lists_[1]->asked, IsEmpty());
 }
 
+// As in Redis: whoever waits is served by the next key that has something.
+TEST_F(BlockingTest, KeyThatBecomesAnotherTypeConcernsNobodyWhoWaits) {
+  const Sent* sent = Send({"BLPOP", Key(0), Key(1), "0"});
+  lists_[0]->replies["BLPOP " + Key(0) + " 0"] = "-WRONGTYPE Operation against a key\r\n";
+  NextPause();
+  EXPECT_TRUE(sent->waits());
+  lists_[1]->data[Key(1)] = {"v"};
+  NextPause();
+  EXPECT_EQ(sent->told, "*2|$2|" + Key(1) + "|$1|v|");
+}
+
 TEST_F(BlockingTest, WhatIsNoTimeAShardRefusesInItsWords) {
   const std::string refused = "-ERR timeout is not a float or out of range\r\n";
   lists_[0]->replies["BLPOP " + Key(1) + " " + Key(2) + " soon"] = refused;
