@@ -1,6 +1,5 @@
 #include "lock/lock_service.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace ringmaster {
@@ -59,8 +58,10 @@ bool LockService::WaitsForDrain(LockTicket ticket) const {
 
 bool LockService::AnyDrainsOf(const std::vector<LockTicket>& tickets) const {
   const RecursiveMutexLock lock(mutex_);
-  return std::any_of(tickets.begin(), tickets.end(),
-                     [&](LockTicket ticket) { return locks_.Drains(ticket); });
+  for (const LockTicket ticket : tickets) {
+    if (locks_.Drains(ticket)) return true;
+  }
+  return false;
 }
 
 bool LockService::AnyDrains() const {
