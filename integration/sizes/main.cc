@@ -18,6 +18,8 @@ using namespace ringmaster;
 using namespace ringmaster::sizes;
 using namespace ringmaster::integration;
 
+constexpr size_t kSlowestCarry = 200;  // bytes a microsecond, of a machine that others use, too
+
 struct Options {
   std::map<std::string, int64_t> numbers = {
       {"--seconds", 60},        {"--seed", 1},         {"--clients", 5},
@@ -92,8 +94,11 @@ int Run(const Options& options) {
   // One Redis shows what the machine makes of the same load, of which the proxy is one process more
   // and its shards several. Held against each other at the end: a pause of the whole machine ends
   // for one of them first.
+  // What one client asks for in a pipeline comes over one connection, and whoever sent to that
+  // shard behind it gets his reply behind it: of a gigabyte that alone takes seconds.
+  const Duration carried = std::chrono::microseconds(totals.largest.load() / kSlowestCarry);
   const Duration allowed =
-      std::max<Duration>(limit, 3 * std::chrono::microseconds(worst_of_one_us));
+      std::max<Duration>({limit, 3 * std::chrono::microseconds(worst_of_one_us), carried});
   if (std::chrono::microseconds(worst_us) > allowed) {
     findings.Add(fmt::format("a bystander of the proxy waited {} ms; {} are allowed",
                              worst_us / 1000, Milliseconds(allowed)));
