@@ -94,8 +94,8 @@ int Run(const Options& options) {
   // One Redis shows what the machine makes of the same load, of which the proxy is one process more
   // and its shards several. Held against each other at the end: a pause of the whole machine ends
   // for one of them first.
-  // What one client asks for in a pipeline comes over one connection, and whoever sent to that
-  // shard behind it gets his reply behind it: of a gigabyte that alone takes seconds.
+  // Whoever sent to a shard behind what turns out to have a large reply gets his own behind it: of
+  // a gigabyte (a script that repeats its argument) that alone takes seconds.
   const Duration carried = std::chrono::microseconds(totals.largest.load() / kSlowestCarry);
   const Duration allowed =
       std::max<Duration>({limit, 3 * std::chrono::microseconds(worst_of_one_us), carried});
