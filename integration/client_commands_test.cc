@@ -57,8 +57,10 @@ class ClientFieldsTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(ClientFieldsTest, ListHasTheFieldsOfTheShardsVersionInItsOrder) {
   const bool fetched = std::string(GetParam()) != "redis-server";
+  if (fetched) {
+    RM_SKIP_WITHOUT_SERVER(GetParam());
+  }
   const std::string program = fetched ? RedisServer::Fetched(GetParam()) : GetParam();
-  if (program.empty()) GTEST_SKIP() << "needs " << GetParam() << ": scripts/servers fetches it";
   ClusterOptions options{.shards = 2, .workers = 2};
   options.server.program = program;
   Cluster cluster(options);
@@ -220,10 +222,9 @@ TEST_F(ClientCommandsTest, FiltersChooseByEachPropertyAndByItsOpposite) {
 
 TEST_F(ClientCommandsTest, ErrorsOfNewerOptionsAreThoseOfServersThatHaveThem) {
   for (const char* name : {"redis-server-8.0", "valkey-server-8.1"}) {
-    const std::string program = RedisServer::Fetched(name);
-    if (program.empty()) GTEST_SKIP() << "needs " << name << ": scripts/servers fetches it";
+    RM_SKIP_WITHOUT_SERVER(name);
     ClusterOptions options{.shards = 1, .workers = 1};
-    options.server.program = program;
+    options.server.program = RedisServer::Fetched(name);
     Cluster cluster(options);
     Client client = cluster.Connect();
     Client reference = cluster.server(0).Connect();

@@ -23,9 +23,6 @@ bool IsBusy(Bytes error) {
          error.starts_with("-MASTERDOWN ");
 }
 
-// PING is refused for it like a write, and reads are not.
-bool IsMisconf(Bytes error) { return error.starts_with("-MISCONF "); }
-
 // To HELLO: a Redis before 6.0, or one where it was renamed.
 bool MayNotTell(Bytes error) {
   return error.starts_with("-ERR unknown command") || error.starts_with("-NOPERM");
@@ -304,10 +301,12 @@ bool Connection::OnHandshakeReply(const Slice& reply, bool complete) {
     --handshake_left_;
     return true;
   }
-  // One without a name serves as well, and one too old for HELLO.
+  // One without a name serves as well, and one too old for HELLO; and one whose disk is full, which
+  // refuses PING like a write, and no reads.
+  const bool full = RefusalOf(answer) == ShardRefusal::kMisconf;
   const bool asks_role = handshake_left_ == role_left_;
   const bool tolerated = handshake_left_ == name_left_ ||
-                         (handshake_left_ == 1 && (IsBusy(answer) || IsMisconf(answer))) ||
+                         (handshake_left_ == 1 && (IsBusy(answer) || full)) ||
                          (asks_role && resp_ != 3 && MayNotTell(answer));
   if (!tolerated && answer.starts_with("-BUSY ")) {
     TurnAway(answer);

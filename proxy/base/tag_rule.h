@@ -20,6 +20,7 @@ namespace ringmaster {
 class TagRule {
  public:
   static constexpr size_t kMaxLength = 512;
+  static constexpr size_t kMaxRules = 64;  // of one ring
 
   // The error says what to write, without the rule itself.
   static Result<TagRule> Parse(Bytes rule);

@@ -19,7 +19,6 @@ constexpr int64_t kMaxVirtualNodes = 65536;
 constexpr uint64_t kMaxRingPoints = uint64_t{1} << 24;  // Topology builds no more
 constexpr int64_t kMaxDatabases = 1024;
 constexpr size_t kMaxName = 128;
-constexpr size_t kMaxRules = 64;
 constexpr uint16_t kTwemproxyImpliedPort = 11211;
 
 constexpr Bytes kHashes[] = {"xxh3",  "murmur",  "crc16",        "crc32",   "crc32a",
@@ -55,8 +54,9 @@ RingConfig ParseRing(const YamlValue* value, const std::string& path, Problems& 
       section.Complain(*rule, "together", "'" + rule->text + "' " + parsed.error().text);
     } else if (known != ring.together.end()) {
       section.Complain(*rule, "together", "'" + rule->text + "' is there twice: remove one");
-    } else if (ring.together.size() == kMaxRules) {
-      section.Complain(*rule, "together", fmt::format("at most {} rules", kMaxRules));
+    } else if (ring.together.size() == TagRule::kMaxRules) {
+      section.Complain(*rule, "together",
+                       fmt::format("at most {} rules", size_t{TagRule::kMaxRules}));
       break;
     } else {
       ring.together.push_back(rule->text);

@@ -69,8 +69,8 @@ Status Check(const TopologySpec& spec) {
   if (!spec.hash_tag.empty() && spec.hash_tag.size() != 2) {
     return Invalid("hash_tag has two characters, such as \"{}\", or none");
   }
-  if (spec.together.size() > Topology::kMaxRules) {
-    return Invalid("together has at most " + std::to_string(Topology::kMaxRules) + " rules");
+  if (spec.together.size() > TagRule::kMaxRules) {
+    return Invalid("together has at most " + std::to_string(TagRule::kMaxRules) + " rules");
   }
   if (spec.virtual_nodes == 0) return Invalid("virtual_nodes is at least 1");
   std::unordered_set<Bytes> names;
@@ -246,11 +246,11 @@ uint32_t Topology::OwnerOf(uint32_t position) const noexcept {
   return interval->shard;
 }
 
-const TagRule* Topology::RuleOf(Bytes key) const noexcept {
+Topology::Ruled Topology::ByRule(Bytes key) const noexcept {
   for (const TagRule& rule : rules_) {
-    if (!rule.TagOf(key).empty()) return &rule;
+    if (const Bytes tag = rule.TagOf(key); !tag.empty()) return {&rule, tag};
   }
-  return nullptr;
+  return {};
 }
 
 bool Topology::PlacesAll(Bytes prefix) const noexcept {

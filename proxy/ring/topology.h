@@ -58,7 +58,6 @@ class Topology {
   // Bounds on what a configuration can ask for.
   static constexpr size_t kMaxShards = 60000;
   static constexpr size_t kMaxPoints = size_t{1} << 24;
-  static constexpr size_t kMaxRules = 64;
 
   // The positions behind the interval before it (the first one: from 0 on) up to and including
   // `last`.
@@ -80,12 +79,16 @@ class Topology {
   // told.
   Bytes HashTagOf(Bytes key) const noexcept {
     if (!rules_.empty()) [[unlikely]] {
-      if (const TagRule* rule = RuleOf(key)) return rule->TagOf(key);
+      if (const Bytes tag = ByRule(key).tag; !tag.empty()) return tag;
     }
     return TagInKey(key);
   }
-  // The rule that takes part in placing it; nullptr: none does.
-  const TagRule* RuleOf(Bytes key) const noexcept;
+  // The rule that takes part in placing it, and what it takes; nullptr and empty: none does.
+  struct Ruled {
+    const TagRule* rule = nullptr;
+    Bytes tag = {};
+  };
+  Ruled ByRule(Bytes key) const noexcept;
   // Whether all keys that begin with `prefix` have the same tag, so that one shard owns them.
   bool PlacesAll(Bytes prefix) const noexcept;
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "backend/shard_link.h"
 #include "base/check.h"
 #include "base/sha.h"
 #include "resp/request_writer.h"
@@ -434,15 +435,13 @@ ExecuteAnswer ReadExecute(Bytes exec_reply, const SagaStep& step, size_t read_ba
 
 UndoAnswer ReadUndo(Bytes reply) {
   using Kind = UndoAnswer::Kind;
-  // It will take them again, or another server will in its place: the promoted one, say, that
-  // waits for a replica of its own.
-  static constexpr std::array<Bytes, 5> kNotNow = {"-NOREPLICAS ", "-READONLY ", "-LOADING ",
-                                                   "-MASTERDOWN ", "-MISCONF "};
   UndoAnswer answer;
   const std::vector<ReplyElement> parts = ReadArray(reply);
   if (parts.size() != 2) {
-    const bool not_now = std::any_of(kNotNow.begin(), kNotNow.end(),
-                                     [reply](Bytes word) { return reply.starts_with(word); });
+    // It will take them again, or another server will in its place: the promoted one, say, that
+    // waits for a replica of its own.
+    const std::optional<ShardRefusal> refusal = RefusalOf(reply);
+    const bool not_now = refusal && refusal != ShardRefusal::kOutOfMemory;
     answer.kind = not_now ? Kind::kNotNow : Kind::kFailed;
     answer.error = reply;
     return answer;

@@ -144,8 +144,8 @@ TEST(TopologyTest, RulesTakeThePartOfAKeyThatPlacesItBeforeHashTags) {
   EXPECT_EQ(topology->HashTagOf("queues:mail:reserved"), "mail");
   EXPECT_EQ(topology->HashTagOf("other:{x}"), "x");
   EXPECT_EQ(topology->HashTagOf("other"), "other");
-  EXPECT_EQ(topology->RuleOf("queues:mail")->text(), "queues:{queue}");
-  EXPECT_EQ(topology->RuleOf("other:{x}"), nullptr);
+  EXPECT_EQ(topology->ByRule("queues:mail").rule->text(), "queues:{queue}");
+  EXPECT_EQ(topology->ByRule("other:{x}").rule, nullptr);
   for (int i = 0; i < 200; ++i) {
     const std::string queue = std::to_string(i);
     const uint32_t shard = topology->ShardOf("bull:" + queue + ":wait");

@@ -36,8 +36,8 @@ class Tracking final : public ConnectionLane {
   // Gets what is no longer valid, as RESP sends it behind "invalidate": an array of keys or a null
   // for all of them.
   using OnInvalid = std::function<void(Bytes keys)>;
-  // Calls back when all shards have answered; the first error reply, or empty. Maybe from within
-  // one of its functions, also the destructor: whoever is called must not end it at once.
+  // Calls back when all shards have answered; the first error reply, or empty. An error may come
+  // from within TopologyChanged or the destructor: whoever is told so must not end it at once.
   using Done = std::function<void(std::string error)>;
 
   Tracking(Router& router, OnInvalid on_invalid, std::function<void()> on_refused);

@@ -108,10 +108,9 @@ Way WayOf(const CommandContext& context, const Command& command, std::span<const
 }
 
 std::string Together(const CommandContext& context, Bytes key) {
-  const TagRule* rule = context.router.topology().RuleOf(key);
+  const auto [rule, tag] = context.router.topology().ByRule(key);
   if (rule == nullptr) return "";
-  return fmt::format(", with all of {} by the rule {}", rule->TagOf(key).substr(0, kShownKey),
-                     rule->text());
+  return fmt::format(", with all of {} by the rule {}", tag.substr(0, kShownKey), rule->text());
 }
 
 const char* Moving(const CommandContext& context, Bytes key) {
